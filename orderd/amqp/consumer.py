@@ -1,0 +1,212 @@
+"""Takes deliveries from the command queues into an inbox, at the pace of its owner."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Final
+
+from orderd.amqp import topology
+from orderd.amqp.channel import Channel
+from orderd.amqp.endpoint import BrokerEndpoint
+from orderd.amqp.faults import BrokerFault
+from orderd.amqp.link import Link, no_slice
+from orderd.amqp.message import Delivery
+from orderd.amqp.topology import QueueDepth
+from orderd.amqp.unacked import Unacked
+
+_INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
+
+
+class Consumer:
+    """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
+
+    `generation` counts the connections: deliveries of an earlier one can no longer be settled.
+    """
+
+    def __init__(
+        self,
+        endpoint: BrokerEndpoint,
+        queues: Sequence[str],
+        prefetch: int,
+        retry_delays_s: Sequence[float],
+        queue_type: str,
+        *,
+        inbox_bytes_max: int = _INBOX_BYTES_MAX,
+    ) -> None:
+        self._link = Link(endpoint)
+        self._queues = tuple(queues)
+        self._prefetch = prefetch
+        self._retry_delays_s = tuple(retry_delays_s)
+        self._queue_type = queue_type
+        self._inbox_bytes_max = inbox_bytes_max
+        self._channel: Channel | None = None
+        self._consuming: dict[str, str] = {}
+        self._cancelled: str | None = None
+        self._unacked = Unacked()
+        self.inbox: deque[Delivery] = deque()
+        self.generation = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the broker delivers from every queue on the current channel."""
+        return (
+            self._link.is_open
+            and self._channel is not None
+            and self._channel.is_open
+            and self._cancelled is None
+            and len(self._consuming) == len(self._queues)
+        )
+
+    def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
+        """Connect, declare the topology and start consuming: one attempt over all URLs.
+
+        *on_slice* is called at least once a second. Raises BrokerFault or TopologyMismatch.
+        """
+        self.close()
+        self.generation += 1
+        try:
+            self._link.open(on_slice)
+            topology.declare(self._link, self._retry_delays_s, self._queue_type)
+            self._consume(self._link.open_channel())
+        except Exception:
+            self.close()
+            raise
+
+    def poll(self, timeout_s: float) -> None:
+        """Service the connection until something came into the inbox, at most *timeout_s* seconds.
+
+        Raises BrokerFault when the connection, the channel or a consumer is lost. The inbox is
+        empty then: the broker delivers again what was in it.
+        """
+        if self._inbox_bytes() >= self._inbox_bytes_max:
+            # The less is read, the more the broker keeps; a turn a second feeds the heartbeat.
+            time.sleep(timeout_s)
+            timeout_s = 0
+        self._serve(timeout_s)
+
+    def fill(self, count: int) -> None:
+        """Read on while deliveries are there and fewer than *count* are in the inbox; never wait.
+
+        Raises BrokerFault as `poll` does.
+        """
+        body_bytes = self._inbox_bytes()
+        while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
+            before = len(self.inbox)
+            self._serve(0)
+            if len(self.inbox) == before:
+                return
+            body_bytes += self._inbox_bytes(before)
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Tell the broker to forget *deliveries*; those of an earlier generation are left out.
+
+        Raises BrokerFault as `poll` does; what was not acked is delivered again.
+        """
+        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_ack(tag, multiple))
+
+    def requeue(self, deliveries: Sequence[Delivery]) -> None:
+        """Give *deliveries* back to their queues, in their order; stale ones are left out."""
+        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_nack(tag, multiple, True))
+
+    def depth(self, queue: str) -> QueueDepth:
+        """Return how much is waiting in *queue*, and how many consumers it has."""
+        try:
+            return topology.depth_on(self._open_channel(), queue)
+        except BrokerFault:
+            self._void()
+            raise
+
+    def cancel(self) -> None:
+        """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
+        # pika rejects what comes while it waits for the broker's answer, and some brokers count
+        # that against the message: so read first what has been sent.
+        received = -1
+        while received != len(self.inbox):
+            received = len(self.inbox)
+            self._serve(0)
+        try:
+            for tag in tuple(self._consuming):
+                self._open_channel().call("basic_cancel", consumer_tag=tag)
+                del self._consuming[tag]
+        except BrokerFault:
+            self._void()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; what is unacked goes back to its queue. Never raises."""
+        self._void()
+        self._channel = None
+        self._consuming.clear()
+        self._cancelled = None
+        self._link.close()
+
+    def _consume(self, channel: Channel) -> None:
+        self._channel = channel
+        channel.raw.add_on_cancel_callback(self._on_cancelled)
+        channel.call("basic_qos", prefetch_count=self._prefetch)
+        for queue in self._queues:
+            tag = f"orderd.{queue}"
+            channel.call(
+                "basic_consume",
+                queue=queue,
+                consumer_tag=tag,
+                on_message_callback=partial(self._on_delivery, queue),
+            )
+            self._consuming[tag] = queue
+
+    def _on_delivery(self, queue: str, _raw: Any, method: Any, found: Any, body: bytes) -> None:
+        tag = method.delivery_tag
+        self.inbox.append(
+            Delivery(queue, body, found.decoded, tag, self.generation, method.redelivered)
+        )
+        self._unacked.add(tag)
+        self._link.wake()
+
+    def _on_cancelled(self, frame: Any) -> None:
+        self._cancelled = self._consuming.get(frame.method.consumer_tag, frame.method.consumer_tag)
+        self._link.wake()
+
+    def _serve(self, timeout_s: float) -> None:
+        try:
+            self._open_channel()
+            self._link.run(timeout_s)
+            self._open_channel()
+        except BrokerFault:
+            self._void()
+            raise
+
+    def _settle(
+        self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
+    ) -> None:
+        current = [one.tag for one in deliveries if one.generation == self.generation]
+        if not current:
+            return
+        try:
+            raw = self._open_channel().raw
+        except BrokerFault:
+            self._void()
+            raise
+        for tag, multiple in self._unacked.settle(current):
+            settle(raw, tag, multiple)
+        # pika only buffers: this turn hands it to the socket.
+        self._serve(0)
+
+    def _open_channel(self) -> Channel:
+        """Return the channel on which everything is still consumed, or raise BrokerFault."""
+        if self._channel is None:
+            raise BrokerFault(f"{self._link.where}: not connected")
+        self._channel.raise_if_closed()
+        if self._cancelled is not None:
+            raise BrokerFault(
+                f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
+            )
+        return self._channel
+
+    def _void(self) -> None:
+        self.inbox.clear()
+        self._unacked.clear()
+
+    def _inbox_bytes(self, start: int = 0) -> int:
+        return sum(len(delivery.body) for delivery in islice(self.inbox, start, None))

@@ -1,0 +1,78 @@
+"""Where the broker is, and how patient to be with it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import pika
+
+# The kernel finds a cut wire, and data that nobody acknowledges, before the heartbeat does.
+_TCP_OPTIONS: Final = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 15_000,
+}
+_PASSWORD: Final = re.compile(r"^(\w+://[^:/@]*):.*@", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of the broker: *name* is ``host:port/vhost``."""
+
+    name: str
+    user: str
+    parameters: pika.URLParameters
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerEndpoint:
+    """The URLs of the broker's nodes, tried in turn, and the limits of every wait for them.
+
+    Raises ValueError when a URL cannot be used; the text does not contain its password.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)
+    connection_name: str
+    heartbeat_s: int = 20
+    blocked_timeout_s: int = 20
+    socket_timeout_s: float = 5
+    stack_timeout_s: float = 10
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise ValueError("no AMQP URL given")
+        self.targets()
+
+    def targets(self) -> list[Target]:
+        """Return what to give to pika, for each URL in order."""
+        return [self._target(url) for url in self.urls]
+
+    def _target(self, url: str) -> Target:
+        # pika also takes http, https and no scheme at all, and connects somewhere.
+        if not url.lower().startswith(("amqp://", "amqps://")):
+            raise ValueError(f"neither amqp:// nor amqps://: {redact(url)}")
+        try:
+            parameters = pika.URLParameters(url)
+        except (ValueError, TypeError, SyntaxError, OSError, AssertionError):
+            # The cause is left out: it may quote the password.
+            raise ValueError(f"not a usable AMQP URL: {redact(url)}") from None
+        parameters.heartbeat = self.heartbeat_s
+        parameters.blocked_connection_timeout = self.blocked_timeout_s
+        parameters.socket_timeout = self.socket_timeout_s
+        parameters.stack_timeout = self.stack_timeout_s
+        parameters.tcp_options = parameters.tcp_options or _TCP_OPTIONS
+        # Trying again, and when, is the caller's business.
+        parameters.connection_attempts = 1
+        parameters.client_properties = {
+            **(parameters.client_properties or {}),
+            "connection_name": self.connection_name,
+        }
+        vhost = parameters.virtual_host.removeprefix("/")
+        name = f"{parameters.host}:{parameters.port}/{vhost}"
+        return Target(name, parameters.credentials.username, parameters)
+
+
+def redact(url: str) -> str:
+    """Return *url* without its password and its query, even when it is malformed."""
+    return _PASSWORD.sub(r"\1:***@", url).split("?", 1)[0]

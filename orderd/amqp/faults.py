@@ -1,0 +1,33 @@
+"""What can go wrong between orderd and the broker."""
+
+
+class BrokerFault(Exception):
+    """The connection, channel or consumer is lost, or a bounded wait ran out.
+
+    The text says what was lost and at which endpoint, never a password.
+    """
+
+
+class ChannelFault(BrokerFault):
+    """The broker closed a channel: *code* and *reason* are its own words."""
+
+    def __init__(self, where: str, code: int, reason: str) -> None:
+        super().__init__(f"{where}: channel closed by the broker: {code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class TopologyMismatch(Exception):
+    """A queue or exchange exists with arguments that orderd cannot use."""
+
+
+class Unpublishable(ValueError):
+    """A message that AMQP cannot carry, found before anything was sent; names the field."""
+
+
+class NotRouted(Exception):
+    """The broker returned a mandatory message: nothing is bound under its routing key."""
+
+
+class NoReply(Exception):
+    """Nobody answered a call within its time."""

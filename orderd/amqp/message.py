@@ -1,0 +1,52 @@
+"""The values that pass between orderd and the broker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """The basic properties of AMQP 0-9-1; None means absent.
+
+    *timestamp* is in whole seconds since 1970. Header values are str, bytes, bool, int, float,
+    Decimal, aware datetime, None, and lists and mappings of these.
+    """
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Mapping[str, Any] | None = None
+    delivery_mode: int | None = None
+    priority: int | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    type: str | None = None
+    user_id: str | None = None
+    app_id: str | None = None
+    cluster_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One hand-over by the broker; *tag* is void outside the connection *generation*."""
+
+    queue: str
+    body: bytes
+    properties: Properties
+    tag: int
+    generation: int
+    redelivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message to publish; a *mandatory* one that no queue takes counts as failed."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: Properties
+    mandatory: bool

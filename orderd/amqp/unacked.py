@@ -1,0 +1,35 @@
+"""Which deliveries of a channel are neither acked nor requeued, and how to settle them cheaply."""
+
+from collections.abc import Iterable
+
+
+class Unacked:
+    """The open delivery tags of one channel, in the order of delivery."""
+
+    def __init__(self) -> None:
+        # Tags count up, so the order of insertion is also the numerical one.
+        self._tags: dict[int, None] = {}
+
+    def add(self, tag: int) -> None:
+        """Note a delivery, the newest one."""
+        self._tags[tag] = None
+
+    def clear(self) -> None:
+        """Forget all: the channel is gone."""
+        self._tags.clear()
+
+    def settle(self, tags: Iterable[int]) -> list[tuple[int, bool]]:
+        """Forget *tags*, and return what to send for them: tags with their `multiple` flag.
+
+        The oldest ones go in a single step, any others one by one; unknown ones are left out.
+        """
+        known = sorted(self._tags.keys() & set(tags))
+        oldest = 0
+        for tag, open_tag in zip(known, self._tags, strict=False):
+            if tag != open_tag:
+                break
+            oldest += 1
+        for tag in known:
+            del self._tags[tag]
+        steps = [(known[oldest - 1], oldest > 1)] if oldest else []
+        return [*steps, *((tag, False) for tag in known[oldest:])]

@@ -1,0 +1,1 @@
+"""From deliveries to committed outcomes: decode, load, decide, persist, in one transaction."""

@@ -1,0 +1,121 @@
+"""Reading and locking what a batch names, in the one order that all daemons keep."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from orderd.contract.names import Queue
+from orderd.contract.replies import Response
+from orderd.contract.rows import Order, OrderItem, Product, User
+from orderd.db.arrays import array
+from orderd.db.transaction import Transaction
+from orderd.domain.needs import Needs
+from orderd.domain.world import FreshIds, LedgerEntry, Table, World
+
+
+class IdPool:
+    """Ids that the sequences gave and no row has yet; rolling back returns them here.
+
+    So ids come without gaps while the daemon runs, whatever a batch refuses or redoes.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no ids."""
+        self._free: dict[Table, list[int]] = {table: [] for table in Table}
+
+    def shortage(self, new_rows: dict[Table, int]) -> dict[str, int]:
+        """Return how many ids of each table must be fetched for so many new rows."""
+        return {str(t): max(0, count - len(self._free[t])) for t, count in new_rows.items()}
+
+    def add(self, table: Table, ids: Iterable[int]) -> None:
+        """Take over ids from the sequence."""
+        self._free[table].extend(ids)
+
+    def fresh(self) -> FreshIds:
+        """Return the ids for one try at a batch."""
+        return FreshIds(self._free)
+
+    def drop_used(self, fresh: FreshIds) -> None:
+        """Forget the ids that a committed batch used."""
+        for table, count in fresh.used.items():
+            del self._free[table][:count]
+
+    def clear(self) -> None:
+        """Forget all ids: a COMMIT whose outcome is unknown may have used some."""
+        for ids in self._free.values():
+            ids.clear()
+
+
+def load_world(
+    tx: Transaction, needs: Needs, ids: IdPool, arriving: frozenset[Queue] | None
+) -> World:
+    """Return the world that a batch with these *needs* is decided on, its rows locked."""
+    now, *fetched, ledger = tx.row(
+        "open_batch", request_ids=list(needs.request_ids), **ids.shortage(needs.new_rows)
+    )
+    for table, new_ids in zip(Table, fetched, strict=True):
+        ids.add(table, new_ids)
+    world = World(now, ids.fresh(), arriving=arriving)
+    for request_id, fingerprint, response in ledger or ():
+        world.ledger[request_id] = LedgerEntry(fingerprint, Response.from_stored(response))
+    _load_orders(tx, needs, world)
+    _load_products(tx, needs, world)
+    _load_users(tx, needs, world)
+    return world
+
+
+def _load_orders(tx: Transaction, needs: Needs, world: World) -> None:
+    if needs.orders_to_change:
+        world.load(orders_with_items(tx, tx.rows("lock_orders", ids=array(needs.orders_to_change))))
+    if needs.orders_to_read - world.orders.keys():
+        world.load(orders_with_items(tx, tx.rows("read_orders", ids=array(needs.orders_to_read))))
+
+
+def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
+    returned = {
+        item.product_id
+        for order_id in needs.orders_moving_stock & world.orders.keys()
+        for item in world.orders[order_id].items
+    }
+    to_change = needs.products_to_change | returned
+    if to_change:
+        world.load(Product(*row) for row in tx.rows("lock_products", ids=array(to_change)))
+    if needs.products_to_read - world.products.keys():
+        rows = tx.rows("read_products", ids=array(needs.products_to_read))
+        world.load(Product(*row) for row in rows)
+
+
+def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
+    if needs.users_to_change:
+        world.load(User(*row) for row in tx.rows("lock_users", ids=array(needs.users_to_change)))
+    if needs.users_to_refer_to:
+        ids = array(needs.users_to_refer_to)
+        world.load(User(*row) for row in tx.rows("refer_to_users", ids=ids))
+    if needs.users_to_read or needs.usernames or needs.emails:
+        rows = tx.rows(
+            "read_users",
+            ids=array(needs.users_to_read),
+            usernames=list(needs.usernames),
+            emails=list(needs.emails),
+        )
+        world.load(User(*row) for row in rows)
+
+
+def orders_with_items(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Order]:
+    """Return the orders of *rows*, in their order, with their items from the database."""
+    items: dict[int, list[OrderItem]] = {row[0]: [] for row in rows}
+    if rows:
+        for order_id, *item in tx.rows("read_order_items", order_ids=array(items)):
+            items[order_id].append(OrderItem(*item))
+    return [
+        Order(
+            order_id,
+            user_id,
+            status,
+            priority,
+            total,
+            tuple(items[order_id]),
+            created_at,
+            updated_at,
+        )
+        for order_id, user_id, status, priority, total, created_at, updated_at in rows
+    ]

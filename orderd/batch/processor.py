@@ -1,0 +1,236 @@
+"""The batch: what has arrived is decoded, decided and committed together, visibly to nobody.
+
+Read `process` first, then `_transact`: the way of a message from top to bottom.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+from uuid import uuid4
+
+from orderd.amqp.message import Delivery
+from orderd.batch.lists import answer_list
+from orderd.batch.load import IdPool, load_world
+from orderd.batch.persist import persist
+from orderd.batch.results import Result, attempt_of, correlation_of
+from orderd.contract.commands import List
+from orderd.contract.envelope import Command, Invalid, decode
+from orderd.contract.names import DeferralCode, Queue
+from orderd.db.connection import Database
+from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
+from orderd.db.transaction import Transaction
+from orderd.domain.authorize import Grants, authorize
+from orderd.domain.decide import ArrivalsUnknown, Decision, decide, response_to
+from orderd.domain.needs import needs_of
+from orderd.domain.outcomes import Deferred
+from orderd.domain.world import Table, World
+from orderd.ops.failpoints import reach
+from orderd.ops.logs import Event, emit
+from orderd.outbox.rows import Confirmed, OutboxRow, insert_rows
+
+TRIES_MAX: Final = 3
+# Once a batch is being cut up, whoever holds a row is known to hold it for long.
+LOCK_TIMEOUT_WHEN_CUT_MS: Final = 100
+_QUEUE_RANK: Final = {queue: rank for rank, queue in enumerate(Queue)}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be reloaded: the largest body in bytes, the attempts a message may take."""
+
+    body_bytes_max: int
+    attempts_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a batch asks of the world outside the database.
+
+    `arriving` returns the queues that may still bring users or products; it asks the broker.
+    `breathe` is called between two tries, so that heartbeats go on.
+    """
+
+    arriving: Callable[[], frozenset[Queue]]
+    breathe: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    delivery: Delivery
+    command: Command
+
+
+class BatchProcessor:
+    """Turns deliveries into committed results."""
+
+    def __init__(
+        self,
+        database: Database,
+        confirmed: Confirmed,
+        limits: Limits,
+        *,
+        events_source: str,
+        grants: Grants,
+    ) -> None:
+        """Work on *database*; delete from the outbox, on the way, what is *confirmed*."""
+        self.limits = limits
+        self._database = database
+        self._confirmed = confirmed
+        self._events_source = events_source
+        self._grants = grants
+        self._ids = IdPool()
+
+    def process(
+        self, deliveries: Sequence[Delivery], surroundings: Surroundings
+    ) -> Iterator[list[Result]]:
+        """Yield the results of *deliveries*, group by group, as soon as each is committed.
+
+        Users go first, then products, then orders, within a queue in the order of delivery.
+        Raises `DatabaseOutage` and `SchemaFault`; what was not yielded by then is not settled.
+        """
+        reach("received", (delivery.properties.message_id for delivery in deliveries))
+        requests: list[_Request] = []
+        invalid: list[Result] = []
+        for delivery in deliveries:
+            decoded = self._decode(delivery)
+            if isinstance(decoded, Invalid):
+                invalid.append(_result(delivery, None, decoded))
+            else:
+                requests.append(_Request(delivery, decoded))
+        reach("decoded", _ids_of(requests))
+        if invalid:
+            yield invalid
+        requests.sort(key=lambda request: _QUEUE_RANK[Queue(request.command.queue)])
+        # A list reads the tables themselves: what stands before it must be committed by then.
+        for _, group in groupby(requests, lambda r: isinstance(r.command.content, List)):
+            yield from self._commit(list(group), surroundings)
+
+    def _decode(self, delivery: Delivery) -> Command | Invalid:
+        decoded = decode(
+            delivery.queue,
+            delivery.body,
+            delivery.properties.message_id,
+            attempt_of(delivery),
+            self.limits.body_bytes_max,
+        )
+        if isinstance(decoded, Invalid):
+            return decoded
+        return authorize(self._grants, decoded) or decoded
+
+    def _commit(
+        self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool = False
+    ) -> Iterator[list[Result]]:
+        """Yield the results of *group*, whole if possible, else of ever smaller parts of it.
+
+        So one command's fault ends up alone, and its neighbours are done without it.
+        """
+        results = self._try(group, surroundings, is_cut=is_cut)
+        if not isinstance(results, Exception):
+            yield results
+        elif len(group) == 1:
+            yield [_deferred(group[0], results)]
+        else:
+            emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
+            middle = len(group) // 2
+            yield from self._commit(group[:middle], surroundings, is_cut=True)
+            yield from self._commit(group[middle:], surroundings, is_cut=True)
+
+    def _try(
+        self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool
+    ) -> list[Result] | Exception:
+        """Return the results of *group*, or what kept it from being committed whole."""
+        arriving: frozenset[Queue] | None = None
+        tries = 1
+        while True:
+            try:
+                return self._transact(group, arriving, is_cut=is_cut)
+            except ArrivalsUnknown:
+                arriving = surroundings.arriving()
+            except TransactionConflict as error:
+                surroundings.breathe()
+                if is_cut or tries == TRIES_MAX:
+                    return error
+                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
+                tries += 1
+            except (DatabaseOutage, SchemaFault):
+                # A COMMIT whose outcome is unknown may have used ids from the pool.
+                self._ids.clear()
+                raise
+            except Exception as error:  # noqa: BLE001 - cut up by the caller, to find whose it is
+                return error
+
+    def _transact(
+        self, group: list[_Request], arriving: frozenset[Queue] | None, *, is_cut: bool
+    ) -> list[Result]:
+        """Return the results of *group*, committed in one transaction."""
+        commands = [request.command for request in group]
+        with self._database.transaction() as tx:
+            reach("tx_begun", _ids_of(group))
+            if is_cut:
+                tx.later("set_lock_timeout", milliseconds=LOCK_TIMEOUT_WHEN_CUT_MS)
+            world = load_world(tx, needs_of(commands), self._ids, arriving)
+            reach("loaded", _ids_of(group))
+            decisions = [self._decide(tx, world, command) for command in commands]
+            reach("decided", _ids_of(group))
+            results = [
+                self._with_events(request.delivery, decision, world)
+                for request, decision in zip(group, decisions, strict=True)
+            ]
+            persist(tx, world, decisions)
+            insert_rows(tx, [row for result in results for row in result.events])
+            self._confirmed.delete(tx)
+            reach("persisted", _ids_of(group))
+            reach("before_commit", _ids_of(group))
+        reach("after_commit", _ids_of(group))
+        self._ids.drop_used(world.fresh_ids)
+        self._confirmed.forget_deleted()
+        return results
+
+    def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:
+        if isinstance(command.content, List):
+            answer = answer_list(tx, command.content)
+            return Decision(command, answer, response_to(answer))
+        try:
+            return decide(world, command, self.limits.attempts_max)
+        except ArrivalsUnknown:
+            raise
+        except Exception as error:  # noqa: BLE001 - a rule's own fault is its command's alone
+            return Decision(command, _unexpected(error), None)
+
+    def _with_events(self, delivery: Delivery, decision: Decision, world: World) -> Result:
+        command = decision.command
+        correlation_id = correlation_of(delivery, command.request_id)
+        rows = []
+        row_ids = world.fresh_ids.use(Table.OUTBOX, len(decision.events))
+        for row_id, event in zip(row_ids, decision.events, strict=True):
+            event_id = str(uuid4())
+            body = event.body(event_id, self._events_source, world.now, correlation_id)
+            rows.append(OutboxRow(row_id, event_id, event.type, body))
+        return Result(delivery, command, decision.outcome, decision.response, tuple(rows))
+
+
+def _result(delivery: Delivery, command: Command | None, outcome: Invalid | Deferred) -> Result:
+    return Result(delivery, command, outcome, response_to(outcome))
+
+
+def _deferred(request: _Request, fault: Exception | None) -> Result:
+    if isinstance(fault, TransactionConflict):
+        outcome = Deferred(DeferralCode.TRANSIENT, str(fault), _trace(fault))
+    else:
+        outcome = _unexpected(fault)
+    return _result(request.delivery, request.command, outcome)
+
+
+def _unexpected(error: BaseException | None) -> Deferred:
+    message = f"{type(error).__name__}: {error}"
+    return Deferred(DeferralCode.UNEXPECTED, message, _trace(error))
+
+
+def _trace(error: BaseException | None) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _ids_of(requests: Sequence[_Request]) -> Iterator[str | None]:
+    return (request.command.request_id for request in requests)

@@ -1,0 +1,180 @@
+"""From a message's body to a command, or to the reason why it is none."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from orderd.contract.commands import MODELS, CommandData
+from orderd.contract.names import InvalidCode
+from orderd.contract.strict_json import MalformedJson, loads
+
+REQUEST_ID_MAX: Final = 255
+ERRORS_SHOWN_MAX: Final = 10
+VALUE_CHARACTERS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request that has the form the contract asks for."""
+
+    queue: str
+    action: str
+    version: str
+    request_id: str | None
+    content: CommandData
+    fingerprint: str
+    attempt: int = 0
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger keeps the outcome: changes with an id, never queries."""
+        return self.request_id is not None and not self.content.is_query
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A message that is not a command; retrying cannot help."""
+
+    code: InvalidCode
+    message: str
+    request_id: str | None = None
+
+
+class _InvalidMessage(Exception):
+    def __init__(self, code: InvalidCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def decode(
+    queue: str, body: bytes, message_id: str | None, attempt: int, body_bytes_max: int
+) -> Command | Invalid:
+    """Return the command that *body* holds, or why it holds none.
+
+    *message_id* is the property of that name; it is the request's id where the body has none.
+    """
+    if len(body) > body_bytes_max:
+        message = f"body: has {len(body)} bytes, at most {body_bytes_max} are allowed"
+        return Invalid(InvalidCode.TOO_LARGE, message)
+    request_id = None
+    try:
+        envelope = _envelope(body)
+        request_id = _request_id(envelope, message_id)
+        return _command(queue, envelope, request_id, attempt)
+    except _InvalidMessage as error:
+        return Invalid(error.code, str(error), request_id)
+
+
+def _envelope(body: bytes) -> dict[str, Any]:
+    try:
+        envelope = loads(body)
+    except MalformedJson as error:
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {error}") from error
+    if not isinstance(envelope, dict):
+        message = f"body: should be a JSON object, is {_shown(envelope)}"
+        raise _InvalidMessage(InvalidCode.MALFORMED, message)
+    return envelope
+
+
+def _request_id(envelope: dict[str, Any], message_id: str | None) -> str | None:
+    name, value = ("id", envelope["id"]) if "id" in envelope else ("message_id", message_id)
+    if value is None and name == "message_id":
+        return None
+    if not isinstance(value, str) or not 1 <= len(value) <= REQUEST_ID_MAX:
+        wanted = f"should be a string of 1 to {REQUEST_ID_MAX} characters"
+    elif "\x00" in value or not _is_unicode(value):
+        wanted = "should have no NUL and no lone surrogates"
+    else:
+        return value
+    raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: {wanted}, is {_shown(value)}")
+
+
+def _command(queue: str, envelope: dict[str, Any], request_id: str | None, attempt: int) -> Command:
+    action = _text(envelope, "action", required=True)
+    version = envelope.get("version", "v1")
+    if not isinstance(version, str) or version not in MODELS:
+        message = f"version: should be {' or '.join(MODELS)}, is {_shown(version)}"
+        raise _InvalidMessage(InvalidCode.UNSUPPORTED_VERSION, message)
+    token = _text(envelope, "auth", required=False)
+    model = MODELS[version].get((queue, action))
+    if model is None:
+        message = f"action: queue {queue} has no {_shown(action)} in {version}"
+        raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, message)
+    try:
+        content = model.model_validate(envelope.get("data", {}))
+    except ValidationError as error:
+        raise _InvalidMessage(InvalidCode.INVALID_DATA, explain(error)) from error
+    # Only what the producer sent counts: a field that a later version adds with a default must
+    # not make an old request look changed.
+    said = content.model_dump_json(exclude_unset=True)
+    digest = blake2b(f"{queue}\n{action}\n{version}\n{said}".encode(), digest_size=16)
+    return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt, token)
+
+
+def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
+    if name not in envelope:
+        if required:
+            raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: is missing")
+        return None
+    value = envelope[name]
+    if not isinstance(value, str):
+        # The token itself is never shown, whatever it was sent as.
+        shown = _shown(value) if name != "auth" else f"a {type(value).__name__}"
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string, is {shown}")
+    return value
+
+
+def explain(error: ValidationError) -> str:
+    """Return every fault of *error* as ``data.field: what should be, is VALUE``."""
+    faults = [_fault(detail) for detail in error.errors(include_url=False)]
+    more = len(faults) - ERRORS_SHOWN_MAX
+    tail = [f"and {more} more"] if more > 0 else []
+    # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
+    return _plain("; ".join(faults[:ERRORS_SHOWN_MAX] + tail))
+
+
+def _fault(detail: Any) -> str:
+    path = "data" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part[:VALUE_CHARACTERS_MAX]}"
+        for part in detail["loc"]
+    )
+    match detail["type"]:
+        case "missing":
+            return f"{path}: is missing"
+        case "extra_forbidden":
+            return f"{path}: is not a field of this action"
+        case "model_type":
+            wanted = "should be an object"
+        case "value_error":
+            wanted = str(detail["ctx"].get("error") or detail["msg"])
+        case _:
+            wanted = detail["msg"].removeprefix("Input ")
+    if isinstance(detail["input"], dict):
+        return f"{path}: {wanted}"
+    return f"{path}: {wanted}, is {_shown(detail['input'])}"
+
+
+def _plain(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _shown(value: object) -> str:
+    """Return *value* for a message: one line of ASCII, not long."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value) if not isinstance(value, str) else ascii(value)
+    text = {"None": "null", "True": "true", "False": "false"}.get(text, text)
+    return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}..."
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""The fixed names that producers, consumers and operators see."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+
+class Queue(StrEnum):
+    """The command queues, in the order in which a batch applies them."""
+
+    USER = "user"
+    PRODUCT = "product"
+    ORDER = "order"
+
+
+class RefusalCode(StrEnum):
+    """Why a business rule said no."""
+
+    INSUFFICIENT_STOCK = "insufficient_stock"
+    PRODUCT_NOT_FOUND = "product_not_found"
+    USER_NOT_FOUND = "user_not_found"
+    ORDER_NOT_FOUND = "order_not_found"
+    USER_INACTIVE = "user_inactive"
+    INVALID_TRANSITION = "invalid_transition"
+    ORDER_NOT_EDITABLE = "order_not_editable"
+    DUPLICATE_USERNAME = "duplicate_username"
+    DUPLICATE_EMAIL = "duplicate_email"
+
+
+class InvalidCode(StrEnum):
+    """Why a message is not a command."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_ACTION = "unknown_action"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    INVALID_DATA = "invalid_data"
+    TOO_LARGE = "too_large"
+    ID_CONFLICT = "id_conflict"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+
+
+class DeferralCode(StrEnum):
+    """Why a message is tried again later, or was given up."""
+
+    MISSING_REFERENCE = "missing_reference"
+    TRANSIENT = "transient"
+    UNEXPECTED = "unexpected"
+
+
+RETRIES_EXHAUSTED: Final = "retries_exhausted"
+POISON: Final = "poison"
+
+EVENTS_EXCHANGE: Final = "orderd.events"
+
+HEADER_ATTEMPT: Final = "orderd-attempt"
+HEADER_REASON: Final = "orderd-reason"
+HEADER_CODE: Final = "orderd-code"
+HEADER_FAILED_AT: Final = "orderd-failed-at"
+HEADER_QUEUE: Final = "orderd-queue"
+HEADER_ERROR: Final = "orderd-error"
+# Properties that a copy must not carry: the broker would expire it, or refuse the publisher.
+HEADER_EXPIRATION: Final = "orderd-expiration"
+HEADER_USER_ID: Final = "orderd-user-id"
+DEAD_LETTER_HEADERS: Final = frozenset(
+    {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
+)
+
+# Queues that `orderctl topology apply --events` declares, and the routing key each is bound by.
+EVENT_QUEUES: Final = {
+    "order_processing": "order.processing",
+    "order_completed": "order.delivered",
+    "system_events": "system.#",
+}
+NOTIFICATION_QUEUES: Final = ("user_notifications", "admin_notifications")
+
+
+def dead_letter_queue(queue: str) -> str:
+    """Return the name of the queue that keeps what *queue* could not use."""
+    return f"{queue}.dlq"
+
+
+def retry_queue(queue: str, delay_s: float) -> str:
+    """Return the name of the queue in which a message of *queue* waits for *delay_s* seconds."""
+    return f"{queue}.retry.{delay_name(delay_s)}"
+
+
+def delay_name(delay_s: float) -> str:
+    """Return a delay as people write it: ``500ms``, ``5s``, ``5min``, ``1h``."""
+    delay_ms = round(delay_s * 1000)
+    for unit, unit_ms in (("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if delay_ms >= unit_ms and delay_ms % unit_ms == 0:
+            return f"{delay_ms // unit_ms}{unit}"
+    return f"{delay_ms}ms"
+
+
+def own_queues(retry_delays_s: Iterable[float]) -> frozenset[str]:
+    """Return every queue that orderd declares: no reply may be sent to one of them."""
+    delays_s = tuple(retry_delays_s)
+    return frozenset(
+        name
+        for queue in Queue
+        for name in (queue, dead_letter_queue(queue), *(retry_queue(queue, d) for d in delays_s))
+    ).union(EVENT_QUEUES, NOTIFICATION_QUEUES)

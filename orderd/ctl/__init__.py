@@ -1,0 +1,1 @@
+"""`orderctl`: everything around the daemon, one module a command."""

@@ -1,0 +1,173 @@
+"""A producer: commands for the daemon, and its replies."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orderd import __version__
+from orderd.amqp.endpoint import BrokerEndpoint
+from orderd.amqp.faults import BrokerFault, NoReply, NotRouted, Unpublishable
+from orderd.amqp.message import Properties
+from orderd.amqp.rpc import RpcClient
+from orderd.contract.names import Queue
+from orderd.contract.strict_json import MalformedJson, dumps, loads
+from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
+from orderd.ops.settings import Settings
+
+_CONTENT_TYPE: Final = "application/json"
+_PERSISTENT: Final = 2
+_SHORT_STRING_BYTES_MAX: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message for the daemon, whether it will take it for a command or not."""
+
+    queue: str
+    action: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+    version: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    def body(self) -> bytes:
+        """Return the envelope as JSON."""
+        envelope = {
+            "id": self.request_id,
+            "action": self.action,
+            "version": self.version,
+            "data": self.content,
+            "auth": self.token,
+        }
+        return dumps({k: v for k, v in envelope.items() if v is not None}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the daemon answered; `document` is all of it."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        """Return `code: message`, None when all went well."""
+        if self.document.get("status") == "ok":
+            return None
+        return f"{self.document.get('code')}: {self.document.get('error')}"
+
+    def content(self) -> Any:
+        """Return the answer's `data`; raises Failure with the error where there is one."""
+        if self.error is not None:
+            raise Failure(self.error)
+        return self.document.get("data")
+
+
+class NoAnswer(Failure):
+    """Whether the daemon does what was asked is not known."""
+
+
+class Client:
+    """Publishes requests on an open connection; its faults are failures of the command."""
+
+    def __init__(self, rpc: RpcClient) -> None:
+        self.rpc = rpc
+
+    @property
+    def where(self) -> str:
+        """Return the broker's host, port and virtual host."""
+        return self.rpc.link.where
+
+    def publish(self, request: Request) -> None:
+        """Publish *request*, persistent, and return once the broker has it."""
+        with self._failures(request.queue):
+            self.rpc.publish(request.queue, request.body(), _properties(request))
+
+    def call(self, request: Request, timeout_s: float) -> Reply:
+        """Publish *request*, persistent, and return the reply; raises NoAnswer after the time."""
+        return self._call(request, _properties(request), timeout_s)
+
+    def ask(self, request: Request, timeout_s: float) -> Any:
+        """Publish a query, and return the `data` of the answer; raises Failure for an error.
+
+        Once nobody waits for the answer any more, the broker drops the query.
+        """
+        expiration_ms = max(1, round(timeout_s * 1000))
+        properties = Properties(content_type=_CONTENT_TYPE, expiration=str(expiration_ms))
+        return self._call(request, properties, timeout_s).content()
+
+    def _call(self, request: Request, properties: Properties, timeout_s: float) -> Reply:
+        with self._failures(request.queue):
+            try:
+                body = self.rpc.call(request.queue, request.body(), properties, timeout_s)
+            except NoReply:
+                text = f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s"
+                raise NoAnswer(text) from None
+        try:
+            document = loads(body)
+        except MalformedJson as error:
+            raise Failure(f"the reply is no JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise Failure("the reply is no JSON object")
+        return Reply(document)
+
+    @contextmanager
+    def _failures(self, queue: str) -> Iterator[None]:
+        try:
+            yield
+        except NotRouted as fault:
+            names = ", ".join(Queue)
+            raise Failure(
+                f"{self.where}: there is no queue {queue} (orderd has {names}, and creates them "
+                "when it first connects)"
+            ) from fault
+        except Unpublishable as fault:
+            raise WrongUsage(str(fault)) from fault
+        except BrokerFault as fault:
+            raise Unavailable(f"broker: {fault}") from fault
+
+
+@contextmanager
+def client_of(settings: Settings) -> Iterator[Client]:
+    """Give a client that is connected; raises Unavailable or Misconfigured."""
+    # It would put its own words on stderr before ours.
+    logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
+    rpc = RpcClient(endpoint_of(settings))
+    try:
+        rpc.connect()
+    except BrokerFault as fault:
+        raise Unavailable(f"broker: {fault}") from fault
+    try:
+        yield Client(rpc)
+    finally:
+        rpc.close()
+
+
+def endpoint_of(settings: Settings) -> BrokerEndpoint:
+    """Return where the broker is; raises Misconfigured for a URL that cannot be used."""
+    try:
+        return BrokerEndpoint(
+            urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
+            connection_name=f"orderctl {__version__} {settings.instance_name} {os.getpid()}",
+            heartbeat_s=int(settings.heartbeat),
+        )
+    except ValueError as error:
+        raise Misconfigured(f"configuration: rabbitmq_url: {error}") from error
+
+
+def _properties(request: Request) -> Properties:
+    request_id = request.request_id
+    if request_id is not None and len(request_id.encode()) > _SHORT_STRING_BYTES_MAX:
+        # It stands in the body; as a property it would be too long.
+        request_id = None
+    return Properties(
+        content_type=_CONTENT_TYPE,
+        delivery_mode=_PERSISTENT,
+        message_id=request_id,
+        correlation_id=request_id,
+        timestamp=int(time.time()),
+        app_id="orderctl",
+    )

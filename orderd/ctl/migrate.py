@@ -1,0 +1,61 @@
+"""`orderctl migrate`: bring the schema up to date, or tell what that would take."""
+
+import argparse
+from collections.abc import Sequence
+
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
+from orderd.ctl.exits import ExitCode
+from orderd.ctl.screen import Screen
+from orderd.db.migrations import Migration, migrate, pending_migrations
+
+UP_TO_DATE = "the schema is up to date"
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; exit with 78 when a migration is pending",
+    )
+    instead.add_argument(
+        "--dry-run", action="store_true", help="change nothing; print the SQL that would be run"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, context: Context) -> int:
+    """Apply every pending migration, or only look."""
+    with database_of(context.settings) as database:
+        if not (options.check or options.dry_run):
+            _show_names(context.screen, "applied", migrate(database))
+            return ExitCode.DONE
+        pending = pending_migrations(database)
+    if options.dry_run:
+        _show_sql(context.screen, pending)
+        return ExitCode.DONE
+    _show_names(context.screen, "pending", [migration.name for migration in pending])
+    return ExitCode.CONFIG if pending else ExitCode.DONE
+
+
+def _show_names(screen: Screen, what: str, names: Sequence[str]) -> None:
+    if screen.is_json:
+        screen.document({what: names})
+    elif names:
+        for name in names:
+            screen.line(f"{what}: {name}")
+    else:
+        screen.line(UP_TO_DATE)
+
+
+def _show_sql(screen: Screen, pending: Sequence[Migration]) -> None:
+    if screen.is_json:
+        fields = [{"name": one.name, "checksum": one.checksum, "sql": one.sql} for one in pending]
+        screen.document({"pending": fields})
+        return
+    for migration in pending:
+        screen.line(f"-- {migration.name}\n{migration.sql}")
+    if not pending:
+        screen.note(UP_TO_DATE)

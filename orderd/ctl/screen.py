@@ -1,0 +1,50 @@
+"""What a command prints: results on stdout, for people or as JSON, and remarks on stderr."""
+
+import io
+import sys
+from typing import Any
+
+from orderd.contract.strict_json import dumps
+from orderd.ctl.json_text import pretty
+from orderd.ctl.tables import Table, plain, printable, rich_table
+
+
+class Screen:
+    """Stdout and stderr; `is_json` says in which form results are wanted."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self.is_json = is_json
+        for stream in (sys.stdout, sys.stderr):
+            # A locale that lacks a character is no reason to fail half-way.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+
+    def document(self, value: Any) -> None:
+        """Print *value* as one JSON document: indented on a terminal, else in one line."""
+        self.line(pretty(value) if sys.stdout.isatty() else compact(value))
+
+    def table(self, table: Table) -> None:
+        """Print *table*, its cells made printable."""
+        if sys.stdout.isatty():
+            from rich.console import Console  # noqa: PLC0415 (slow to load, for terminals only)
+
+            Console(file=sys.stdout).print(rich_table(table))
+        else:
+            self.line(plain(table))
+
+    def line(self, text: str = "") -> None:
+        """Print *text*, which has to be printable, on stdout."""
+        sys.stdout.write(f"{text}\n")
+
+    def note(self, text: str) -> None:
+        """Say on stderr what is no part of the result."""
+        sys.stderr.write(f"{printable(text)}\n")
+
+    def complain(self, text: str) -> None:
+        """Say on stderr, line by line, what is wrong."""
+        for line in text.splitlines():
+            self.note(f"orderctl: {line}")
+
+    def flush(self) -> None:
+        """Write out what is still in memory; a closed pipe is found out here."""
+        sys.stdout.flush()

@@ -1,0 +1,67 @@
+"""Tables of text: with lines on a terminal, in plain aligned columns elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.table
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column under its *title*; numbers are better read on the right."""
+
+    title: str
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells, one cell for each column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+
+def plain(table: Table) -> str:
+    """Return *table* as lines of aligned columns, its titles first, for programs that read lines."""
+    lines = [[column.title for column in table.columns], *map(_printable_cells, table.rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        _GAP.join(
+            cell.rjust(width) if column.is_right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, table.columns, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def rich_table(table: Table) -> "rich.table.Table":
+    """Return *table* as rich draws it."""
+    # Takes as long as the rest of a command's start, so only when something is drawn.
+    from rich.table import Table as RichTable  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = RichTable()
+    for column in table.columns:
+        drawn.add_column(column.title, justify="right" if column.is_right else "left")
+    for row in table.rows:
+        # As Text, so that a name with brackets is no markup.
+        drawn.add_row(*(Text(cell) for cell in _printable_cells(row)))
+    return drawn
+
+
+def printable(text: str) -> str:
+    """Return *text* with escapes for what a terminal would obey and for line breaks."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _printable_cells(row: Sequence[str]) -> list[str]:
+    return [printable(cell) for cell in row]

@@ -1,0 +1,209 @@
+"""The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
+
+import time
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.amqp.message import Delivery
+from orderd.batch.processor import Surroundings
+from orderd.contract.names import Queue
+from orderd.daemon.parts import Parts
+from orderd.daemon.state import State, Tally
+from orderd.db.faults import DatabaseOutage, SchemaFault
+from orderd.db.migrations import check_schema
+from orderd.ops.backoff import Backoff
+from orderd.ops.failpoints import reach
+
+TICK_S: Final = 1.0
+# One batch's confirms come in while the next one is in its transaction.
+ON_THE_WAY_MAX: Final = 1
+SWEEPS_PER_GRACE: Final = 5
+
+
+class ExitCode(IntEnum):
+    """How the daemon ends; the numbers are those of sysexits.h."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 69
+    CONFIG = 78
+
+
+class _GiveUp(Exception):
+    """Leave everything as it is: the broker delivers again what was not acked."""
+
+
+class Daemon:
+    """Owns all connections and does everything, in one thread; every wait in it is bounded."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Run with *parts*; nothing is connected yet."""
+        self._parts = parts
+        self._state = State(parts)
+        self._tally = Tally()
+        self._backoff = Backoff()
+        self._give_up_at_s = float("inf")
+        self._next_sweep_s = 0.0
+        self._surroundings = Surroundings(self._arriving, self._breathe)
+
+    def run(self) -> ExitCode:
+        """Work until a signal asks to stop, or until something only an operator can mend."""
+        try:
+            while not self._parts.signals.stop_requested:
+                self._turn_or_pause()
+            self._drain()
+        except _GiveUp:
+            self._state.gave_up()
+        except (SchemaFault, TopologyMismatch) as fault:
+            return self._state.failed(fault, ExitCode.CONFIG)
+        except (BrokerFault, DatabaseOutage) as fault:
+            return self._state.failed(fault, ExitCode.UNAVAILABLE)
+        except Exception as error:  # noqa: BLE001 - the last line: said, not swallowed
+            return self._state.failed(error, ExitCode.FAILED)
+        finally:
+            self._parts.close()
+        self._state.stopped(self._tally)
+        return ExitCode.DONE
+
+    def _turn_or_pause(self) -> None:
+        """Do one turn; an outage in it costs nothing but the time until it is over."""
+        parts = self._parts
+        try:
+            self._connect()
+            self._turn()
+        except DatabaseOutage as fault:
+            parts.database.close()
+            self._pause("database", fault)
+        except BrokerFault as fault:
+            parts.disconnect_broker()
+            self._pause("broker", fault)
+
+    def _connect(self) -> None:
+        """Connect what is not connected; the database first, for nothing can be done without."""
+        parts = self._parts
+        if not parts.database.is_connected:
+            parts.database.connect()
+            check_schema(parts.database)
+            self._state.database_connected()
+        if not parts.is_broker_connected:
+            parts.connect_broker(self._breathe)
+            self._state.broker_connected()
+            self._next_sweep_s = 0.0
+        self._backoff.reset()
+        self._state.running()
+
+    def _turn(self) -> None:
+        """Handle one batch of what is there, or wait for the next delivery."""
+        parts = self._parts
+        parts.consumer.fill(parts.settings.batch_max)
+        if not parts.consumer.inbox:
+            parts.settler.finish(self._breathe)
+            parts.sweeper.delete_confirmed()
+            parts.consumer.poll(TICK_S)
+            parts.consumer.fill(parts.settings.batch_max)
+        if parts.consumer.inbox:
+            self._process_batch()
+        if time.monotonic() >= self._next_sweep_s:
+            self._sweep_outbox()
+        parts.publisher.pump()
+        self._breathe()
+        self._state.log_if_asked(self._tally)
+
+    def _process_batch(self) -> None:
+        parts = self._parts
+        inbox = parts.consumer.inbox
+        batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
+        unsettled = dict.fromkeys(delivery.tag for delivery in batch)
+        started_s = time.monotonic()
+        try:
+            for results in parts.processor.process(batch, self._surroundings):
+                parts.settler.begin(results)
+                for result in results:
+                    del unsettled[result.delivery.tag]
+                self._tally.count(results)
+                parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
+        except DatabaseOutage:
+            # They are still ours: tried again as soon as the database is back.
+            inbox.extendleft(d for d in reversed(batch) if d.tag in unsettled)
+            raise
+        self._state.batch_committed(len(batch), time.monotonic() - started_s)
+
+    def _sweep_outbox(self) -> None:
+        """Publish what a crash, of this daemon or another, left behind."""
+        parts = self._parts
+        # What is on its way from here must not be taken for left behind.
+        parts.settler.finish(self._breathe)
+        grace_s = parts.settings.outbox_grace
+        self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breathe))
+        self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
+
+    def _pause(self, dependency: str, fault: Exception) -> None:
+        """Wait before the next attempt, in slices that keep connections and watchdog alive."""
+        parts = self._parts
+        self._state.paused(dependency, fault)
+        if not parts.settings.wait_for_servers and not self._state.has_been_running:
+            raise fault
+        until_s = time.monotonic() + self._backoff.next()
+        while not parts.signals.stop_requested and time.monotonic() < until_s:
+            self._breathe()
+            if dependency == "broker" or not parts.is_broker_connected:
+                parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
+            elif self._state.paused_for_s > parts.settings.give_back_after:
+                # Others may be able to do what this daemon cannot.
+                self._state.gave_back(len(parts.consumer.inbox))
+                parts.disconnect_broker()
+            else:
+                self._wait_with_broker()
+
+    def _wait_with_broker(self) -> None:
+        parts = self._parts
+        try:
+            parts.consumer.poll(TICK_S)
+            parts.publisher.pump()
+        except BrokerFault as fault:
+            parts.disconnect_broker()
+            self._state.paused("broker", fault)
+
+    def _drain(self) -> None:
+        """Finish what is in hand and give back the rest, within the configured time."""
+        parts = self._parts
+        timeout_s = parts.settings.shutdown_timeout
+        self._state.draining(timeout_s)
+        reach("drain_started")
+        self._give_up_at_s = time.monotonic() + timeout_s
+        if not parts.is_broker_connected:
+            return
+        try:
+            parts.consumer.cancel()
+            while parts.consumer.inbox and parts.database.is_connected:
+                self._process_batch()
+                self._breathe()
+            parts.settler.finish(self._breathe)
+            self._give_back(list(parts.consumer.inbox))
+            parts.sweeper.delete_confirmed()
+        except (DatabaseOutage, BrokerFault) as fault:
+            self._state.drain_cut_short(fault)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        if deliveries:
+            self._parts.consumer.requeue(deliveries)
+            self._state.gave_back(len(deliveries))
+
+    def _arriving(self) -> frozenset[Queue]:
+        """Return the queues that may still bring what an order refers to."""
+        consumer = self._parts.consumer
+        arriving = set()
+        for queue in (Queue.USER, Queue.PRODUCT):
+            depth = consumer.depth(queue)
+            if depth.ready or depth.consumers > 1:
+                arriving.add(queue)
+        return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
+
+    def _breathe(self) -> None:
+        """Feed the watchdog; called at least once a second, wherever the loop is."""
+        self._parts.service.watchdog()
+        if self._parts.signals.stop_now or time.monotonic() > self._give_up_at_s:
+            raise _GiveUp

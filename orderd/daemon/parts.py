@@ -1,0 +1,87 @@
+"""Everything the daemon consists of, built from its settings and passed on; nothing is global."""
+
+import os
+from collections.abc import Callable
+
+from orderd import __version__
+from orderd.amqp.consumer import Consumer
+from orderd.amqp.endpoint import BrokerEndpoint
+from orderd.amqp.publisher import Publisher
+from orderd.batch.processor import BatchProcessor, Limits
+from orderd.contract.names import Queue, own_queues
+from orderd.db.connection import Database
+from orderd.ops.service import Service
+from orderd.ops.settings import Settings
+from orderd.ops.signals import Signals
+from orderd.outbox.publish import Sweeper
+from orderd.outbox.rows import Confirmed
+from orderd.settle.consequences import Consequences, SettlePolicy
+from orderd.settle.report import Reporter
+from orderd.settle.settler import Settler
+
+
+class Parts:
+    """The daemon's parts, each given what it works with."""
+
+    def __init__(self, settings: Settings, signals: Signals, service: Service) -> None:
+        """Build all parts; nothing is connected by that."""
+        self.settings = settings
+        self.signals = signals
+        self.service = service
+        self.database = Database(settings.database_url.get_secret_value())
+        endpoint = broker_endpoint(settings)
+        self.consumer = Consumer(
+            endpoint,
+            list(Queue),
+            settings.prefetch_count,
+            settings.retry_delays,
+            settings.queue_type,
+        )
+        self.publisher = Publisher(endpoint)
+        confirmed = Confirmed()
+        self.processor = BatchProcessor(
+            self.database,
+            confirmed,
+            Limits(settings.body_bytes_max, len(settings.retry_delays)),
+            events_source=settings.events_source,
+            grants={token.sha256: tuple(token.allow) for token in settings.tokens.values()},
+        )
+        policy = SettlePolicy(
+            settings.retry_delays, own_queues(settings.retry_delays), settings.events_source
+        )
+        reporter = Reporter()
+        self.settler = Settler(
+            self.consumer, self.publisher, confirmed, Consequences(policy, reporter), reporter
+        )
+        self.sweeper = Sweeper(self.database, self.publisher, confirmed)
+
+    @property
+    def is_broker_connected(self) -> bool:
+        """Whether commands are being delivered and events can be published."""
+        return self.consumer.is_ready and self.publisher.is_ready
+
+    def connect_broker(self, on_slice: Callable[[], None]) -> None:
+        """Connect publisher, then consumer: whoever takes work can also settle it."""
+        self.disconnect_broker()
+        self.publisher.connect(on_slice)
+        self.consumer.connect(on_slice)
+
+    def disconnect_broker(self) -> None:
+        """Close both connections; the broker delivers again what was not acked."""
+        self.settler.abandon()
+        self.consumer.close()
+        self.publisher.close()
+
+    def close(self) -> None:
+        """Close every connection; never raises."""
+        self.disconnect_broker()
+        self.database.close()
+
+
+def broker_endpoint(settings: Settings) -> BrokerEndpoint:
+    """Return where RabbitMQ is, and the name this process has on its connections."""
+    return BrokerEndpoint(
+        urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
+        connection_name=f"orderd {__version__} {settings.instance_name} {os.getpid()}",
+        heartbeat_s=int(settings.heartbeat),
+    )

@@ -1,0 +1,178 @@
+"""How the daemon is, told to everyone who asks: log, service manager, event listeners."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from orderd import __version__
+from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.batch.results import Result
+from orderd.contract.events import Event as CloudEvent
+from orderd.contract.strict_json import dumps
+from orderd.db.faults import SchemaFault
+from orderd.ops.logs import Event, emit
+from orderd.outbox.publish import event_message
+from orderd.outbox.rows import OutboxRow
+
+if TYPE_CHECKING:
+    from orderd.daemon.loop import ExitCode
+    from orderd.daemon.parts import Parts
+
+_LOST: Final = {
+    "database": Event.DATABASE_DISCONNECTED,
+    "broker": Event.BROKER_DISCONNECTED,
+}
+
+
+class Tally:
+    """How many deliveries came to which outcome since the start."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self._outcomes: Counter[str] = Counter()
+
+    def count(self, results: Sequence[Result]) -> None:
+        """Add *results*."""
+        self._outcomes.update(type(result.outcome).__name__.lower() for result in results)
+
+    def __str__(self) -> str:
+        """Return the counts as one line."""
+        return ", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.items()) or "nothing yet"
+
+
+class State:
+    """Tells of each change of state once; all wording of it is here."""
+
+    def __init__(self, parts: "Parts") -> None:
+        """Tell of the daemon that consists of *parts*."""
+        self._parts = parts
+        self._lost: set[str] = set()
+        self._paused_since_s: float | None = None
+        self._is_running = False
+        self.has_been_running = False
+
+    @property
+    def paused_for_s(self) -> float:
+        """Return how long the intake has been paused, 0 while it is not."""
+        return 0.0 if self._paused_since_s is None else time.monotonic() - self._paused_since_s
+
+    def started(self) -> None:
+        """Tell that the program runs; it may still have to wait for its servers."""
+        settings = self._parts.settings
+        emit(
+            Event.DAEMON_STARTED,
+            f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
+            f"to {settings.batch_max}, prefetch {settings.prefetch_count}",
+        )
+
+    def database_connected(self) -> None:
+        """Tell that PostgreSQL is there."""
+        self._lost.discard("database")
+        emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
+
+    def broker_connected(self) -> None:
+        """Tell that RabbitMQ is there and delivers."""
+        self._lost.discard("broker")
+        emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {self._parts.publisher.where}")
+        emit(Event.CONSUMER_STARTED, "taking commands from user, product, order")
+
+    def running(self) -> None:
+        """Tell, once per change, that work goes on."""
+        if self._is_running:
+            return
+        self._is_running = True
+        if self.has_been_running:
+            seconds = self.paused_for_s
+            emit(Event.INTAKE_RESUMED, f"working again after {seconds:.1f} s")
+            self._announce("system.resumed", {"paused_seconds": round(seconds, 1)})
+        else:
+            self.has_been_running = True
+            self._announce("system.started", {})
+        self._paused_since_s = None
+        self._parts.service.ready("running")
+
+    def paused(self, dependency: str, fault: Exception) -> None:
+        """Tell, once per outage, which server is away and why."""
+        if dependency not in self._lost:
+            self._lost.add(dependency)
+            emit(_LOST[dependency], str(fault))
+        if self._paused_since_s is None:
+            self._paused_since_s = time.monotonic()
+            if self.has_been_running:
+                emit(Event.INTAKE_PAUSED, f"waiting for the {dependency}: nothing is lost by that")
+        if self._is_running:
+            self._is_running = False
+            self._announce("system.paused", {"waiting_for": dependency})
+        self._parts.service.status(f"paused: waiting for the {dependency}: {fault}")
+
+    def batch_committed(self, size: int, duration_s: float) -> None:
+        """Tell that a batch is in the database and on its way to be settled."""
+        emit(
+            Event.BATCH_COMMITTED,
+            f"{size} in {duration_s * 1000:.0f} ms",
+            batch_size=size,
+            duration_ms=round(duration_s * 1000, 1),
+        )
+
+    def outbox_recovered(self, rows: int) -> None:
+        """Tell that events which a crash had left behind were published."""
+        if rows:
+            emit(Event.OUTBOX_RECOVERED, f"{rows} events left behind were published")
+
+    def gave_back(self, deliveries: int) -> None:
+        """Tell that the broker has messages again that were in hand here."""
+        emit(Event.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")
+
+    def log_if_asked(self, tally: Tally) -> None:
+        """Log a line on the daemon's state where SIGUSR1 asked for one."""
+        if self._parts.signals.take_status():
+            inbox = len(self._parts.consumer.inbox)
+            emit(Event.STATUS_LOGGED, f"{tally}; {inbox} deliveries in hand")
+
+    def draining(self, timeout_s: float) -> None:
+        """Tell that a stop was asked for."""
+        signal_name = self._parts.signals.stop_signal
+        emit(Event.DAEMON_DRAINING, f"{signal_name}: finishing what is in hand ({timeout_s:g} s)")
+        self._announce("system.stopping", {"signal": signal_name})
+        self._parts.service.stopping("draining")
+
+    def drain_cut_short(self, fault: Exception) -> None:
+        """Tell that the broker will deliver again what was in hand."""
+        emit(Event.MESSAGE_REQUEUED, f"drain cut short, the broker delivers again: {fault}")
+
+    def gave_up(self) -> None:
+        """Tell that a second signal, or the time limit, ended the drain."""
+        emit(Event.MESSAGE_REQUEUED, "drain given up: the broker delivers again what was in hand")
+
+    def stopped(self, tally: Tally) -> None:
+        """Tell that the daemon ends as asked."""
+        emit(Event.DAEMON_STOPPED, f"stopped; {tally}")
+
+    def failed(self, error: Exception, code: "ExitCode") -> "ExitCode":
+        """Tell why the daemon cannot go on; return *code*."""
+        event = Event.DAEMON_FAILED
+        if isinstance(error, SchemaFault):
+            event = Event.SCHEMA_OUTDATED
+        elif isinstance(error, TopologyMismatch):
+            event = Event.TOPOLOGY_MISMATCHED
+        emit(event, str(error), error=error)
+        self._parts.service.failed(int(code), str(error))
+        return code
+
+    def _announce(self, event_type: str, told: dict[str, object]) -> None:
+        """Publish an event of the system itself: best effort, nothing depends on it."""
+        if not self._parts.publisher.is_ready:
+            return
+        settings = self._parts.settings
+        content = dumps({"instance": settings.instance_name, "version": __version__, **told})
+        event = CloudEvent(event_type, f"instance/{settings.instance_name}", content)
+        event_id = str(uuid4())
+        body = event.body(event_id, settings.events_source, datetime.now(UTC), None)
+        try:
+            self._parts.publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
+        except BrokerFault:
+            return

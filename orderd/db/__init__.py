@@ -1,0 +1,1 @@
+"""PostgreSQL: connection, explicit transactions, named queries, migrations, faults."""

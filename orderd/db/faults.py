@@ -1,0 +1,88 @@
+"""What a database error means for the work in hand; the one place that decides it."""
+
+from enum import Enum, auto
+from typing import Final
+
+import psycopg2
+
+
+class DatabaseOutage(Exception):
+    """The database is away, starting, read-only or full: nobody's message is to blame."""
+
+
+class TransactionConflict(Exception):
+    """Another transaction was in the way; the same transaction may succeed when redone."""
+
+
+class RowFault(Exception):
+    """The database would not take what a command wrote."""
+
+
+class SchemaFault(Exception):
+    """A table or a privilege is missing: nothing works until an operator has acted."""
+
+
+class Fault(Enum):
+    """The kinds of database error, by what to do about them."""
+
+    OUTAGE = auto()
+    CONFLICT = auto()
+    ROW = auto()
+    SCHEMA = auto()
+
+
+_BY_SQLSTATE: Final = {
+    "40001": Fault.CONFLICT,  # serialization_failure
+    "40P01": Fault.CONFLICT,  # deadlock_detected
+    "55P03": Fault.CONFLICT,  # lock_not_available: lock_timeout
+    "57014": Fault.CONFLICT,  # query_canceled: statement_timeout
+    "23505": Fault.CONFLICT,  # unique_violation: another daemon was faster, the redo will see it
+    "25006": Fault.OUTAGE,  # read_only_sql_transaction: after a failover
+    "25P03": Fault.OUTAGE,  # idle_in_transaction_session_timeout
+    "57P01": Fault.OUTAGE,  # admin_shutdown
+    "57P02": Fault.OUTAGE,  # crash_shutdown
+    "57P03": Fault.OUTAGE,  # cannot_connect_now
+    "57P04": Fault.OUTAGE,  # database_dropped
+    "57P05": Fault.OUTAGE,  # idle_session_timeout
+}
+_BY_CLASS: Final = {
+    "08": Fault.OUTAGE,  # connection exception
+    "28": Fault.OUTAGE,  # invalid authorization: a password is being changed
+    "3D": Fault.OUTAGE,  # invalid catalog name: the database is not there yet
+    "53": Fault.OUTAGE,  # insufficient resources: disk full, too many connections
+    "58": Fault.OUTAGE,  # system error: I/O
+    "F0": Fault.OUTAGE,  # configuration file error
+    "XX": Fault.OUTAGE,  # internal error, corrupted index: no message's doing
+    "3F": Fault.SCHEMA,  # invalid schema name
+    "42": Fault.SCHEMA,  # undefined table, insufficient privilege
+}
+
+
+def classify(error: BaseException) -> Fault:
+    """Return what *error*, raised by psycopg2, means.
+
+    A lost connection has no SQLSTATE, but neither has a value that psycopg2 cannot adapt: only
+    what psycopg2 raises for its connection counts as an outage then.
+    SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    sqlstate = getattr(error, "pgcode", None)
+    if sqlstate is None:
+        is_connection = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        return Fault.OUTAGE if is_connection else Fault.ROW
+    return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.ROW)
+
+
+def translated(error: psycopg2.Error) -> Exception:
+    """Return the exception by which the rest of orderd knows *error*."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if error.pgcode is not None:
+        text = f"{text} (SQLSTATE {error.pgcode})"
+    match classify(error):
+        case Fault.OUTAGE:
+            return DatabaseOutage(text)
+        case Fault.CONFLICT:
+            return TransactionConflict(text)
+        case Fault.SCHEMA:
+            return SchemaFault(text)
+        case Fault.ROW:
+            return RowFault(text)

@@ -1,0 +1,87 @@
+"""Schema migrations: forward only, one transaction each, each with its checksum on record."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from orderd.db.connection import Database
+from orderd.db.faults import SchemaFault
+from orderd.db.queries import sql_folder
+from orderd.db.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``sql/migrations``."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Return what tells whether the file was changed after it was applied."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def load_migrations() -> list[Migration]:
+    """Return the migrations this version of orderd brings, oldest first."""
+    found = []
+    for source in sorted(sql_folder("migrations").iterdir(), key=lambda file: file.name):
+        if source.name.endswith(".sql"):
+            name = source.name.removesuffix(".sql")
+            sql = source.read_text(encoding="utf-8")
+            found.append(Migration(int(name.partition("_")[0]), name, sql))
+    return found
+
+
+def pending_migrations(database: Database) -> list[Migration]:
+    """Return what is still to be applied; raises `SchemaFault` where history was changed."""
+    with database.transaction() as tx:
+        return _pending(tx)
+
+
+def migrate(database: Database) -> list[str]:
+    """Apply every pending migration and return their names, in order.
+
+    Whoever else migrates the same database at the same time waits and then finds nothing to do.
+    """
+    applied: list[str] = []
+    while True:
+        with database.transaction() as tx:
+            tx.rows("lock_migrations")
+            pending = _pending(tx)
+            if not pending:
+                return applied
+            migration = pending[0]
+            tx.later("create_schema_migrations")
+            tx.run(migration.sql.rstrip().removesuffix(";"))
+            tx.later(
+                "record_migration",
+                version=migration.version,
+                name=migration.name,
+                checksum=migration.checksum,
+            )
+        applied.append(migration.name)
+
+
+def check_schema(database: Database) -> None:
+    """Raise `SchemaFault` where the schema is older than this version of orderd needs."""
+    pending = pending_migrations(database)
+    if pending:
+        names = ", ".join(migration.name for migration in pending)
+        raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
+
+
+def _pending(tx: Transaction) -> list[Migration]:
+    known = load_migrations()
+    ((has_table,),) = tx.rows("has_migrations")
+    if not has_table:
+        return known
+    applied = {
+        version: (name, checksum) for version, name, checksum in tx.rows("applied_migrations")
+    }
+    for migration in known:
+        name, checksum = applied.get(migration.version, (migration.name, migration.checksum))
+        if (name, checksum) != (migration.name, migration.checksum):
+            raise SchemaFault(f"migration {name} was applied in another form than this version has")
+    return [migration for migration in known if migration.version not in applied]

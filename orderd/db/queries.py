@@ -1,0 +1,29 @@
+"""The SQL of orderd, by name: each block of ``sql/queries/*.sql`` begins with ``-- name: …``."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def sql_folder(name: str) -> Traversable:
+    """Return the folder ``sql/<name>``: in the installed package, else in the source tree."""
+    packaged = files("orderd") / "sql" / name
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql" / name
+
+
+def load_queries() -> Mapping[str, str]:
+    """Return every named query, name to SQL."""
+    queries: dict[str, str] = {}
+    for source in sorted(sql_folder("queries").iterdir(), key=lambda file: file.name):
+        if source.name.endswith(".sql"):
+            _, *parts = _NAME.split(source.read_text(encoding="utf-8"))
+            for name, sql in zip(parts[::2], parts[1::2], strict=True):
+                if name in queries:
+                    raise ValueError(f"{source.name}: the query {name} stands twice")
+                queries[name] = sql.strip()
+    return queries

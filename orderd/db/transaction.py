@@ -1,0 +1,49 @@
+"""A transaction in hand: named queries, sent at once or together with the next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
+
+
+class Transaction:
+    """An open transaction; whoever is given one never commits it.
+
+    Statements whose rows nobody needs can wait (`later`): they travel with the next query or
+    with COMMIT, in one round trip.
+    """
+
+    def __init__(self, cursor: Cursor, queries: Mapping[str, str]) -> None:
+        """Use *cursor* for the named *queries*."""
+        self._cursor = cursor
+        self._queries = queries
+        self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
+
+    def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
+        """Return all rows of the query *name*."""
+        self.later(name, **parameters)
+        self._send()
+        return self._cursor.fetchall()
+
+    def row(self, name: str, /, **parameters: object) -> tuple[Any, ...]:
+        """Return the one row of the query *name*."""
+        (row,) = self.rows(name, **parameters)
+        return row
+
+    def later(self, name: str, /, **parameters: object) -> None:
+        """Let the statement *name* travel with the next one."""
+        sql = self._queries[name]
+        self._waiting.append(self._cursor.mogrify(sql, parameters) if parameters else sql.encode())
+
+    def run(self, sql: str) -> None:
+        """Let *sql*, a migration's text, travel with the next statement."""
+        self._waiting.append(sql.encode())
+
+    def commit(self) -> None:
+        """Commit; only `Database.transaction` calls this."""
+        self._waiting.append(b"COMMIT")
+        self._send()
+
+    def _send(self) -> None:
+        statements, self._waiting = self._waiting, []
+        self._cursor.execute(b";\n".join(statements))

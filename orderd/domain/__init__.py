@@ -1,0 +1,1 @@
+"""The shop's rules: pure functions on the rows of a batch."""

@@ -1,0 +1,68 @@
+"""The closed set of ways in which a delivery can end."""
+
+from dataclasses import dataclass
+
+from orderd.contract.envelope import Invalid
+from orderd.contract.names import DeferralCode, Queue, RefusalCode
+from orderd.contract.replies import Response
+from orderd.contract.rows import Row
+
+__all__ = [
+    "Answered",
+    "Applied",
+    "Deferred",
+    "Duplicate",
+    "Invalid",
+    "Outcome",
+    "Refused",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The command was carried out: `row` is the answer, `changes` every row that is new or other.
+
+    `events` are event types; none where the command changed nothing.
+    """
+
+    row: Row
+    changes: tuple[Row, ...] = ()
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A query was answered; `data` is JSON text."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A business rule said no.
+
+    `missing` names the queue that could still bring what the command refers to.
+    """
+
+    code: RefusalCode
+    message: str
+    missing: Queue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The request was settled before; `response` is what was answered then."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The command may work later; `error` is for the dead letter, should it never."""
+
+    code: DeferralCode
+    message: str
+    error: str = ""
+
+
+Outcome = Applied | Answered | Refused | Duplicate | Deferred | Invalid

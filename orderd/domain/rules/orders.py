@@ -1,0 +1,180 @@
+"""What may be done to orders, and what that takes from or gives back to the shelves."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from orderd.contract.commands import (
+    ItemData,
+    OrderCreate,
+    OrderGet,
+    OrderUpdate,
+    OrderUpdateStatus,
+)
+from orderd.contract.names import Queue, RefusalCode
+from orderd.contract.rows import EDITABLE_STATUSES, Order, OrderItem, Product
+from orderd.domain.outcomes import Answered, Applied, Refused
+from orderd.domain.rules import products, users
+from orderd.domain.world import Table, World
+
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    "pending": frozenset({"processing", "shipped", "cancelled"}),
+    "processing": frozenset({"shipped", "cancelled"}),
+    "shipped": frozenset({"delivered"}),
+    "delivered": frozenset(),
+    "cancelled": frozenset(),
+}
+
+
+def create(world: World, content: OrderCreate) -> Applied | Refused:
+    """Take the items' stock and open an order at the current prices."""
+    user = world.users.get(content.user_id)
+    if user is None:
+        return users.not_found(content.user_id, Queue.USER)
+    if not user.is_active:
+        return Refused(RefusalCode.USER_INACTIVE, f"User {user.id} is not active")
+    wanted = _quantities(content.items)
+    taken = _take(world, wanted)
+    if isinstance(taken, Refused):
+        return taken
+    items = _items(world, wanted, ())
+    (order_id,) = world.fresh_ids.peek(Table.ORDERS)
+    order = Order(
+        order_id,
+        user.id,
+        "pending",
+        content.wanted_priority,
+        _total(items),
+        items,
+        world.now,
+        world.now,
+    )
+    return Applied(order, (order, *taken), ("order.created",))
+
+
+def update_status(world: World, content: OrderUpdateStatus) -> Applied | Refused:
+    """Let the order go on to another status."""
+    order = world.orders.get(content.order_id)
+    if order is None:
+        return _not_found(content.order_id)
+    return _change(world, order, status=content.status)
+
+
+def update(world: World, content: OrderUpdate) -> Applied | Refused:
+    """Give the order other items, another status or another priority."""
+    order = world.orders.get(content.order_id)
+    if order is None:
+        return _not_found(content.order_id)
+    given = content.model_fields_set
+    return _change(
+        world,
+        order,
+        wanted=_quantities(content.items) if "items" in given else None,
+        priority=content.wanted_priority,
+        status=content.status if "status" in given else None,
+    )
+
+
+def get(world: World, content: OrderGet) -> Answered | Refused:
+    """Return the order's row with its items."""
+    order_id = content.id or content.order_id
+    order = world.orders.get(order_id)
+    return _not_found(order_id) if order is None else Answered(order.json())
+
+
+def _change(
+    world: World,
+    order: Order,
+    *,
+    wanted: Mapping[int, int] | None = None,
+    priority: str | None = None,
+    status: str | None = None,
+) -> Applied | Refused:
+    """Return the order after an edit of items or priority, then a step to another status."""
+    is_edit = wanted is not None or priority is not None
+    if is_edit and order.status not in EDITABLE_STATUSES:
+        message = f"Order {order.id} is {order.status} and cannot be changed any more"
+        return Refused(RefusalCode.ORDER_NOT_EDITABLE, message)
+    status = status or order.status
+    if status != order.status and status not in TRANSITIONS[order.status]:
+        message = f"Order {order.id}: cannot go from {order.status} to {status}"
+        return Refused(RefusalCode.INVALID_TRANSITION, message)
+
+    held = {item.product_id: item.quantity for item in order.items}
+    wanted = held if wanted is None else wanted
+    unknown = next((product_id for product_id in wanted if product_id not in held), None)
+    if unknown is not None and unknown not in world.products:
+        return products.not_found(unknown, Queue.PRODUCT)
+    kept = {} if status == "cancelled" and order.status != "cancelled" else wanted
+    taken = _take(world, _difference(held, kept))
+    if isinstance(taken, Refused):
+        return taken
+
+    items = _items(world, wanted, order.items)
+    edited = replace(
+        order, items=items, total_amount=_total(items), priority=priority or order.priority
+    )
+    changed = replace(edited, status=status)
+    if changed == order:
+        return Applied(order)
+    changed = replace(changed, updated_at=world.now)
+    events = ["order.updated"] if edited != order else []
+    events += [f"order.{status}"] if status != order.status else []
+    return Applied(changed, (changed, *taken), tuple(events))
+
+
+def _quantities(items: Sequence[ItemData]) -> dict[int, int]:
+    """Return product id to quantity; the same product twice is one line with the sum."""
+    quantities: dict[int, int] = {}
+    for item in items:
+        quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
+    return quantities
+
+
+def _difference(held: Mapping[int, int], kept: Mapping[int, int]) -> dict[int, int]:
+    """Return what is to be taken more (or, negative, given back) of each product."""
+    difference = Counter(kept)
+    difference.subtract(held)
+    return {product_id: count for product_id, count in difference.items() if count}
+
+
+def _take(world: World, wanted: Mapping[int, int]) -> list[Product] | Refused:
+    """Return the products after *wanted* was taken from each, negative numbers given back."""
+    taken = []
+    for product_id, quantity in wanted.items():
+        product = world.products.get(product_id)
+        if product is None:
+            return products.not_found(product_id, Queue.PRODUCT)
+        if quantity > product.stock_quantity:
+            return products.insufficient_stock(product, quantity, "ordered")
+        taken.append(product.with_stock(product.stock_quantity - quantity, world.now))
+    return taken
+
+
+def _items(
+    world: World, wanted: Mapping[int, int], before: Sequence[OrderItem]
+) -> tuple[OrderItem, ...]:
+    """Return one item a product, by id: kept products keep their item and its price."""
+    known = {item.product_id: item for item in before}
+    new_ids = iter(
+        world.fresh_ids.peek(Table.ORDER_ITEMS, sum(product not in known for product in wanted))
+    )
+    items = []
+    for product_id, quantity in wanted.items():
+        item = known.get(product_id)
+        if item is None:
+            price = world.products[product_id].price
+            items.append(OrderItem(next(new_ids), product_id, quantity, price))
+        else:
+            items.append(replace(item, quantity=quantity))
+    return tuple(sorted(items, key=lambda item: item.id))
+
+
+def _total(items: Sequence[OrderItem]) -> Decimal:
+    return sum((item.unit_price * item.quantity for item in items), Decimal("0.00"))
+
+
+def _not_found(order_id: int) -> Refused:
+    return Refused(RefusalCode.ORDER_NOT_FOUND, f"Order {order_id} does not exist")

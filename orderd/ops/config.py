@@ -1,0 +1,105 @@
+"""Loads the settings from every source and says everything that is wrong with them at once."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from orderd.ops import sources
+from orderd.ops.faults import ConfigError, Problem
+from orderd.ops.layers import merged_origins
+from orderd.ops.redaction import redact
+from orderd.ops.settings import SECRET, Settings, Token, has_mark
+from orderd.ops.sources import KeyPath, Layer, Origins
+
+__all__ = ["DEFAULT_FILE", "ConfigError", "Settings", "load"]
+
+DEFAULT_FILE = Path("/etc/orderd/orderd.toml")
+SECRETS_DIRECTORY = Path("/run/secrets")
+
+_VALUE_CHARS_MAX = 200
+
+
+def load(
+    config_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    default_file: Path = DEFAULT_FILE,
+    secrets_directory: Path = SECRETS_DIRECTORY,
+) -> Settings:
+    """Return the settings: command line, environment, credentials, file, defaults, in this order.
+
+    Raises ConfigError with every wrong key of every source.
+    """
+    environ = os.environ if environ is None else environ
+    known = Settings.model_fields
+    readers: list[Callable[[], Layer]] = [
+        lambda: sources.from_overrides(overrides or {}),
+        lambda: sources.from_environment(environ),
+        lambda: sources.from_plain_environment(environ),
+    ]
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        readers.append(lambda: sources.from_credentials(Path(directory), known))
+    readers += [
+        lambda: sources.from_credentials(secrets_directory, known),
+        lambda: sources.from_file(config_file or default_file, must_exist=config_file is not None),
+    ]
+    return _checked(readers)
+
+
+def _checked(readers: Sequence[Callable[[], Layer]]) -> Settings:
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    for read in readers:
+        try:
+            layers.append(read())
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        settings = Settings.from_layers(layers)
+    except ValidationError as error:
+        origins = merged_origins(layers)
+        problems += [_problem(details, origins) for details in _proper(error)]
+        settings = None
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return settings
+
+
+def _proper(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors, without those that a list is too short for want of its wrong items."""
+    every = error.errors(include_url=False)
+    parents = {details["loc"][:-1] for details in every}
+    return [one for one in every if one["type"] != "too_short" or one["loc"] not in parents]
+
+
+def _problem(details: ErrorDetails, origins: Origins) -> Problem:
+    path = tuple(str(step) for step in details["loc"])
+    origin = next(
+        (origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins), ""
+    )
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in details["loc"])
+    if details["type"] == "extra_forbidden":
+        # What stands under an unknown name may well be a misspelt password.
+        return Problem(key[1:], f"unknown setting{_did_you_mean(path)}", origin)
+    reason = details["msg"].removeprefix("Value error, ")
+    value = None if has_mark(path[0], SECRET) else _shown(details["input"])
+    return Problem(key[1:], reason, origin, value)
+
+
+def _did_you_mean(path: KeyPath) -> str:
+    # Loaded only for the sake of an error.
+    import difflib  # noqa: PLC0415
+
+    names = Settings.model_fields if len(path) == 1 else Token.model_fields
+    close = difflib.get_close_matches(path[-1].replace("-", "_"), names, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _shown(value: object) -> str:
+    text = redact(repr(value))
+    return text if len(text) <= _VALUE_CHARS_MAX else f"{text[:_VALUE_CHARS_MAX]}…"

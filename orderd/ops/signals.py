@@ -1,0 +1,102 @@
+"""Notes the signals that ask the daemon for something; the loop looks at its own pace."""
+
+import os
+import select
+import signal
+import time
+from types import FrameType
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_WAKE_BYTES_MAX = 4_096
+
+
+class Signals:
+    """The wishes that came as signals. Handlers only set flags; nothing else is safe there."""
+
+    def __init__(self) -> None:
+        self._stops: list[int] = []
+        self._reload = False
+        self._status = False
+        self._wake_fds: tuple[int, int] | None = None
+        self._poll = select.poll()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether to drain and end."""
+        return bool(self._stops)
+
+    @property
+    def stop_now(self) -> bool:
+        """Whether a second signal asked to give up the drain."""
+        return len(self._stops) > 1
+
+    @property
+    def stop_signal(self) -> str:
+        """The name of the signal that asked to stop, or an empty text."""
+        return signal.Signals(self._stops[0]).name if self._stops else ""
+
+    def take_reload(self) -> bool:
+        """Return whether SIGHUP came since the last call."""
+        wanted, self._reload = self._reload, False
+        return wanted
+
+    def take_status(self) -> bool:
+        """Return whether SIGUSR1 came since the last call."""
+        wanted, self._status = self._status, False
+        return wanted
+
+    def install(self) -> None:
+        """Handle SIGTERM, SIGINT, SIGHUP and SIGUSR1 from now on; main thread only.
+
+        To be called first thing: as PID 1 of a container, what is not handled is ignored.
+        """
+        if self._wake_fds is None:
+            self._wake_fds = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._poll.register(self._wake_fds[0], select.POLLIN)
+        # A full pipe is one that wakes, so there is nothing to warn of.
+        signal.set_wakeup_fd(self._wake_fds[1], warn_on_full_buffer=False)
+        for number in _STOPS:
+            signal.signal(number, self._note_stop)
+        signal.signal(signal.SIGHUP, self._note_reload)
+        signal.signal(signal.SIGUSR1, self._note_status)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for at most so many seconds and return whether a signal came.
+
+        A signal that came since the last wait ends this one at once, so none is slept through.
+        """
+        if self._wake_fds is None:
+            time.sleep(seconds)
+            return False
+        if not self._poll.poll(max(0, round(seconds * 1_000))):
+            return False
+        try:
+            os.read(self._wake_fds[0], _WAKE_BYTES_MAX)
+        except BlockingIOError:
+            return False
+        return True
+
+    def uninstall(self) -> None:
+        """Give the signals back to their default handlers; for tests and short commands."""
+        if self._wake_fds is None:
+            return
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        self._poll.unregister(self._wake_fds[0])
+        for descriptor in self._wake_fds:
+            os.close(descriptor)
+        self._wake_fds = None
+
+    def _note_stop(self, number: int, _frame: FrameType | None) -> None:
+        # An append cannot be torn by a signal that comes on top of this one; a count could be.
+        if not self.stop_now:
+            self._stops.append(number)
+
+    def _note_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload = True
+
+    def _note_status(self, _number: int, _frame: FrameType | None) -> None:
+        self._status = True

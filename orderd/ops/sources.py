@@ -1,0 +1,162 @@
+"""Where settings come from: each source is read into a layer that remembers its origins."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from orderd.ops.faults import ConfigError, Problem
+
+PREFIX = "ORDERD_"
+# Variables that are orderd's, but no settings.
+NOT_SETTINGS = frozenset({"ORDERD_FAILPOINT"})
+
+KeyPath = tuple[str, ...]
+Origins = dict[KeyPath, str]
+
+_NESTED = "__"
+_MAPPINGS = frozenset({"tokens"})
+_FILE_BYTES_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source sets: nested values, and where the value at each path was found."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+
+    def put(self, path: KeyPath, value: object, origin: str) -> None:
+        """Set the value at the path, making the tables on the way; whole tables come first."""
+        *tables, key = path
+        values = self.values
+        for table in tables:
+            inner = values.get(table)
+            if not isinstance(inner, dict):
+                inner = values[table] = {}
+            values = inner
+        values[key] = _parsed_table(value) if path[0] in _MAPPINGS and not tables else value
+        self.origins[path] = origin
+
+
+def from_overrides(overrides: Mapping[str, Any]) -> Layer:
+    """Return what the command line sets; None is an option that was not given."""
+    layer = Layer()
+    for key, value in overrides.items():
+        if value is not None:
+            layer.put((key,), value, "command line")
+    return layer
+
+
+def from_environment(environ: Mapping[str, str]) -> Layer:
+    """Return what `ORDERD_…` variables set, known or not; an empty variable counts as absent."""
+    layer = Layer()
+    names = [name for name in environ if name.startswith(PREFIX) and name not in NOT_SETTINGS]
+    for name in sorted(names, key=lambda name: (name.count(_NESTED), name)):
+        if environ[name]:
+            path = _path(name.removeprefix(PREFIX))
+            layer.put(path, environ[name], f"environment variable {name}")
+    return layer
+
+
+def from_plain_environment(environ: Mapping[str, str]) -> Layer:
+    """Return the two endpoints as the variables of other people's set-ups give them."""
+    layer = Layer()
+    if url := environ.get("DATABASE_URL"):
+        layer.put(("database_url",), url, "environment variable DATABASE_URL")
+    if url := environ.get("RABBITMQ_URL"):
+        layer.put(("rabbitmq_url",), url, "environment variable RABBITMQ_URL")
+        return layer
+    names = ("HOST", "PORT", "USER", "PASSWORD", "VHOST")
+    parts = {name: value for name in names if (value := environ.get(f"RABBITMQ_{name}"))}
+    if parts.get("PORT", "").startswith("tcp://"):
+        # Kubernetes sets this one by itself beside a service that is called rabbitmq.
+        del parts["PORT"]
+    if parts:
+        named = ", ".join(f"RABBITMQ_{name}" for name in parts)
+        layer.put(("rabbitmq_url",), _amqp_urls(parts), f"environment variables {named}")
+    return layer
+
+
+def from_credentials(directory: Path, known: Collection[str]) -> Layer:
+    """Return what the files of the directory set; files that name no known setting are not ours.
+
+    A file is called as its setting, with or without `orderd_` before it. Raises ConfigError.
+    """
+    layer = Layer()
+    try:
+        files = sorted(directory.iterdir(), key=lambda file: (file.name.count(_NESTED), file.name))
+    except OSError:
+        return layer
+    for file in files:
+        path = _path(file.name.lower().removeprefix(PREFIX.lower()))
+        if path[0] in known and file.is_file():
+            layer.put(path, _read(file, path).rstrip("\r\n"), f"credential {file}")
+    return layer
+
+
+def from_file(file: Path, *, must_exist: bool) -> Layer:
+    """Return what the TOML file sets, known or not. Raises ConfigError."""
+    # Most containers have no such file, and then its parser need not be loaded.
+    if not must_exist and not file.exists():
+        return Layer()
+    import tomllib  # noqa: PLC0415
+
+    try:
+        values = tomllib.loads(_read(file, ("config",)))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
+    layer = Layer()
+    for key, value in values.items():
+        layer.put((key,), value, f"file {file}")
+    return layer
+
+
+def _path(name: str) -> KeyPath:
+    return tuple(name.lower().split(_NESTED))
+
+
+def _parsed_table(value: object) -> object:
+    """Return the table that a JSON text holds, so that other sources can add to it."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _amqp_urls(parts: Mapping[str, str]) -> tuple[str, ...]:
+    user, password = (
+        quote(parts.get("USER", "guest"), ""),
+        quote(parts.get("PASSWORD", "guest"), ""),
+    )
+    vhost = quote(parts.get("VHOST", "/"), "")
+    port = parts.get("PORT", "5672")
+    hosts = [host.strip() for host in parts.get("HOST", "localhost").split(",")]
+    return tuple(
+        f"amqp://{user}:{password}@{_address(host, port)}/{vhost}" for host in hosts if host
+    )
+
+
+def _address(host: str, port: str) -> str:
+    colons = host.count(":")
+    if colons == 1:
+        return host
+    return f"[{host}]:{port}" if colons and not host.startswith("[") else f"{host}:{port}"
+
+
+def _read(file: Path, path: KeyPath) -> str:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_FILE_BYTES_MAX + 1)
+        if len(content) > _FILE_BYTES_MAX:
+            raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
+        return content.decode()
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        reason = "is not UTF-8"
+    raise ConfigError([Problem(".".join(path), reason, str(file))])

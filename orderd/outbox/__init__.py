@@ -1,0 +1,1 @@
+"""Events between the commit that made them true and the broker's confirm."""

@@ -1,0 +1,117 @@
+"""What follows from a result: which messages must be out before the delivery may be acked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import assert_never
+from uuid import uuid4
+
+from orderd.amqp.message import OutgoingMessage
+from orderd.batch.results import Result
+from orderd.contract.events import Event
+from orderd.contract.names import RETRIES_EXHAUSTED
+from orderd.contract.replies import Response
+from orderd.domain.outcomes import Answered, Applied, Deferred, Duplicate, Invalid, Refused
+from orderd.outbox.publish import event_message
+from orderd.outbox.rows import OutboxRow
+from orderd.settle.dead_letters import dead_letter, dead_lettered_event
+from orderd.settle.messages import reply_message, retry_message
+from orderd.settle.report import Reporter
+
+
+class Role(Enum):
+    """Why a message is sent, and so what its failing means."""
+
+    EVENT = auto()  # the outbox keeps it: it is sent again later
+    REPLY = auto()  # the caller is gone: nobody misses it
+    NOTICE = auto()  # best effort
+    RETRY = auto()  # takes the place of the delivery, which must not be acked without it
+    DEAD_LETTER = auto()  # likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """A message to send for a result; `row_id` is that of an event in the outbox."""
+
+    role: Role
+    message: OutgoingMessage
+    result: Result
+    row_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePolicy:
+    """How long each further try waits, which queues get no reply, and who speaks in events."""
+
+    retry_delays_s: tuple[float, ...]
+    own_queues: frozenset[str]
+    events_source: str
+
+
+class Consequences:
+    """Makes the messages that follow from results."""
+
+    def __init__(self, policy: SettlePolicy, reporter: Reporter) -> None:
+        """Follow *policy*; what is noteworthy on the way is told to *reporter*."""
+        self.policy = policy
+        self._reporter = reporter
+
+    def of(self, results: Sequence[Result]) -> list[Consequence]:
+        """Return what must be sent for *results*: events in the order of commit, then the rest."""
+        events = [
+            Consequence(Role.EVENT, event_message(row), result, row.id)
+            for result in results
+            for row in result.events
+        ]
+        return events + [consequence for result in results for consequence in self._after(result)]
+
+    def _after(self, result: Result) -> list[Consequence]:
+        outcome = result.outcome
+        match outcome:
+            case Applied() | Answered() | Refused() | Duplicate():
+                return self._reply(result, result.response)
+            case Invalid(code, message):
+                return [
+                    *self._dead_letter(result, code, message),
+                    *self._reply(result, result.response),
+                ]
+            case Deferred(code, message, error):
+                if result.attempt < len(self.policy.retry_delays_s):
+                    delay_s = self.policy.retry_delays_s[result.attempt]
+                    self._reporter.deferred(result, outcome, delay_s)
+                    return [Consequence(Role.RETRY, retry_message(result, delay_s), result)]
+                reason = f"{code}: {message}"
+                response = Response.failed(RETRIES_EXHAUSTED, reason)
+                letter = self._dead_letter(result, RETRIES_EXHAUSTED, reason, error)
+                return [*letter, *self._reply(result, response)]
+        assert_never(outcome)
+
+    def _reply(self, result: Result, response: Response | None) -> list[Consequence]:
+        reply_to = result.delivery.properties.reply_to
+        if not reply_to or response is None:
+            if result.command is not None and result.command.content.is_query:
+                self._reporter.query_unanswered(result)
+            return []
+        if reply_to in self.policy.own_queues:
+            self._reporter.reply_ignored(result, reply_to)
+            return []
+        return [Consequence(Role.REPLY, reply_message(result, response, reply_to), result)]
+
+    def _dead_letter(
+        self, result: Result, code: str, reason: str, error: str = ""
+    ) -> list[Consequence]:
+        self._reporter.dead_lettered(result, code, reason)
+        now = datetime.now(UTC)
+        letter = dead_letter(result, code, reason, error, now)
+        notice = self.notice(dead_lettered_event(result, code, reason), result)
+        return [Consequence(Role.DEAD_LETTER, letter, result), notice]
+
+    def notice(self, event: Event, result: Result) -> Consequence:
+        """Return an event of the system itself, which no outbox keeps."""
+        event_id = str(uuid4())
+        body = event.body(
+            event_id, self.policy.events_source, datetime.now(UTC), result.correlation_id
+        )
+        message = event_message(OutboxRow(0, event_id, event.type, body))
+        return Consequence(Role.NOTICE, message, result)

@@ -1,0 +1,70 @@
+"""The dead letter: the original, byte for byte, with what was wrong with it in its headers."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from orderd.amqp.message import OutgoingMessage
+from orderd.amqp.properties import encode
+from orderd.batch.results import Result
+from orderd.contract.events import Event
+from orderd.contract.names import (
+    HEADER_ATTEMPT,
+    HEADER_CODE,
+    HEADER_ERROR,
+    HEADER_FAILED_AT,
+    HEADER_QUEUE,
+    HEADER_REASON,
+    dead_letter_queue,
+)
+from orderd.contract.rows import rfc3339
+from orderd.contract.strict_json import dumps
+from orderd.settle.messages import copied_properties
+
+# A header table has to fit into one frame, or it costs the connection, each time anew.
+HEADERS_BYTES_MAX: Final = 16 * 1024
+REASON_CHARACTERS_MAX: Final = 1000
+_HEADER_OVERHEAD_BYTES: Final = 64
+
+
+def dead_letter(
+    result: Result, code: str, reason: str, error: str, failed_at: datetime
+) -> OutgoingMessage:
+    """Return the message for the dead letter queue; *error* is cut to what there is room for."""
+    ours: dict[str, Any] = {
+        HEADER_REASON: reason[:REASON_CHARACTERS_MAX],
+        HEADER_CODE: code,
+        HEADER_FAILED_AT: rfc3339(failed_at),
+        HEADER_QUEUE: str(result.delivery.queue),
+        HEADER_ATTEMPT: result.attempt,
+    }
+    properties = copied_properties(result.delivery.properties, ours)
+    room_bytes = HEADERS_BYTES_MAX - len(encode(properties)) - _HEADER_OVERHEAD_BYTES
+    if error and room_bytes > 0:
+        # The end of a trace says most.
+        ours[HEADER_ERROR] = error.encode(errors="replace")[-room_bytes:].decode(errors="ignore")
+        properties = copied_properties(result.delivery.properties, ours)
+    queue = dead_letter_queue(result.delivery.queue)
+    return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)
+
+
+def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
+    """Return *message* with our headers alone: with its producer's they are too big."""
+    ours = {
+        name: value
+        for name, value in (message.properties.headers or {}).items()
+        if str(name).startswith("orderd-")
+    }
+    return replace(message, properties=replace(message.properties, headers=ours))
+
+
+def dead_lettered_event(result: Result, code: str, reason: str) -> Event:
+    """Return the event that tells of a dead letter; never with the message's content."""
+    told = {
+        "queue": str(result.delivery.queue),
+        "code": code,
+        "reason": reason[:REASON_CHARACTERS_MAX],
+        "attempt": result.attempt,
+        "request_id": result.request_id,
+    }
+    return Event("system.dead_lettered", f"queue/{result.delivery.queue}", dumps(told))

@@ -1,0 +1,76 @@
+"""The messages that answer for a delivery: the reply, and the copy that is tried again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.batch.results import Result
+from orderd.contract.names import (
+    DEAD_LETTER_HEADERS,
+    HEADER_ATTEMPT,
+    HEADER_EXPIRATION,
+    HEADER_USER_ID,
+    retry_queue,
+)
+from orderd.contract.replies import Response
+
+PERSISTENT: Final = 2
+SHORT_STRING_BYTES_MAX: Final = 255
+# The default exchange would route a copy to each of these.
+_FAN_OUT_HEADERS: Final = frozenset({"CC", "BCC"})
+# What brokers note on a message on its way; on a copy of ours it would be somebody else's history.
+_BROKER_HEADERS: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count")
+APPLICATION: Final = "orderd"
+
+
+def reply_message(result: Result, response: Response, reply_to: str) -> OutgoingMessage:
+    """Return the reply to whoever asked; mandatory, to know of a caller that is gone."""
+    correlation_id = result.correlation_id
+    properties = Properties(
+        content_type="application/json",
+        delivery_mode=PERSISTENT,
+        correlation_id=short(correlation_id),
+        app_id=APPLICATION,
+    )
+    return OutgoingMessage("", reply_to, response.reply(correlation_id), properties, mandatory=True)
+
+
+def retry_message(result: Result, delay_s: float) -> OutgoingMessage:
+    """Return the message again, on its way through the queue in which it waits for *delay_s*."""
+    properties = copied_properties(result.delivery.properties, {HEADER_ATTEMPT: result.attempt + 1})
+    queue = retry_queue(result.delivery.queue, delay_s)
+    return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)
+
+
+def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properties:
+    """Return *original* for a copy that must stay: persistent, unexpiring, to one queue only.
+
+    The headers *ours* take the place of what an earlier try left. A `user_id` would have to be
+    that of the publisher, so it moves into a header, as does an `expiration`.
+    """
+    headers = {
+        name: value
+        for name, value in (original.headers or {}).items()
+        if name not in _FAN_OUT_HEADERS
+        and name not in DEAD_LETTER_HEADERS
+        and not str(name).startswith(_BROKER_HEADERS)
+    }
+    if original.expiration is not None:
+        headers[HEADER_EXPIRATION] = original.expiration
+    if original.user_id is not None:
+        headers[HEADER_USER_ID] = original.user_id
+    return replace(
+        original,
+        headers=headers | dict(ours),
+        delivery_mode=PERSISTENT,
+        expiration=None,
+        user_id=None,
+    )
+
+
+def short(text: str | None) -> str | None:
+    """Return *text* if a short string property can carry it; the body has it in any case."""
+    if text is None or len(text.encode()) > SHORT_STRING_BYTES_MAX:
+        return None
+    return text

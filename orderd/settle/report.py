@@ -1,0 +1,92 @@
+"""What the log says of a delivery's end; all wording of it is here."""
+
+from orderd.batch.results import Result
+from orderd.contract.rows import Order, Product, User
+from orderd.domain.outcomes import Answered, Applied, Deferred, Duplicate, Invalid, Refused
+from orderd.ops.log_events import LogFields
+from orderd.ops.logs import Event, emit, is_enabled
+
+
+class Reporter:
+    """Logs outcomes; a refusal is worth a warning, the ordinary course only a debug line."""
+
+    def __init__(self) -> None:
+        """Begin with no command seen that had no id."""
+        self._unidentified_seen = False
+
+    def settled(self, result: Result) -> None:
+        """Tell what a command has come to; results that are tried again are told elsewhere."""
+        match result.outcome:
+            case Applied(row):
+                self._note_unidentified(result)
+                if is_enabled(Event.COMMAND_APPLIED):
+                    emit(Event.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
+            case Answered():
+                if is_enabled(Event.COMMAND_ANSWERED):
+                    emit(Event.COMMAND_ANSWERED, "answered", **_fields(result))
+            case Duplicate():
+                if is_enabled(Event.COMMAND_DUPLICATED):
+                    emit(Event.COMMAND_DUPLICATED, "stored reply sent again", **_fields(result))
+            case Refused(code, message):
+                self._note_unidentified(result)
+                emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
+            case Invalid() | Deferred():
+                pass
+
+    def deferred(self, result: Result, outcome: Deferred, delay_s: float) -> None:
+        """Tell that a command is tried again in *delay_s* seconds."""
+        message = f"tried again in {delay_s:g} s: {outcome.message}"
+        fields = _fields(result, outcome.code)
+        fields["attempt"] = result.attempt + 1
+        emit(Event.COMMAND_DEFERRED, message, **fields)
+
+    def dead_lettered(self, result: Result, code: str, reason: str) -> None:
+        """Tell that a message goes to the dead letters, and why."""
+        fields = _fields(result, code)
+        fields["attempt"] = result.attempt
+        emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+
+    def query_unanswered(self, result: Result) -> None:
+        """Tell that a query has no reply_to."""
+        emit(Event.QUERY_UNANSWERED, "the query has no reply_to", **_fields(result))
+
+    def reply_ignored(self, result: Result, reply_to: str) -> None:
+        """Tell that a reply would have gone to a queue of orderd's own."""
+        emit(Event.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
+
+    def reply_dropped(self, result: Result, why: str) -> None:
+        """Tell that nobody was there to take the reply."""
+        if is_enabled(Event.REPLY_DROPPED):
+            reply_to = result.delivery.properties.reply_to
+            emit(Event.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
+
+    def _note_unidentified(self, result: Result) -> None:
+        if not self._unidentified_seen and result.request_id is None:
+            self._unidentified_seen = True
+            emit(
+                Event.REQUEST_UNIDENTIFIED,
+                "a command without id is applied once per delivery: a crash between commit and "
+                "ack applies it again (told once)",
+                **_fields(result),
+            )
+
+
+def _fields(result: Result, code: str | None = None) -> LogFields:
+    return {
+        "queue": str(result.delivery.queue),
+        "action": None if result.command is None else result.command.action,
+        "id": result.request_id,
+        "correlation_id": result.correlation_id,
+        "code": code,
+        "outcome": type(result.outcome).__name__.lower(),
+    }
+
+
+def _row_id(row: User | Product | Order) -> LogFields:
+    match row:
+        case User():
+            return {"user_id": row.id}
+        case Product():
+            return {"product_id": row.id}
+        case Order():
+            return {"order_id": row.id, "user_id": row.user_id}

@@ -1,0 +1,129 @@
+"""Settling: what a batch caused is published and confirmed, and only then acked."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orderd.amqp.consumer import Consumer
+from orderd.amqp.faults import BrokerFault, Unpublishable
+from orderd.amqp.message import Delivery, OutgoingMessage
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.receipt import Receipt
+from orderd.batch.results import Result
+from orderd.ops.failpoints import reach
+from orderd.outbox.rows import Confirmed
+from orderd.settle.consequences import Consequence, Consequences, Role
+from orderd.settle.dead_letters import without_original_headers
+from orderd.settle.report import Reporter
+
+CONFIRM_TIMEOUT_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    """Results on their way: acked once every consequence is confirmed."""
+
+    deliveries: Sequence[Delivery]
+    consequences: Sequence[Consequence]
+    receipt: Receipt
+
+
+class Settler:
+    """Publishes the consequences of results; acks their deliveries when these are confirmed.
+
+    One batch's confirms come in while the next one is in its transaction.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        publisher: Publisher,
+        confirmed: Confirmed,
+        consequences: Consequences,
+        reporter: Reporter,
+    ) -> None:
+        """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what was confirmed."""
+        self.consequences = consequences
+        self._consumer = consumer
+        self._publisher = publisher
+        self._confirmed = confirmed
+        self._reporter = reporter
+        self._on_the_way: deque[_Settlement] = deque()
+
+    def begin(self, results: Sequence[Result]) -> None:
+        """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
+        for result in results:
+            self._reporter.settled(result)
+        consequences = self.consequences.of(results)
+        receipt = self._publish([consequence.message for consequence in consequences])
+        self._reach_published(consequences)
+        deliveries = [result.delivery for result in results]
+        self._on_the_way.append(_Settlement(deliveries, consequences, receipt))
+
+    def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
+        """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
+
+        *on_slice* is called at least once a second. Raises `BrokerFault`; what was not acked by
+        then is delivered again, and the ledger knows it.
+        """
+        while len(self._on_the_way) > leave:
+            settlement = self._on_the_way[0]
+            self._publisher.wait(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
+            reach("events_confirmed")
+            self._conclude(settlement)
+            self._on_the_way.popleft()
+
+    def abandon(self) -> None:
+        """Forget what is on its way: the connection that could confirm or ack it is gone."""
+        self._on_the_way.clear()
+
+    def _conclude(self, settlement: _Settlement) -> None:
+        failed = settlement.receipt.failed
+        for index, why in failed.items():
+            consequence = settlement.consequences[index]
+            match consequence.role:
+                case Role.REPLY:
+                    self._reporter.reply_dropped(consequence.result, why)
+                case Role.RETRY | Role.DEAD_LETTER:
+                    # The queue is gone: connecting anew declares it again.
+                    raise BrokerFault(f"{consequence.message.routing_key}: {why}")
+                case Role.EVENT | Role.NOTICE:
+                    pass
+        self._confirmed.add(
+            [
+                consequence.row_id
+                for index, consequence in enumerate(settlement.consequences)
+                if consequence.role is Role.EVENT and index not in failed
+            ]
+        )
+        reach("before_ack")
+        # Ack last: a crash before this line costs a duplicate, not a loss.
+        self._consumer.ack(settlement.deliveries)
+        reach("after_ack")
+
+    def _publish(self, messages: list[OutgoingMessage]) -> Receipt:
+        try:
+            return self._publisher.publish(messages)
+        except Unpublishable:
+            return self._publisher.publish([self._publishable(message) for message in messages])
+
+    def _publishable(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Return *message* in a form that AMQP can carry: its own headers go first."""
+        try:
+            self._publisher.check(message)
+        except Unpublishable:
+            return without_original_headers(message)
+        return message
+
+    @staticmethod
+    def _reach_published(consequences: Sequence[Consequence]) -> None:
+        roles = {consequence.role for consequence in consequences}
+        if Role.EVENT in roles:
+            reach("events_published")
+        if Role.REPLY in roles:
+            reach("replies_published")
+        if Role.RETRY in roles:
+            reach("retry_published")
+        if Role.DEAD_LETTER in roles:
+            reach("dlq_published")

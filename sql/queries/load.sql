@@ -1,0 +1,67 @@
+-- What a batch reads. Rows that it may change are locked, in one order everywhere: orders by id,
+-- then products by id, then users by id.
+
+-- name: open_batch
+SELECT
+    now(),
+    ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, %(users)s)),
+    ARRAY(SELECT nextval('products_id_seq') FROM generate_series(1, %(products)s)),
+    ARRAY(SELECT nextval('orders_id_seq') FROM generate_series(1, %(orders)s)),
+    ARRAY(SELECT nextval('order_items_id_seq') FROM generate_series(1, %(order_items)s)),
+    ARRAY(SELECT nextval('outbox_id_seq') FROM generate_series(1, %(outbox)s)),
+    (
+        SELECT json_agg(json_build_array(id, fingerprint, response::text))
+        FROM processed_requests
+        WHERE id = ANY(%(request_ids)s::text[])
+    )
+
+-- name: lock_orders
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+FROM orders
+WHERE id = ANY(%(ids)s::bigint[])
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: read_orders
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+FROM orders
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: read_order_items
+SELECT order_id, id, product_id, quantity, unit_price
+FROM order_items
+WHERE order_id = ANY(%(order_ids)s::bigint[])
+ORDER BY order_id, id
+
+-- name: lock_products
+SELECT id, name, price, stock_quantity, created_at, updated_at
+FROM products
+WHERE id = ANY(%(ids)s::bigint[])
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: read_products
+SELECT id, name, price, stock_quantity, created_at, updated_at
+FROM products
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: lock_users
+SELECT id, username, email, full_name, is_active, created_at, updated_at
+FROM users
+WHERE id = ANY(%(ids)s::bigint[])
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: refer_to_users
+SELECT id, username, email, full_name, is_active, created_at, updated_at
+FROM users
+WHERE id = ANY(%(ids)s::bigint[])
+ORDER BY id
+FOR KEY SHARE
+
+-- name: read_users
+SELECT id, username, email, full_name, is_active, created_at, updated_at
+FROM users
+WHERE id = ANY(%(ids)s::bigint[])
+    OR username = ANY(%(usernames)s::text[])
+    OR email = ANY(%(emails)s::text[])

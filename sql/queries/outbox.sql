@@ -1,0 +1,32 @@
+-- Events between their commit and the broker's confirm.
+
+-- name: insert_outbox
+INSERT INTO outbox (id, message_id, type, body)
+SELECT *
+FROM unnest(
+    %(id)s::bigint[],
+    %(message_id)s::uuid[],
+    string_to_array(%(type)s, E'\n'),
+    string_to_array(%(body)s, E'\n')
+)
+
+-- name: delete_outbox
+DELETE FROM outbox
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: claim_outbox
+UPDATE outbox
+SET claimed_at = now()
+WHERE id IN (
+    SELECT id
+    FROM outbox
+    WHERE claimed_at < now() - make_interval(secs => %(grace_s)s)
+    ORDER BY id
+    LIMIT %(rows_max)s
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING id, message_id::text, type, body
+
+-- name: count_outbox
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
+FROM outbox

@@ -1,0 +1,41 @@
+-- What is set and checked when a connection is opened.
+
+-- name: set_session
+SELECT
+    set_config('TimeZone', 'UTC', false),
+    set_config('lock_timeout', '3s', false),
+    set_config('statement_timeout', '10s', false),
+    set_config('idle_in_transaction_session_timeout', '40s', false)
+
+-- name: discard_plans
+-- The checks of foreign keys keep their plans: one that was made while a table was empty would stay.
+DISCARD PLANS
+
+-- name: has_migrations
+SELECT to_regclass('schema_migrations') IS NOT NULL
+
+-- name: applied_migrations
+SELECT version, name, checksum
+FROM schema_migrations
+ORDER BY version
+
+-- name: table_sizes
+SELECT
+    (SELECT count(*) FROM processed_requests),
+    (SELECT count(*) FROM outbox)
+
+-- name: lock_migrations
+-- The number is arbitrary; whoever migrates the same database takes the same one.
+SELECT pg_advisory_xact_lock(7237128)
+
+-- name: create_schema_migrations
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+
+-- name: record_migration
+INSERT INTO schema_migrations (version, name, checksum)
+VALUES (%(version)s, %(name)s, %(checksum)s)

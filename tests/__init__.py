@@ -1,0 +1,1 @@
+"""Tests of orderd, and the harness that gives them real servers."""

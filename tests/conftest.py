@@ -1,0 +1,154 @@
+"""Fixtures that every test may ask for: servers, a database, a virtual host, daemons."""
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import settings
+
+from orderd.db.connection import Database
+from orderd.db.migrations import migrate
+from tests.harness.broker import ServerRefused
+from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
+from tests.harness.postgresql import PrivatePostgres
+from tests.harness.program import StartFailed
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.servers import Servers
+
+# Examples stay random everywhere, and a failure prints what repeats it.
+settings.register_profile("ci", deadline=None, derandomize=False, print_blob=True)
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+DAEMONS = pytest.StashKey[list[DaemonProcess]]()
+RUN_NAME = f"orderd_test_{os.getpid()}_{secrets.token_hex(3)}"
+SERIAL = itertools.count(1)
+
+
+class StartDaemon(Protocol):
+    """What the fixture `daemon` gives: starts one more orderd for this test."""
+
+    def __call__(
+        self,
+        *,
+        ready: bool = True,
+        timeout_s: float = EVENT_TIMEOUT_S,
+        args: Sequence[str] = (),
+        **orderd_settings: object,
+    ) -> DaemonProcess: ...
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """RabbitMQ and PostgreSQL, started when the first test asks."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(Servers(fsync=False))
+        except (ServerRefused, StartFailed) as error:
+            pytest.exit(str(error), returncode=1)  # once, instead of an error for every test
+        yield running
+
+
+@pytest.fixture
+def private_rabbit(servers: Servers) -> PrivateRabbit:
+    """The node, for tests that stop it; whoever stops it starts it again."""
+    if not isinstance(servers.rabbit, PrivateRabbit):
+        pytest.skip("only a private RabbitMQ may be stopped")
+    return servers.rabbit
+
+
+@pytest.fixture
+def private_postgres(servers: Servers) -> PrivatePostgres:
+    """The server, for tests that stop it; whoever stops it starts it again."""
+    if not isinstance(servers.postgres, PrivatePostgres):
+        pytest.skip("only a private PostgreSQL may be stopped")
+    return servers.postgres
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: Servers) -> Iterator[str]:
+    """The name of a migrated, empty database, to be copied."""
+    name = f"{RUN_NAME}_template"
+    with closing(Database(servers.postgres.create_database(name))) as database:
+        migrate(database)
+    yield name
+    servers.postgres.drop_database(name)
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    """The URL of a new database without tables."""
+    name = f"{RUN_NAME}_{next(SERIAL)}"
+    yield servers.postgres.create_database(name)
+    servers.postgres.drop_database(name)
+
+
+@pytest.fixture
+def database_url(servers: Servers, template_database: str) -> Iterator[str]:
+    """The URL of a new, migrated database of this test."""
+    name = f"{RUN_NAME}_{next(SERIAL)}"
+    yield servers.postgres.create_database(name, template=template_database)
+    servers.postgres.drop_database(name)
+
+
+@pytest.fixture
+def vhost() -> str:
+    """The name of this test's virtual host, for rabbitmqadmin and rabbitmqctl."""
+    return f"{RUN_NAME}_{next(SERIAL)}"
+
+
+@pytest.fixture
+def vhost_url(servers: Servers, vhost: str) -> Iterator[str]:
+    """The URL of an empty virtual host of this test."""
+    try:
+        url = servers.rabbit.add_vhost(vhost)
+    except ServerRefused as error:
+        pytest.exit(str(error), returncode=1)
+    yield url
+    servers.rabbit.delete_vhost(vhost)
+
+
+@pytest.fixture
+def daemon(
+    request: pytest.FixtureRequest, database_url: str, vhost_url: str
+) -> Iterator[StartDaemon]:
+    """Start daemons on this test's database and virtual host; none of them outlives it.
+
+    `daemon(batch_max=1)` sets ORDERD_BATCH_MAX; it returns when it consumes, or, with
+    `ready=False`, at once.
+    """
+    started: list[DaemonProcess] = request.node.stash.setdefault(DAEMONS, [])
+
+    with ExitStack() as stack:
+
+        def start(
+            *,
+            ready: bool = True,
+            timeout_s: float = EVENT_TIMEOUT_S,
+            args: Sequence[str] = (),
+            **orderd_settings: object,
+        ) -> DaemonProcess:
+            env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+            env |= {f"ORDERD_{key.upper()}": str(orderd_settings[key]) for key in orderd_settings}
+            one = DaemonProcess(env, args=args)
+            stack.callback(one.kill)
+            started.append(one)
+            if ready:
+                one.wait_ready(timeout_s=timeout_s)
+            return one
+
+        yield start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Put the logs of its daemons under a test that failed."""
+    report: Any = yield
+    if report.failed:
+        for one in item.stash.get(DAEMONS, []):
+            report.sections.append((f"orderd, pid {one.pid}", one.log_tail()))
+    return report

@@ -1,0 +1,1 @@
+"""Private servers and daemons for tests, demo, sandbox and bench."""

@@ -1,0 +1,141 @@
+"""A private PostgreSQL server: own folder, own port; nothing is left of it at the end."""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.harness.database import PostgresServer, is_ready
+from tests.harness.ports import free_ports
+from tests.harness.program import Program, StartFailed, tail
+from tests.harness.waiting import NotObserved, wait_until
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class PrivatePostgres(PostgresServer):
+    """A server with all of its files in `scratch`, on 127.0.0.1 and a socket in that folder.
+
+    `fsync=False` is for tests: commits need not survive a power cut there, only a kill -9.
+    """
+
+    def __init__(self, scratch: Path, *, fsync: bool = True) -> None:
+        self._scratch = scratch
+        self._bin = bin_directory()
+        self._fsync = fsync
+        (self.port,) = free_ports(1)
+        super().__init__(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")
+        self.socket_directory = scratch
+        self.data_directory = scratch / "data"
+        self.log_path = scratch / "postgresql.log"
+        # initdb and postgres refuse to run as root.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._server: Program | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's pid, None while it is stopped."""
+        return self._server.pid if self._server is not None else None
+
+    def start(self) -> None:
+        """Start, or start again on the same data and port; return when clients are served."""
+        if not (self.data_directory / "PG_VERSION").exists():
+            self._initialise()
+        server = self._server = Program(
+            [str(self._bin / "postgres"), *self._options()],
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+            log_path=self.log_path,
+            cwd=self._scratch,
+            user=self._user,
+        )
+
+        def ready_or_dead() -> bool:
+            return not server.is_running or is_ready(self.admin_dsn)
+
+        try:
+            wait_until(ready_or_dead, timeout_s=START_TIMEOUT_S, what="PostgreSQL ready")
+        except NotObserved as error:
+            raise StartFailed(f"{error}\n{tail(self.log_path)}") from error
+        if not server.is_running:
+            raise StartFailed(f"PostgreSQL ended while it started:\n{tail(self.log_path)}")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop (`smart`, `fast` or `immediate`); data stays, `start` goes on with it."""
+        if self._server is not None:
+            self._server.end(STOP_SIGNALS[mode], STOP_TIMEOUT_S)
+            self._server = None
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stop and start again on the same data and port."""
+        self.stop(mode)
+        self.start()
+
+    def close(self) -> None:
+        """End the server at once, for good."""
+        self.stop("immediate")
+
+    def _options(self) -> list[str]:
+        switch = "on" if self._fsync else "off"
+        settings = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.socket_directory),
+            "fsync": switch,
+            "full_page_writes": switch,
+            "log_lock_waits": "on",
+            "log_line_prefix": "%m [%p] %d %a ",
+            "logging_collector": "off",
+        }
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        return ["-D", str(self.data_directory), *options]
+
+    def _initialise(self) -> None:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        if self._user is not None:
+            shutil.chown(self._scratch, self._user, self._user)
+        done = subprocess.run(
+            [
+                str(self._bin / "initdb"),
+                f"--pgdata={self.data_directory}",
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+            cwd=self._scratch,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StartFailed(f"initdb failed:\n{done.stdout}{done.stderr}")
+
+
+def bin_directory() -> Path:
+    """Return the folder of the newest installed server; StartFailed when there is none."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    beside = shutil.which("postgres")
+    if not found and beside is not None:
+        found = [Path(beside).parent]
+    if not found:
+        raise StartFailed("PostgreSQL is not installed (apt-get install postgresql)")
+    if os.geteuid() == 0:
+        _require_user("postgres")
+    return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", str(path))])
+
+
+def _require_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError as error:
+        raise StartFailed(f"there is no user {name!r}, and PostgreSQL refuses root") from error

@@ -1,0 +1,168 @@
+"""Connecting: every URL once, bounded and sliced, and the text says what and where."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from orderd.amqp.consumer import Consumer
+from orderd.amqp.endpoint import BrokerEndpoint
+from orderd.amqp.faults import BrokerFault
+from orderd.amqp.publisher import Publisher
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.integration.amqp.proxy import Proxy
+from tests.integration.amqp.steps import send, to_queue
+
+
+def test_the_first_node_that_answers_is_used(vhost_url: str) -> None:
+    publisher = Publisher(BrokerEndpoint(("amqp://127.0.0.1:1/v", vhost_url), "orderd-test"))
+
+    publisher.connect()
+
+    assert publisher.link.where.endswith(urlsplit(vhost_url).path)
+    publisher.close()
+
+
+def test_the_fault_names_every_node_and_cause_but_no_password(vhost_url: str) -> None:
+    parts = urlsplit(vhost_url)
+    urls = (
+        "amqp://u:s3cret@127.0.0.1:1/v",
+        f"amqp://guest:s3cret@{parts.hostname}:{parts.port}{parts.path}",
+        f"amqp://guest:guest@{parts.hostname}:{parts.port}/none",
+        "amqp://u:s3cret@no.such.host.invalid/",
+    )
+
+    with pytest.raises(BrokerFault) as caught:
+        Publisher(BrokerEndpoint(urls, "orderd-test")).connect()
+
+    text = str(caught.value)
+    assert "127.0.0.1:1/v: ConnectionRefusedError" in text
+    assert f":{parts.port}{parts.path}: ProbableAuthenticationError" in text
+    assert "ACCESS_REFUSED" in text
+    assert "vhost none not found" in text
+    assert "no.such.host.invalid:5672/: gaierror" in text
+    assert "s3cret" not in text
+
+
+@pytest.mark.parametrize("kind", ["consumer", "publisher"])
+def test_a_silent_host_is_given_up_in_time_and_slices_go_on(kind: str) -> None:
+    slices = [time.monotonic()]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"amqp://u:p@127.0.0.1:{silent.getsockname()[1]}/v"
+        endpoint = BrokerEndpoint((url,), "x", socket_timeout_s=1, stack_timeout_s=2.5)
+        one = (
+            Publisher(endpoint)
+            if kind == "publisher"
+            else Consumer(endpoint, ("user",), 10, (5,), "")
+        )
+
+        with pytest.raises(BrokerFault, match=r"127\.0\.0\.1:\d+/v: .*[Tt]imeout"):
+            one.connect(lambda: slices.append(time.monotonic()))
+
+    assert slices[-1] - slices[0] < 4
+    assert len(slices) > 2
+    assert max(later - sooner for sooner, later in pairwise(slices)) < 1.5
+
+
+def test_connections_carry_their_name(publisher: Publisher, private_rabbit: PrivateRabbit) -> None:
+    assert publisher.link.is_open
+
+    assert "orderd-test" in private_rabbit.ctl("list_connections", "client_properties")
+
+
+def test_connecting_again_replaces_the_connection(publisher: Publisher) -> None:
+    publisher.connect()
+    publisher.channel.call("queue_declare", queue="user")
+
+    send(publisher, [to_queue("user", b"x")])
+
+
+def test_closing_twice_and_without_a_connection_is_fine(endpoint: BrokerEndpoint) -> None:
+    publisher = Publisher(endpoint)
+    publisher.close()
+    publisher.connect()
+
+    publisher.close()
+    publisher.close()
+
+    with pytest.raises(BrokerFault, match="not connected"):
+        publisher.pump()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_amqps_by_url(vhost_url: str, tmp_path: Path) -> None:
+    import ssl  # noqa: PLC0415 - only this test is about TLS
+
+    parts = urlsplit(vhost_url)
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}".split(),
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with Proxy(parts.port or 0, context) as proxy:
+        options = quote(repr({"cafile": str(cert)}))
+        url = f"amqps://guest:guest@127.0.0.1:{proxy.port}{parts.path}?ssl_options={options}"
+        publisher = Publisher(BrokerEndpoint((url,), "orderd-test"))
+        publisher.connect()
+        publisher.channel.call("queue_declare", queue="user")
+
+        send(publisher, [to_queue("user", b"x" * 200_000)])
+        publisher.close()
+
+        untrusted = f"amqps://guest:guest@127.0.0.1:{proxy.port}{parts.path}"
+        with pytest.raises(BrokerFault, match="CERTIFICATE_VERIFY_FAILED"):
+            Publisher(BrokerEndpoint((untrusted,), "orderd-test")).connect()
+
+
+def test_heartbeats_are_kept_by_polls_and_pumps_alone(vhost_url: str) -> None:
+    endpoint = BrokerEndpoint((vhost_url,), "orderd-test", heartbeat_s=2)
+    publisher = Publisher(endpoint)
+    consumer = Consumer(endpoint, ("user",), 10, (5,), "")
+    publisher.connect()
+    consumer.connect()
+    deadline = time.monotonic() + 10
+
+    while time.monotonic() < deadline:
+        consumer.poll(1)
+        publisher.pump()
+
+    assert consumer.is_ready
+    send(publisher, [to_queue("user", b"x")])
+    publisher.close()
+    consumer.close()
+
+
+def use_for(limit_s: float, use: Callable[[], None]) -> None:
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        use()
+
+
+def test_a_cut_wire_is_found_by_the_heartbeat(vhost_url: str) -> None:
+    parts = urlsplit(vhost_url)
+    with Proxy(parts.port or 0) as proxy:
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}{parts.path}"
+        endpoint = BrokerEndpoint((url,), "orderd-test", heartbeat_s=1)
+        publisher = Publisher(endpoint)
+        consumer = Consumer(endpoint, ("user",), 10, (5,), "")
+        publisher.connect()
+        consumer.connect()
+        proxy.silent = True
+
+        with pytest.raises(BrokerFault, match="HeartbeatTimeout"):
+            use_for(20, lambda: consumer.poll(0.5))
+        with pytest.raises(BrokerFault, match="HeartbeatTimeout"):
+            use_for(2, publisher.pump)
+        assert not consumer.is_ready
+        publisher.close()
+        consumer.close()

@@ -1,0 +1,266 @@
+"""Taking deliveries from a real broker, and giving them back."""
+
+import time
+from typing import Any
+
+import pytest
+
+from orderd.amqp.consumer import Consumer
+from orderd.amqp.endpoint import BrokerEndpoint
+from orderd.amqp.faults import BrokerFault
+from orderd.amqp.message import Properties
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.topology import QueueDepth
+from orderd.contract.names import Queue
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.integration.amqp.conftest import RETRY_DELAYS_S
+from tests.integration.amqp.steps import bodies, numbered, receive, send, to_queue
+
+
+def test_deliveries_arrive_whole_and_in_order(consumer: Consumer, publisher: Publisher) -> None:
+    consumer.connect()
+    properties = Properties(message_id="m", reply_to="r", headers={"orderd-attempt": 2})
+    send(publisher, [to_queue("order", b"\x00\xff", properties), *numbered("order", 3)])
+
+    first, *rest = receive(consumer, 4)
+
+    assert (first.queue, first.body, first.properties) == ("order", b"\x00\xff", properties)
+    assert (first.generation, first.redelivered) == (1, False)
+    assert bodies(rest) == [b"0", b"1", b"2"]
+
+
+def test_it_is_ready_only_while_it_consumes_from_every_queue(consumer: Consumer) -> None:
+    seen = [consumer.is_ready]
+    for change in (consumer.connect, consumer.cancel, consumer.connect, consumer.close):
+        change()
+        seen.append(consumer.is_ready)
+
+    assert seen == [False, True, False, True, False]
+
+
+def test_a_poll_returns_as_soon_as_something_came(consumer: Consumer, publisher: Publisher) -> None:
+    consumer.connect()
+    send(publisher, numbered("user", 1))
+    began = time.monotonic()
+
+    consumer.poll(5)
+
+    assert time.monotonic() - began < 1
+    assert len(consumer.inbox) == 1
+
+
+def test_an_idle_poll_waits_and_an_idle_fill_does_not(consumer: Consumer) -> None:
+    consumer.connect()
+    began = time.monotonic()
+    consumer.poll(0.5)
+    polled = time.monotonic()
+    consumer.fill(200)
+    filled = time.monotonic()
+
+    assert polled - began >= 0.45
+    assert filled - polled < 0.2
+
+
+def test_a_loaded_queue_gives_full_batches(consumer: Consumer, publisher: Publisher) -> None:
+    consumer.connect()
+    consumer.close()
+    send(publisher, [to_queue("order", b"%0400d" % number) for number in range(1000)])
+    consumer.connect()
+    taken = 0
+    batches = 0
+
+    while taken < 1000:
+        if not consumer.inbox:
+            consumer.poll(5)
+        consumer.fill(200)
+        batch = [consumer.inbox.popleft() for _ in range(min(200, len(consumer.inbox)))]
+        consumer.ack(batch)
+        taken += len(batch)
+        batches += 1
+
+    assert batches <= 12
+
+
+def test_unacked_deliveries_are_limited_per_queue(
+    endpoint: BrokerEndpoint, publisher: Publisher
+) -> None:
+    consumer = Consumer(endpoint, ("user", "order"), 3, (5,), "")
+    consumer.connect()
+    send(publisher, numbered("user", 10) + numbered("order", 10))
+
+    for _ in range(5):
+        consumer.poll(0.1)
+
+    assert sorted(one.queue for one in consumer.inbox) == ["order"] * 3 + ["user"] * 3
+    consumer.close()
+
+
+def test_reading_stops_when_the_inbox_holds_too_many_bytes(
+    endpoint: BrokerEndpoint, publisher: Publisher
+) -> None:
+    consumer = Consumer(endpoint, ("user",), 400, (5,), "", inbox_bytes_max=300_000)
+    consumer.connect()
+    send(publisher, [to_queue("user", b"x" * 50_000)] * 100)
+
+    for _ in range(20):
+        consumer.fill(100)
+    consumer.poll(0.1)
+
+    assert 300_000 <= sum(len(one.body) for one in consumer.inbox) < 800_000
+    consumer.close()
+
+
+def test_acked_messages_are_gone_and_others_are_not(
+    consumer: Consumer, publisher: Publisher
+) -> None:
+    consumer.connect()
+    send(publisher, numbered("user", 10))
+    taken = receive(consumer, 10)
+
+    consumer.ack(taken[:4])
+    consumer.ack([taken[8], taken[6]])
+    consumer.connect()
+
+    again = receive(consumer, 4)
+    assert bodies(again) == [b"4", b"5", b"7", b"9"]
+    assert all(one.redelivered for one in again)
+    assert consumer.depth("user") == QueueDepth(ready=0, consumers=1)
+
+
+def test_an_ack_is_on_its_way_when_it_returns(
+    consumer: Consumer, publisher: Publisher, private_rabbit: PrivateRabbit, vhost: str
+) -> None:
+    consumer.connect()
+    send(publisher, numbered("user", 3))
+
+    consumer.ack(receive(consumer, 3))
+
+    # Nothing services the consumer's connection from here on.
+    listed = private_rabbit.ctl("list_queues", "-p", vhost, "name", "messages")
+    assert "user\t0" in listed
+
+
+def test_deliveries_of_an_earlier_connection_are_neither_acked_nor_requeued(
+    consumer: Consumer, publisher: Publisher
+) -> None:
+    consumer.connect()
+    send(publisher, numbered("user", 2))
+    stale = receive(consumer, 2)
+    consumer.connect()
+    fresh = receive(consumer, 2)
+
+    consumer.ack(stale)
+    consumer.requeue(stale)
+
+    assert consumer.generation == 2
+    assert consumer.depth("user").ready == 0
+    consumer.ack(fresh)
+    consumer.connect()
+    consumer.poll(0.3)
+    assert not consumer.inbox
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_a_drain_gives_everything_back_in_order(
+    endpoint: BrokerEndpoint, publisher: Publisher, queue_type: str
+) -> None:
+    consumer = Consumer(endpoint, tuple(Queue), 100, RETRY_DELAYS_S, queue_type)
+    consumer.connect()
+    send(publisher, numbered("order", 300))
+    taken = receive(consumer, 20)
+
+    consumer.cancel()
+    held = [*taken[10:], *consumer.inbox]
+    consumer.inbox.clear()
+    consumer.ack(taken[:10])
+    consumer.requeue(held)
+    consumer.poll(0.2)
+
+    assert not consumer.inbox
+    assert consumer.depth("order").consumers == 0
+    consumer.connect()
+    again = receive(consumer, 100)
+    assert bodies(again) == [b"%d" % number for number in range(10, 110)]
+    consumer.close()
+
+
+def test_what_arrives_while_cancelling_is_not_lost(
+    consumer: Consumer, publisher: Publisher
+) -> None:
+    consumer.connect()
+    receipt = publisher.publish(numbered("user", 350))
+
+    consumer.cancel()
+    publisher.wait(receipt, 10)
+    held = [int(one.body) for one in consumer.inbox]
+    consumer.ack(tuple(consumer.inbox))
+
+    consumer.connect()
+    later = [int(one.body) for one in receive(consumer, 350 - len(held))]
+    assert held + later == list(range(350))
+
+
+def test_a_deleted_queue_is_a_fault(consumer: Consumer, publisher: Publisher, outside: Any) -> None:
+    consumer.connect()
+    send(publisher, numbered("order", 2))
+    taken = receive(consumer, 1)
+    outside.queue_delete("user")
+
+    with pytest.raises(BrokerFault, match="cancelled the consumer of user"):
+        consumer.poll(5)
+
+    assert not consumer.inbox
+    assert not consumer.is_ready
+    with pytest.raises(BrokerFault):
+        consumer.ack(taken)
+    consumer.connect()
+    assert bodies(receive(consumer, 2)) == [b"0", b"1"]
+
+
+def test_a_channel_closed_by_the_broker_is_a_fault(
+    consumer: Consumer, publisher: Publisher
+) -> None:
+    consumer.connect()
+    send(publisher, numbered("order", 3))
+    taken = receive(consumer, 1)
+
+    with pytest.raises(BrokerFault, match="404 NOT_FOUND - no queue 'nowhere'"):
+        consumer.depth("nowhere")
+
+    assert not consumer.inbox
+    assert not consumer.is_ready
+    with pytest.raises(BrokerFault, match="404"):
+        consumer.poll(1)
+    with pytest.raises(BrokerFault, match="404"):
+        consumer.fill(1)
+    with pytest.raises(BrokerFault, match="404"):
+        consumer.ack(taken)
+
+
+def test_a_connection_closed_by_the_broker_is_a_fault(
+    consumer: Consumer, publisher: Publisher, private_rabbit: PrivateRabbit, vhost: str
+) -> None:
+    consumer.connect()
+    send(publisher, numbered("order", 3))
+    taken = receive(consumer, 1)
+    private_rabbit.ctl("close_all_connections", "--vhost", vhost, "by the test")
+
+    with pytest.raises(BrokerFault, match="320 CONNECTION_FORCED - by the test"):
+        consumer.ack(taken)
+
+    assert not consumer.inbox
+    with pytest.raises(BrokerFault, match="by the test"):
+        publisher.pump()
+    consumer.connect()
+    assert bodies(receive(consumer, 3)) == [b"0", b"1", b"2"]
+
+
+def test_the_depth_counts_what_is_ready_and_who_consumes(
+    consumer: Consumer, publisher: Publisher, outside: Any
+) -> None:
+    consumer.connect()
+    outside.queue_declare("elsewhere")
+    send(publisher, numbered("elsewhere", 7))
+
+    assert consumer.depth("elsewhere") == QueueDepth(ready=7, consumers=0)
+    assert consumer.depth("user") == QueueDepth(ready=0, consumers=1)

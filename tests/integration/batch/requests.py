@@ -1,0 +1,173 @@
+"""Random requests over few users, products and orders, so that they meet each other often."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, cycle, pairwise, takewhile
+from typing import Any
+
+from hypothesis import strategies as st
+
+from orderd.amqp.message import Delivery
+from tests.harness.commands import again, delivery, request
+
+CURSED = "cursed"
+
+_ids = st.integers(1, 4)
+_names = st.sampled_from(["desk", "lamp", " lamp ", "Ünïcode ☃"])
+_prices = st.sampled_from(["0", "0.1", "149.99", "79.99"])
+_usernames = st.sampled_from(["ann", "bob", "cy"])
+_emails = st.sampled_from(["a@x.org", "b@x.org", "c@x.org", "c@X.ORG"])
+_statuses = st.sampled_from(["pending", "processing", "shipped", "delivered", "cancelled"])
+_priorities = st.sampled_from(["low", "normal", "high"])
+_items = st.lists(
+    st.fixed_dictionaries({"product_id": _ids, "quantity": st.integers(1, 6)}),
+    min_size=1,
+    max_size=3,
+)
+_page = {"limit": st.integers(1, 3), "after": st.integers(0, 3)}
+
+Arguments = st.SearchStrategy[Mapping[str, Any]]
+
+
+def _some(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Arguments:
+    """Arguments with at least one of the optional ones."""
+    return st.fixed_dictionaries(required, optional=optional).filter(
+        lambda arguments: len(arguments) > len(required)
+    )
+
+
+def _product_fields(names: st.SearchStrategy[str]) -> dict[str, Any]:
+    return {"name": names, "price": _prices, "stock_quantity": st.integers(0, 9)}
+
+
+_ACTIONS: dict[str, dict[str, Arguments]] = {
+    "user": {
+        "create": st.fixed_dictionaries(
+            {"username": _usernames, "email": _emails},
+            optional={"full_name": st.none() | _names, "is_active": st.booleans()},
+        ),
+        "update": _some(
+            {"id": _ids},
+            {"email": _emails, "full_name": st.none() | _names, "is_active": st.booleans()},
+        ),
+        "get": st.fixed_dictionaries({"id": _ids}),
+        "list": st.fixed_dictionaries({}, optional=_page),
+        "health_check": st.just({}),
+    },
+    "product": {
+        "create": st.fixed_dictionaries(_product_fields(_names)),
+        "update": _some({"id": _ids}, _product_fields(_names)),
+        "mark_out_of_stock": st.fixed_dictionaries({"id": _ids}),
+        "adjust_stock": st.fixed_dictionaries({"id": _ids, "delta": st.integers(-9, 9)}),
+        "get": st.fixed_dictionaries({"id": _ids}),
+        "list": st.fixed_dictionaries({}, optional=_page | {"in_stock": st.booleans()}),
+    },
+    "order": {
+        "create": st.fixed_dictionaries(
+            {"user_id": _ids, "items": _items}, optional={"priority": _priorities}
+        ),
+        "update_status": st.fixed_dictionaries({"order_id": _ids, "status": _statuses}),
+        "update": _some(
+            {"order_id": _ids}, {"status": _statuses, "items": _items, "priority": _priorities}
+        ),
+        "get": st.fixed_dictionaries({"order_id": _ids}),
+        "list": st.fixed_dictionaries(
+            {}, optional=_page | {"status": _statuses, "user_id": _ids}
+        ),
+    },
+}  # fmt: skip
+# What is done most often in a shop is also where one command hangs on another.
+_WEIGHTS = {"create": 3, "update": 3, "update_status": 3}
+_SPOILT = [
+    b"",
+    b"{",
+    b'{"action":"create","data":{},"data":{}}',
+    b'{"action":"explode"}',
+    b'{"action":"get","data":{"id":0}}',
+    b'{"action":"update","id":"r1","data":{"id":1}}',
+]
+
+
+def requests(queues: Sequence[str] = tuple(_ACTIONS)) -> st.SearchStrategy[Delivery]:
+    """One delivery to one of *queues*: mostly a command, sometimes nothing that could be one."""
+    kinds = [
+        (queue, action)
+        for queue in queues
+        for action in _ACTIONS[queue]
+        for _ in range(_WEIGHTS.get(action, 1))
+    ]
+    spoilt = st.builds(delivery, st.sampled_from(queues), st.sampled_from(_SPOILT))
+    return st.one_of(*[st.sampled_from(kinds).flatmap(_request)] * 9, spoilt)
+
+
+@st.composite
+def _request(draw: st.DrawFn, kind: tuple[str, str]) -> Delivery:
+    queue, action = kind
+    arguments = draw(_ACTIONS[queue][action])
+    needs_v2 = action == "adjust_stock" or "priority" in arguments
+    version = "v2" if needs_v2 else draw(st.sampled_from([None, "v1", "v2"]))
+    request_id = draw(st.none() | st.integers(1, 9).map("r{}".format))
+    named = draw(st.sampled_from(["request_id", "message_id"]))
+    attempt = draw(st.sampled_from([0, 0, 0, 1, 3]))
+    more: dict[str, Any] = {"attempt": attempt, named: request_id}
+    return request(queue, action, arguments, version=version, **more)
+
+
+@st.composite
+def sequences(draw: st.DrawFn, queues: Sequence[str] = tuple(_ACTIONS)) -> list[Delivery]:
+    """Requests one after another, some of which are delivered again later."""
+    sequence: list[Delivery] = []
+    for one in draw(st.lists(requests(queues), min_size=2, max_size=25)):
+        sequence.append(one)
+        if draw(st.integers(0, 4)) == 0:
+            sequence.append(again(draw(st.sampled_from(sequence))))
+    return sequence
+
+
+def curses() -> st.SearchStrategy[Delivery]:
+    """Commands that the rules allow and the database of the test refuses."""
+    name = st.just(CURSED)
+    create = st.fixed_dictionaries(_product_fields(name))
+    update = st.fixed_dictionaries({"id": _ids, "name": name})
+    request_id = st.none() | st.integers(1, 9).map("r{}".format)
+    return st.one_of(
+        st.builds(request, st.just("product"), st.just("create"), create, request_id=request_id),
+        st.builds(request, st.just("product"), st.just("update"), update, request_id=request_id),
+    )
+
+
+@st.composite
+def cursed_sequences(draw: st.DrawFn) -> list[Delivery]:
+    """Requests of which some cannot be written."""
+    sequence = list(draw(sequences()))
+    for curse in draw(st.lists(curses(), min_size=1, max_size=3)):
+        sequence.insert(draw(st.integers(0, len(sequence))), curse)
+    return sequence
+
+
+def sizes() -> st.SearchStrategy[list[int]]:
+    """Sizes of batches, to be gone through again and again."""
+    return st.lists(st.integers(1, 12), min_size=1, max_size=6)
+
+
+def cut(sequence: Sequence[Delivery], batch_sizes: Sequence[int]) -> list[list[Delivery]]:
+    """Return *sequence* in batches of these sizes, the last one as it comes out."""
+    ends = takewhile(lambda end: end < len(sequence), accumulate(cycle(batch_sizes)))
+    return [list(sequence[start:end]) for start, end in pairwise([0, *ends, len(sequence)])]
+
+
+def stocked_shop() -> list[Delivery]:
+    """The requests that open a shop in which something can happen."""
+    return [
+        *(
+            request("user", "create", {"username": name, "email": f"{name}@x.org"})
+            for name in ("zoe", "yan")
+        ),
+        *(
+            request("product", "create", {"name": "shelf", "price": price, "stock_quantity": stock})
+            for price, stock in (("149.99", 7), ("0.1", 20), ("9999999999.99", 3))
+        ),
+        *(
+            request("order", "create", {"user_id": 1, "items": [line]})
+            for line in ({"product_id": 1, "quantity": 2}, {"product_id": 2, "quantity": 9})
+        ),
+    ]

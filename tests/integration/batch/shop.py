@@ -1,0 +1,135 @@
+"""A database with a batch processor on it, and what an observer sees of both."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import psycopg2
+
+from orderd.amqp.message import Delivery
+from orderd.batch.processor import BatchProcessor, Limits, Surroundings
+from orderd.batch.results import Result
+from orderd.contract.names import Queue
+from orderd.db.connection import Database
+from orderd.domain.outcomes import Deferred
+from orderd.outbox.rows import Confirmed
+from tests.harness.commands import BODY_BYTES_MAX
+
+ATTEMPTS_MAX = 3
+NOTHING_ARRIVES: frozenset[Queue] = frozenset()
+
+_TABLES = {
+    "users": "id, username, email, full_name, is_active",
+    "products": "id, name, price, stock_quantity",
+    "orders": "id, user_id, status, priority, total_amount",
+    "order_items": "id, order_id, product_id, quantity, unit_price",
+    "processed_requests": "id, queue, action, outcome, code, response::text, fingerprint",
+    "outbox": "id, type, body",
+}
+_TIME = re.compile(r'"\d{4}-\d\d-\d\dT[0-9:.]+Z"')
+_UUID = re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}"')
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What can be observed of one result, without times and event ids."""
+
+    tag: int
+    outcome: str
+    code: str | None
+    response: str | None
+    events: tuple[tuple[str, str], ...]
+
+
+class Shop:
+    """One database and the one processor that works on it."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.observer = psycopg2.connect(url)
+        self.observer.autocommit = True
+        self.processor = self.new_processor()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+        self.observer.close()
+
+    def new_processor(self) -> BatchProcessor:
+        return BatchProcessor(
+            self.database,
+            Confirmed(),
+            Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
+            events_source="/orderd/test",
+            grants={},
+        )
+
+    def reset(self) -> None:
+        """Empty the tables and begin with a processor that knows nothing."""
+        self.query(f"TRUNCATE {', '.join(_TABLES)} RESTART IDENTITY")
+        self.processor = self.new_processor()
+
+    def process(
+        self,
+        deliveries: Sequence[Delivery],
+        arriving: frozenset[Queue] = NOTHING_ARRIVES,
+        breathe: Callable[[], None] = lambda: None,
+    ) -> list[Result]:
+        """Return the results of one batch, in the order of the deliveries."""
+        surroundings = Surroundings(lambda: arriving, breathe)
+        groups = self.processor.process(deliveries, surroundings)
+        results = {result.delivery.tag: result for group in groups for result in group}
+        assert len(results) == len(deliveries)
+        return [results[one.tag] for one in deliveries]
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement that runs, and commits, beside the processor."""
+        with self.observer.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return every row of every table, by id, without times and event ids."""
+        return {
+            table: [
+                tuple(timeless(value) if isinstance(value, str) else value for value in row)
+                for row in self.query(f"SELECT {columns} FROM {table} ORDER BY id")  # noqa: S608
+            ]
+            for table, columns in _TABLES.items()
+        }
+
+    def count(self, table: str) -> int:
+        return int(self.query(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
+
+    def stock_of(self, product_id: int) -> int:
+        rows = self.query("SELECT stock_quantity FROM products WHERE id = %s", product_id)
+        return int(rows[0][0])
+
+    def broken_promises(self) -> list[tuple[Any, ...]]:
+        """Return the orders whose total is not the sum of their lines."""
+        return self.query("""
+            SELECT orders.id, total_amount, sum(quantity * unit_price)
+            FROM orders LEFT JOIN order_items ON order_id = orders.id
+            GROUP BY orders.id HAVING total_amount <> coalesce(sum(quantity * unit_price), -1)
+        """)
+
+
+def timeless(text: str) -> str:
+    """Return *text* with all times and event ids made equal."""
+    return _UUID.sub('"UUID"', _TIME.sub('"TIME"', text))
+
+
+def seen(result: Result) -> Seen:
+    """Return what a client and a subscriber would see of *result*."""
+    response = None if result.response is None else result.response.reply("asked").decode()
+    return Seen(
+        result.delivery.tag,
+        type(result.outcome).__name__,
+        getattr(result.outcome, "code", None),
+        # What the driver says of a fault may hold times in another form.
+        None if response is None or isinstance(result.outcome, Deferred) else timeless(response),
+        tuple((row.type, timeless(row.body)) for row in result.events),
+    )

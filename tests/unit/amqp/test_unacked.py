@@ -1,0 +1,58 @@
+"""Deliveries are settled in as few steps as the broker allows."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderd.amqp.unacked import Unacked
+
+
+def open_tags(*tags: int) -> Unacked:
+    unacked = Unacked()
+    for tag in tags:
+        unacked.add(tag)
+    return unacked
+
+
+def test_the_oldest_go_in_one_step() -> None:
+    assert open_tags(1, 2, 3, 4).settle([3, 1, 2]) == [(3, True)]
+
+
+def test_a_single_one_is_settled_singly() -> None:
+    assert open_tags(1, 2).settle([1]) == [(1, False)]
+
+
+def test_a_gap_is_not_stepped_over() -> None:
+    assert open_tags(1, 2, 3, 4, 5).settle([1, 2, 4, 5]) == [(2, True), (4, False), (5, False)]
+
+
+def test_newer_ones_go_one_by_one_in_order() -> None:
+    assert open_tags(1, 2, 3).settle([3, 2]) == [(2, False), (3, False)]
+
+
+def test_unknown_and_settled_tags_are_left_out() -> None:
+    unacked = open_tags(1, 2)
+    unacked.settle([1])
+
+    assert unacked.settle([1, 7]) == []
+
+
+def test_nothing_is_left_after_clear() -> None:
+    unacked = open_tags(1, 2)
+
+    unacked.clear()
+
+    assert unacked.settle([1, 2]) == []
+
+
+@given(st.lists(st.sets(st.integers(1, 40)), max_size=8))
+def test_the_broker_forgets_exactly_what_was_settled(batches: list[set[int]]) -> None:
+    unacked = open_tags(*range(1, 41))
+    at_broker = set(range(1, 41))
+    wanted = set(at_broker)
+
+    for batch in batches:
+        wanted -= batch
+        for tag, multiple in unacked.settle(batch):
+            at_broker -= {one for one in at_broker if one <= tag} if multiple else {tag}
+
+    assert at_broker == wanted

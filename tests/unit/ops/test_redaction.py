@@ -1,0 +1,27 @@
+import pytest
+
+from orderd.ops.redaction import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("amqp://guest:secret@host:5672/%2F", "amqp://guest:***@host:5672/%2F"),
+        ("amqp://guest:se/cr@et@host", "amqp://guest:***@host"),
+        ("amqp://:secret@host", "amqp://:***@host"),
+        ("amqp://a:secret@h1,amqps://b:secret@h2", "amqp://a:***@h1,amqps://b:***@h2"),
+        (
+            "postgresql://h/db?user=a&password=secret&x=1",
+            "postgresql://h/db?user=a&password=***&x=1",
+        ),
+        ("host=h password=secret dbname=d", "host=h password=*** dbname=d"),
+        ("host=h password = 'sec ret' dbname=d", "host=h password = *** dbname=d"),
+        (r"password='se\'cret' dbname=d", "password=*** dbname=d"),
+        ("host=h sslpassword=secret", "host=h sslpassword=***"),
+        ("PGPASSWORD=secret", "PGPASSWORD=***"),
+        ("postgresql:///orderd", "postgresql:///orderd"),
+        ("no secret at all: a@b", "no secret at all: a@b"),
+    ],
+)
+def test_passwords_are_hidden_and_the_rest_is_kept(text: str, redacted: str) -> None:
+    assert redact(text) == redacted

@@ -1,0 +1,196 @@
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orderd.ops.service import Service
+
+
+class Manager:
+    """The receiving end of a notification socket."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(path)
+
+    def received(self) -> list[list[str]]:
+        messages = []
+        while True:
+            try:
+                messages.append(self._socket.recv(4096).decode().split("\n"))
+            except BlockingIOError:
+                return messages
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    manager = Manager(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    monkeypatch.setenv("WATCHDOG_USEC", "90000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    yield manager
+    manager.close()
+
+
+Make = Callable[..., Service]
+
+
+@pytest.fixture
+def make_service() -> Iterator[Make]:
+    services: list[Service] = []
+
+    def make(**options: Callable[[], float]) -> Service:
+        services.append(Service(**options))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.close()
+
+
+def test_the_life_of_a_daemon_is_told(manager: Manager, make_service: Make) -> None:
+    service = make_service()
+
+    service.ready("consuming")
+    service.stopping()
+    service.extend_timeout(30)
+    service.failed(78, "schema outdated", errno=2)
+
+    assert manager.received() == [
+        ["READY=1", "STATUS=consuming"],
+        ["STOPPING=1"],
+        ["EXTEND_TIMEOUT_USEC=30000000"],
+        ["ERRNO=2", "EXIT_STATUS=78", "STATUS=schema outdated"],
+    ]
+
+
+def test_a_reload_carries_its_time_stamp(manager: Manager, make_service: Make) -> None:
+    make_service().reloading()
+
+    [[reloading, stamp]] = manager.received()
+    assert reloading == "RELOADING=1"
+    assert stamp.removeprefix("MONOTONIC_USEC=").isdecimal()
+
+
+def test_a_status_is_one_line_of_ascii_and_sent_when_it_changes(
+    manager: Manager, make_service: Make
+) -> None:
+    service = make_service()
+
+    service.status("paused: café\nREADY=1")
+    service.status("paused: café\nREADY=1")
+    service.status("x" * 600)
+
+    assert manager.received() == [["STATUS=paused: caf? READY=1"], ["STATUS=" + "x" * 500]]
+
+
+def test_the_watchdog_is_pinged_at_a_third_of_its_interval(
+    manager: Manager, make_service: Make
+) -> None:
+    clock = iter([0.0, 29.9, 30.0, 30.1, 61.0])
+    service = make_service(now_s=lambda: next(clock))
+
+    for _ in range(5):
+        service.watchdog()
+
+    assert service.ping_interval_s == 30.0
+    assert manager.received() == [["WATCHDOG=1"]] * 3
+
+
+def test_a_watchdog_for_another_pid_is_not_pinged(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+) -> None:
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+
+    make_service().watchdog()
+
+    assert manager.received() == []
+
+
+@pytest.mark.parametrize("usec", ["0", "soon"])
+def test_an_interval_that_is_none_means_no_pings(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, usec: str, make_service: Make
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", usec)
+
+    make_service().watchdog()
+
+    assert manager.received() == []
+
+
+def test_without_an_interval_pings_are_sent_all_the_same(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC")
+    monkeypatch.delenv("WATCHDOG_PID")
+
+    make_service().watchdog()
+
+    assert manager.received() == [["WATCHDOG=1"]]
+
+
+def test_children_do_not_inherit_the_socket(manager: Manager, make_service: Make) -> None:
+    service = make_service()
+
+    left = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & os.environ.keys()
+
+    assert left == set()
+    service.ready()
+    assert manager.received() == [["READY=1"]]
+
+
+def test_an_abstract_socket_works(monkeypatch: pytest.MonkeyPatch, make_service: Make) -> None:
+    name = f"orderd-test-{os.getpid()}"
+    manager = Manager(f"\0{name}")
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+
+    make_service().ready()
+
+    assert manager.received() == [["READY=1"]]
+    manager.close()
+
+
+def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_service: Make) -> None:
+    service = make_service()
+    manager.close()
+    service.ready()
+    Path(manager.path).unlink()
+    successor = Manager(manager.path)
+
+    service.stopping()
+
+    assert successor.received() == [["STOPPING=1"]]
+    successor.close()
+
+
+@pytest.mark.parametrize("address", ["", "/nonexistent/notify"])
+def test_where_nobody_listens_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch, address: str, make_service: Make
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    service = make_service()
+
+    service.ready("consuming")
+    service.watchdog()
+
+    assert not service.is_present
+    assert service.ping_interval_s is None
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+) -> None:
+    monkeypatch.setattr("orderd.ops.service._SEND_TIMEOUT_S", 0.01)
+    service = make_service()
+
+    queued_max = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+    for number in range(queued_max + 5):
+        service.status(str(number))
+
+    assert queued_max <= len(manager.received()) < queued_max + 5

@@ -16,6 +16,7 @@ from orderd.amqp.faults import Unpublishable
 from orderd.amqp.field_reader import read_short, read_table
 from orderd.amqp.field_writer import SHORT_BYTES_MAX, write_short, write_table
 from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.amqp.reply_address import is_safe
 
 # The only entry in the headers of a message whose own ones cannot be read: their raw bytes.
 HEADER_UNREADABLE: Final = "orderd-unreadable"
@@ -169,4 +170,6 @@ def prepare(message: OutgoingMessage, frame_max: int, user: str | None) -> WireP
                 write_short(value)
             except Unpublishable as fault:
                 raise Unpublishable(f"{name}: {fault}") from fault
+    if not (message.exchange or is_safe(message.routing_key)):
+        raise Unpublishable("routing_key: not an address of direct reply-to")
     return WireProperties(message.properties, check(message.properties, frame_max, user))

@@ -13,9 +13,9 @@ from orderd.amqp.link import SLICE_S, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import NACKED
+from orderd.amqp.reply_address import REPLY_TO
 from orderd.amqp.topology import QueueDepth
 
-REPLY_TO: Final = "amq.rabbitmq.reply-to"
 _CONFIRM_TIMEOUT_S: Final = 30.0
 
 

@@ -13,6 +13,7 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, NoReply, NotRouted, Unpublishable
 from orderd.amqp.message import Properties
 from orderd.amqp.rpc import RpcClient
+from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue
 from orderd.contract.strict_json import MalformedJson, dumps, loads
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
@@ -74,17 +75,17 @@ class Client:
     """Publishes requests on an open connection; its faults are failures of the command."""
 
     def __init__(self, rpc: RpcClient) -> None:
-        self.rpc = rpc
+        self._rpc = rpc
 
     @property
     def where(self) -> str:
         """Return the broker's host, port and virtual host."""
-        return self.rpc.link.where
+        return self._rpc.link.where
 
     def publish(self, request: Request) -> None:
         """Publish *request*, persistent, and return once the broker has it."""
         with self._failures(request.queue):
-            self.rpc.publish(request.queue, request.body(), _properties(request))
+            self._rpc.publish(request.queue, request.body(), _properties(request))
 
     def call(self, request: Request, timeout_s: float) -> Reply:
         """Publish *request*, persistent, and return the reply; raises NoAnswer after the time."""
@@ -99,10 +100,15 @@ class Client:
         properties = Properties(content_type=_CONTENT_TYPE, expiration=str(expiration_ms))
         return self._call(request, properties, timeout_s).content()
 
+    def queue_depth(self, queue: str) -> QueueDepth | None:
+        """Return what *queue* holds, None when there is no such queue."""
+        with self._failures(queue):
+            return self._rpc.queue_depth(queue)
+
     def _call(self, request: Request, properties: Properties, timeout_s: float) -> Reply:
         with self._failures(request.queue):
             try:
-                body = self.rpc.call(request.queue, request.body(), properties, timeout_s)
+                body = self._rpc.call(request.queue, request.body(), properties, timeout_s)
             except NoReply:
                 text = f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s"
                 raise NoAnswer(text) from None
@@ -119,10 +125,9 @@ class Client:
         try:
             yield
         except NotRouted as fault:
-            names = ", ".join(Queue)
             raise Failure(
-                f"{self.where}: there is no queue {queue} (orderd has {names}, and creates them "
-                "when it first connects)"
+                f"{self.where}: there is no queue {queue}; orderd's are {', '.join(Queue)}, and it "
+                "creates them when it first connects"
             ) from fault
         except Unpublishable as fault:
             raise WrongUsage(str(fault)) from fault

@@ -12,7 +12,7 @@ from orderd.ops.faults import ConfigError
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings
 
-TOKEN_VARIABLE: Final = "ORDERD_TOKEN"
+TOKEN_VARIABLE: Final = "ORDERD_TOKEN"  # noqa: S105 (where it stands, not what it is)
 
 
 class Context:

@@ -4,8 +4,7 @@ import io
 import sys
 from typing import Any
 
-from orderd.contract.strict_json import dumps
-from orderd.ctl.json_text import pretty
+from orderd.ctl.json_text import compact, pretty
 from orderd.ctl.tables import Table, plain, printable, rich_table
 
 

@@ -27,7 +27,7 @@ class Table:
 
 
 def plain(table: Table) -> str:
-    """Return *table* as lines of aligned columns, its titles first, for programs that read lines."""
+    """Return *table* as lines of aligned columns, the titles first."""
     lines = [[column.title for column in table.columns], *map(_printable_cells, table.rows)]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(

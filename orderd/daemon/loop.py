@@ -102,7 +102,9 @@ class Daemon:
         if not parts.consumer.inbox:
             parts.settler.finish(self._breathe)
             parts.sweeper.delete_confirmed()
-            parts.consumer.poll(TICK_S)
+            # An ack reads too, so something may have come by now.
+            if not parts.consumer.inbox:
+                parts.consumer.poll(TICK_S)
             parts.consumer.fill(parts.settings.batch_max)
         if parts.consumer.inbox:
             self._process_batch()

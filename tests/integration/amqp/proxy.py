@@ -41,21 +41,18 @@ class Proxy:
     def _accept(self) -> None:
         self._listener.settimeout(0.1)
         while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError, ssl.SSLError):
+            with contextlib.suppress(TimeoutError):
                 client, _ = self._listener.accept()
                 thread = threading.Thread(target=self._serve, args=(client,))
                 self._threads.append(thread)
                 thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        if self._context is not None:
-            client = self._context.wrap_socket(client, server_side=True)
-        with (
-            client,
-            socket.create_connection(self._target) as server,
-            contextlib.suppress(OSError),
-        ):
-            self._forward(client, server)
+        with client, contextlib.suppress(OSError):
+            if self._context is not None:
+                client = self._context.wrap_socket(client, server_side=True)
+            with client, socket.create_connection(self._target) as server:
+                self._forward(client, server)
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         other = {client: server, server: client}
@@ -69,7 +66,8 @@ class Proxy:
                     assert isinstance(source, socket.socket)
                     with contextlib.suppress(TimeoutError):
                         received = source.recv(CHUNK_BYTES)
+                        if self.silent:
+                            continue
                         if not received:
                             return
-                        if not self.silent:
-                            other[source].sendall(received)
+                        other[source].sendall(received)

@@ -4,6 +4,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
+import pika
 import pytest
 
 from orderd.amqp.consumer import Consumer
@@ -12,6 +13,7 @@ from orderd.amqp.faults import BrokerFault, Unpublishable
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.properties import encode
 from orderd.amqp.publisher import Publisher
+from orderd.amqp.reply_address import REPLY_TO
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import end_alarm
 from tests.integration.amqp.steps import LIMIT_S, numbered, receive, send, to_queue

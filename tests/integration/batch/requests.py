@@ -1,6 +1,7 @@
 """Random requests over few users, products and orders, so that they meet each other often."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, cycle, pairwise, takewhile
 from typing import Any
 
@@ -23,6 +24,7 @@ _items = st.lists(
     min_size=1,
     max_size=3,
 )
+_product = {"name": _names, "price": _prices, "stock_quantity": st.integers(0, 9)}
 _page = {"limit": st.integers(1, 3), "after": st.integers(0, 3)}
 
 Arguments = st.SearchStrategy[Mapping[str, Any]]
@@ -30,13 +32,14 @@ Arguments = st.SearchStrategy[Mapping[str, Any]]
 
 def _some(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Arguments:
     """Arguments with at least one of the optional ones."""
-    return st.fixed_dictionaries(required, optional=optional).filter(
-        lambda arguments: len(arguments) > len(required)
+    return st.one_of(
+        st.fixed_dictionaries({**required, name: optional[name]}, optional=_without(optional, name))
+        for name in optional
     )
 
 
-def _product_fields(names: st.SearchStrategy[str]) -> dict[str, Any]:
-    return {"name": names, "price": _prices, "stock_quantity": st.integers(0, 9)}
+def _without(optional: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {other: optional[other] for other in optional if other != name}
 
 
 _ACTIONS: dict[str, dict[str, Arguments]] = {
@@ -54,8 +57,8 @@ _ACTIONS: dict[str, dict[str, Arguments]] = {
         "health_check": st.just({}),
     },
     "product": {
-        "create": st.fixed_dictionaries(_product_fields(_names)),
-        "update": _some({"id": _ids}, _product_fields(_names)),
+        "create": st.fixed_dictionaries(_product),
+        "update": _some({"id": _ids}, _product),
         "mark_out_of_stock": st.fixed_dictionaries({"id": _ids}),
         "adjust_stock": st.fixed_dictionaries({"id": _ids, "delta": st.integers(-9, 9)}),
         "get": st.fixed_dictionaries({"id": _ids}),
@@ -123,24 +126,13 @@ def sequences(draw: st.DrawFn, queues: Sequence[str] = tuple(_ACTIONS)) -> list[
     return sequence
 
 
-def curses() -> st.SearchStrategy[Delivery]:
-    """Commands that the rules allow and the database of the test refuses."""
-    name = st.just(CURSED)
-    create = st.fixed_dictionaries(_product_fields(name))
-    update = st.fixed_dictionaries({"id": _ids, "name": name})
-    request_id = st.none() | st.integers(1, 9).map("r{}".format)
-    return st.one_of(
-        st.builds(request, st.just("product"), st.just("create"), create, request_id=request_id),
-        st.builds(request, st.just("product"), st.just("update"), update, request_id=request_id),
-    )
-
-
 @st.composite
 def cursed_sequences(draw: st.DrawFn) -> list[Delivery]:
-    """Requests of which some cannot be written."""
-    sequence = list(draw(sequences()))
-    for curse in draw(st.lists(curses(), min_size=1, max_size=3)):
-        sequence.insert(draw(st.integers(0, len(sequence))), curse)
+    """Requests of which some have an id that the test's ledger refuses."""
+    sequence = draw(sequences())
+    for place in draw(st.lists(st.integers(0, len(sequence) - 1), min_size=1, max_size=3)):
+        properties = replace(sequence[place].properties, message_id=CURSED)
+        sequence[place] = replace(sequence[place], properties=properties)
     return sequence
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import BatchProcessor, Limits, Surroundings
@@ -15,6 +16,9 @@ from orderd.db.connection import Database
 from orderd.domain.outcomes import Deferred
 from orderd.outbox.rows import Confirmed
 from tests.harness.commands import BODY_BYTES_MAX
+from tests.harness.waiting import wait_until
+
+__all__ = ["ATTEMPTS_MAX", "Connection", "Seen", "Shop", "seen", "timeless"]
 
 ATTEMPTS_MAX = 3
 NOTHING_ARRIVES: frozenset[Queue] = frozenset()
@@ -90,6 +94,36 @@ class Shop:
         with self.observer.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    def set(self, **parameters: str) -> None:
+        """Set the processor's session parameters, for as long as its connection lives."""
+        with self.database.transaction() as tx:
+            for name, value in parameters.items():
+                tx.run(f"SET {name} = '{value}'")
+
+    def blocked(self) -> list[int]:
+        """Return the server processes of all daemons of this database that wait for a lock."""
+        return [pid for pid, waits_for in self._backends() if waits_for == "Lock"]
+
+    def wait_until_blocked(self, count: int = 1) -> None:
+        """Return when so many daemons wait for a lock."""
+        wait_until(
+            lambda: len(self.blocked()) == count,
+            timeout_s=10,
+            what=f"{count} daemons waiting for a lock",
+            poll_s=0.005,
+        )
+
+    def terminate_backends(self) -> None:
+        """Cut the connections of all daemons of this database."""
+        for pid, _ in self._backends():
+            self.query("SELECT pg_terminate_backend(%s, 5000)", pid)
+
+    def _backends(self) -> list[tuple[Any, ...]]:
+        return self.query("""
+            SELECT pid, wait_event_type FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'orderd'
+        """)
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return every row of every table, by id, without times and event ids."""

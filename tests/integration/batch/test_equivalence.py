@@ -36,7 +36,7 @@ def shops(servers: Servers, template_database: str) -> Iterator[Pair]:
     urls = [servers.postgres.create_database(name, template=template_database) for name in names]
     with Shop(urls[0]) as batched, Shop(urls[1]) as serial:
         for shop in (batched, serial):
-            shop.query("ALTER TABLE products ADD CHECK (name <> %s)", CURSED)
+            shop.query("ALTER TABLE processed_requests ADD CHECK (id <> %s)", CURSED)
         yield batched, serial
     for name in names:
         servers.postgres.drop_database(name)

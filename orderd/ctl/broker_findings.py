@@ -1,0 +1,89 @@
+"""How the broker, its queues and the daemon behind them are."""
+
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from orderd.amqp.topology import QueueDepth
+from orderd.contract.names import Queue, dead_letter_queue, retry_queue
+from orderd.ctl.client import Client, NoAnswer, Request, client_of
+from orderd.ctl.exits import Failure
+from orderd.ctl.findings import Finding
+from orderd.ops.settings import Settings
+
+Depths = Mapping[str, QueueDepth | None]
+_NO_QUEUE: Final = QueueDepth(ready=0, consumers=0)
+
+
+def look_at_broker(settings: Settings, token: str | None, timeout_s: float) -> list[Finding]:
+    """Return what is known of broker, queues and daemon; raises Misconfigured only.
+
+    The daemon has *timeout_s* seconds for its answer.
+    """
+    findings: list[Finding] = []
+    try:
+        with client_of(settings) as client:
+            findings.append(Finding("broker", is_well=True, summary=client.where))
+            depths = {queue: client.queue_depth(queue) for queue in _queues(settings)}
+            findings.append(_judged(depths))
+            findings.append(_ask_daemon(client, depths, token, timeout_s))
+    except Failure as failure:
+        findings.append(Finding("broker", is_well=False, summary=str(failure)))
+    return findings
+
+
+def _queues(settings: Settings) -> Sequence[str]:
+    return [
+        *Queue,
+        *(retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays),
+        *(dead_letter_queue(queue) for queue in Queue),
+    ]
+
+
+def _judged(depths: Depths) -> Finding:
+    missing = [name for name, depth in depths.items() if depth is None]
+    idle = [queue for queue in Queue if not (depths[queue] or _NO_QUEUE).consumers]
+    ready = sum((depths[queue] or _NO_QUEUE).ready for queue in Queue)
+    dead = sum((depths[dead_letter_queue(queue)] or _NO_QUEUE).ready for queue in Queue)
+    waiting = sum(depth.ready for depth in depths.values() if depth) - ready - dead
+    said = [f"{ready} commands ready, {waiting} to be tried again, {dead} dead letters"]
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        said.append(f"missing: {missing[0]}{more}")
+    elif idle:
+        said.append(f"nobody takes from: {', '.join(idle)}")
+    facts = {"queues": [_row(name, depth) for name, depth in depths.items()]}
+    return Finding("queues", not missing and not idle, "; ".join(said), facts)
+
+
+def _row(name: str, depth: QueueDepth | None) -> dict[str, Any]:
+    ready, consumers = (None, None) if depth is None else (depth.ready, depth.consumers)
+    return {"queue": str(name), "ready": ready, "consumers": consumers}
+
+
+def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: float) -> Finding:
+    """Ask through the queue in which the question waits least."""
+    taken = {
+        queue: depth.ready for queue in Queue if (depth := depths[queue]) and depth.consumers > 0
+    }
+    if not taken:
+        return Finding("daemon", is_well=False, summary="no daemon is connected to the broker")
+    queue = min(taken, key=lambda queue: taken[queue])
+    request = Request(queue, "health_check", token=token)
+    started_s = time.monotonic()
+    try:
+        answer = client.ask(request, timeout_s)
+    except NoAnswer as failure:
+        text = f"{failure}: it waits for the database, or is busy with what came before"
+        return Finding("daemon", is_well=False, summary=text)
+    except Failure as failure:
+        return Finding("daemon", is_well=False, summary=str(failure))
+    elapsed_ms = (time.monotonic() - started_s) * 1000
+    facts = {"version": answer["version"], "round_trip_ms": Decimal(f"{elapsed_ms:.1f}")}
+    return Finding(
+        "daemon",
+        is_well=answer["status"] == "ok" and answer["database"] == "ok",
+        summary=f"orderd {answer['version']} answered in {elapsed_ms:.1f} ms",
+        facts=facts | {"database": answer["database"]},
+    )

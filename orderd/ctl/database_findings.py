@@ -1,0 +1,58 @@
+"""How the database is: reachable, migrated, and how much lies in ledger and outbox."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from orderd.ctl.database import database_of
+from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.findings import Finding
+from orderd.db.connection import Database
+from orderd.db.migrations import pending_migrations
+from orderd.ops.settings import Settings
+
+# The daemon sends events within moments; what is older is not on its way any more.
+OUTBOX_AGE_MAX_S: Final = 60
+
+
+def look_at_database(settings: Settings) -> list[Finding]:
+    """Return what is known of database, schema, ledger and outbox; raises nothing."""
+    findings: list[Finding] = []
+    try:
+        with database_of(settings) as database:
+            # What was found before a failure stays.
+            findings.extend(_look(database))
+    except Misconfigured as failure:
+        findings.append(Finding("schema", is_well=False, summary=str(failure)))
+    except Failure as failure:
+        findings.append(Finding("database", is_well=False, summary=str(failure)))
+    return findings
+
+
+def _look(database: Database) -> Iterator[Finding]:
+    with database.transaction() as tx:
+        name, version = tx.row("describe_server")
+    yield Finding("database", is_well=True, summary=f"{name} on PostgreSQL {version}")
+    pending = [migration.name for migration in pending_migrations(database)]
+    if pending:
+        summary = f"lacks {', '.join(pending)}; run: orderctl migrate"
+        yield Finding("schema", is_well=False, summary=summary, facts={"pending": pending})
+        return
+    yield Finding("schema", is_well=True, summary="up to date", facts={"pending": pending})
+    with database.transaction() as tx:
+        requests, is_estimate = tx.row("measure_ledger")
+        events, age_s = tx.row("count_outbox")
+    yield _ledger(requests, is_estimate=is_estimate)
+    yield _outbox(events, age_s)
+
+
+def _ledger(requests: int, *, is_estimate: bool) -> Finding:
+    about = "about " if is_estimate else ""
+    facts = {"requests": requests, "is_estimate": is_estimate}
+    return Finding("ledger", is_well=True, summary=f"{about}{requests} requests", facts=facts)
+
+
+def _outbox(events: int, age_s: float) -> Finding:
+    summary = f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")
+    facts = {"events": events, "oldest_s": Decimal(f"{age_s:.1f}")}
+    return Finding("outbox", is_well=age_s <= OUTBOX_AGE_MAX_S, summary=summary, facts=facts)

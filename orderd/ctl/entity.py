@@ -1,0 +1,140 @@
+"""`orderctl orders|products|users`: rows as the daemon's queries give them."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from orderd.contract.commands import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
+from orderd.ctl.client import Client, Request, client_of
+from orderd.ctl.context import Context
+from orderd.ctl.exits import ExitCode
+from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
+from orderd.ctl.tables import Column, Table
+
+TIMEOUT_S: Final = 10.0
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A column of the table, and how to get its cell from a row."""
+
+    title: str
+    cell: Callable[[Row], str]
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A kind of rows: the queue that answers for it, its table and its filters."""
+
+    queue: str
+    columns: Sequence[Shown]
+    add_filters: Callable[[argparse.ArgumentParser], None]
+    filters: Sequence[str] = ()
+
+
+def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
+    """Add the verbs `list` and `get`."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    listed = verbs.add_parser("list", help="the rows in the order of their ids")
+    entity.add_filters(listed)
+    extent = listed.add_mutually_exclusive_group()
+    extent.add_argument(
+        "--limit",
+        metavar="N",
+        type=partial(whole_number, most=LIST_LIMIT_MAX),
+        help=f"at most so many rows, 1 to {LIST_LIMIT_MAX}; default: {LIST_LIMIT_DEFAULT}",
+    )
+    extent.add_argument("--all", action="store_true", help="all rows, however many there are")
+    listed.add_argument(
+        "--after", metavar="ID", type=partial(whole_number, least=0), help="only ids above this one"
+    )
+    got = verbs.add_parser("get", help="the row with an id")
+    got.add_argument("id", metavar="ID", type=whole_number)
+    for verb, run in ((listed, list_rows), (got, get_row)):
+        add_token_argument(verb)
+        add_timeout_argument(verb, TIMEOUT_S)
+        verb.set_defaults(run=partial(run, entity))
+
+
+def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> int:
+    """Print a page of rows, or all of them."""
+    wanted = {name: getattr(options, name) for name in (*entity.filters, "limit", "after")}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    with client_of(context.settings) as client:
+        ask = partial(_ask, client, entity.queue, "list", options)
+        page = _every_row(ask, wanted) if options.all else ask(wanted)
+    screen = context.screen
+    if screen.is_json:
+        screen.document(page)
+        return ExitCode.DONE
+    screen.table(table_of(entity.columns, page["items"]))
+    if page["next"] is not None:
+        screen.note(f"{len(page['items'])} of {page['total']}; go on with --after {page['next']}")
+    return ExitCode.DONE
+
+
+def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> int:
+    """Print one row."""
+    with client_of(context.settings) as client:
+        row = _ask(client, entity.queue, "get", options, {"id": options.id})
+    if context.screen.is_json:
+        context.screen.document(row)
+    else:
+        context.screen.table(table_of(entity.columns, [row]))
+    return ExitCode.DONE
+
+
+def table_of(columns: Sequence[Shown], rows: Sequence[Row]) -> Table:
+    """Return *rows* as a table."""
+    titles = [Column(column.title, column.is_right) for column in columns]
+    return Table(titles, [[column.cell(row) for column in columns] for row in rows])
+
+
+def plainly(name: str) -> Callable[[Row], str]:
+    """Return how to show the field *name*: as it is, nothing for null, yes or no."""
+
+    def cell(row: Row) -> str:
+        match row[name]:
+            case None:
+                return ""
+            case bool(value):
+                return "yes" if value else "no"
+            case value:
+                return str(value)
+
+    return cell
+
+
+def moment(name: str) -> Shown:
+    """Return a column for the RFC 3339 timestamp *name*, to the second."""
+
+    def cell(row: Row) -> str:
+        return f"{row[name][:19].replace('T', ' ')}Z"
+
+    return Shown(name.removesuffix("_at"), cell)
+
+
+def whole_number(text: str, least: int = 1, most: int = 2**63 - 1) -> int:
+    """Return the number that *text* says, for argparse."""
+    number = int(text) if text.isdecimal() and len(text) <= len(str(most)) else -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"should be a whole number from {least} to {most}")
+    return number
+
+
+def _every_row(ask: Callable[[Row], Any], wanted: Row) -> Any:
+    page = ask({**wanted, "limit": LIST_LIMIT_MAX})
+    items = page["items"]
+    while page["next"] is not None:
+        page = ask({**wanted, "limit": LIST_LIMIT_MAX, "after": page["next"]})
+        items += page["items"]
+    return {**page, "items": items}
+
+
+def _ask(client: Client, queue: str, action: str, options: argparse.Namespace, content: Row) -> Any:
+    request = Request(queue, action, content, token=token_of(options))
+    return client.ask(request, options.timeout_s)

@@ -1,0 +1,41 @@
+"""`orderctl products`: what the shop sells and has in stock."""
+
+import argparse
+from typing import Final
+
+from orderd.contract.names import Queue
+from orderd.ctl.entity import Entity, Shown, moment, plainly, register_entity
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    register_entity(parser, PRODUCTS)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--in-stock", action="store_const", const=True, help="only what is in stock"
+    )
+    either.add_argument(
+        "--out-of-stock",
+        dest="in_stock",
+        action="store_const",
+        const=False,
+        help="only what is not in stock",
+    )
+
+
+PRODUCTS: Final = Entity(
+    Queue.PRODUCT,
+    (
+        Shown("id", plainly("id"), is_right=True),
+        Shown("name", plainly("name")),
+        Shown("price", plainly("price"), is_right=True),
+        Shown("stock", plainly("stock_quantity"), is_right=True),
+        moment("created_at"),
+        moment("updated_at"),
+    ),
+    _add_filters,
+    ("in_stock",),
+)

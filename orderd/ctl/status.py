@@ -1,0 +1,65 @@
+"""`orderctl status`: how daemon, queues and database are; what cannot be reached is said."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Final
+
+from orderd.ctl.broker_findings import look_at_broker
+from orderd.ctl.context import Context
+from orderd.ctl.database_findings import look_at_database
+from orderd.ctl.exits import ExitCode
+from orderd.ctl.findings import Finding
+from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
+from orderd.ctl.tables import Column, Table
+
+PARTS: Final = ("broker", "queues", "daemon", "database", "schema", "ledger", "outbox")
+TIMEOUT_S: Final = 3.0
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_token_argument(parser)
+    add_timeout_argument(parser, TIMEOUT_S)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, context: Context) -> int:
+    """Print what was found; a failure where something is not well."""
+    settings, screen = context.settings, context.screen
+    found = look_at_broker(settings, token_of(options), options.timeout_s)
+    found += look_at_database(settings)
+    by_part = {finding.part: finding for finding in found}
+    findings = [by_part.get(part, _unknown(part)) for part in PARTS]
+    is_well = all(finding.is_well for finding in findings)
+    if screen.is_json:
+        parts = {finding.part: finding.document() for finding in findings}
+        screen.document({"ok": is_well, **parts})
+    else:
+        screen.table(_parts(findings))
+        for finding in findings:
+            if "queues" in finding.facts:
+                screen.line()
+                screen.table(_queues(finding))
+    return ExitCode.DONE if is_well else ExitCode.FAILED
+
+
+def _unknown(part: str) -> Finding:
+    return Finding(part, is_well=False, summary="not known, see above")
+
+
+def _parts(findings: Sequence[Finding]) -> Table:
+    rows = [(one.part, "ok" if one.is_well else "NOT OK", one.summary) for one in findings]
+    return Table((Column("part"), Column("state"), Column("details")), rows)
+
+
+def _queues(finding: Finding) -> Table:
+    columns = (Column("queue"), Column("ready", is_right=True), Column("consumers", is_right=True))
+    rows = [
+        (row["queue"], _count(row["ready"]), _count(row["consumers"]))
+        for row in finding.facts["queues"]
+    ]
+    return Table(columns, rows)
+
+
+def _count(number: int | None) -> str:
+    return "missing" if number is None else str(number)

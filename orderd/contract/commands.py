@@ -16,11 +16,10 @@ from orderd.contract.fields import (
     StockDelta,
     Text,
 )
+from orderd.contract.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.contract.names import Queue
 
 ITEMS_MAX: Final = 100
-LIST_LIMIT_MAX: Final = 500
-LIST_LIMIT_DEFAULT: Final = 50
 
 
 class CommandData(BaseModel):

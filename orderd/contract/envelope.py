@@ -7,10 +7,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from orderd.contract.commands import MODELS, CommandData
+from orderd.contract.limits import REQUEST_ID_MAX
 from orderd.contract.names import InvalidCode
 from orderd.contract.strict_json import MalformedJson, loads
 
-REQUEST_ID_MAX: Final = 255
 ERRORS_SHOWN_MAX: Final = 10
 VALUE_CHARACTERS_MAX: Final = 100
 

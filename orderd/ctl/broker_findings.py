@@ -3,21 +3,23 @@
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue, dead_letter_queue, retry_queue
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.exits import Failure
 from orderd.ctl.findings import Finding
-from orderd.ops.settings import Settings
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 Depths = Mapping[str, QueueDepth | None]
 _NO_QUEUE: Final = QueueDepth(ready=0, consumers=0)
 
 
-def look_at_broker(settings: Settings, token: str | None, timeout_s: float) -> list[Finding]:
-    """Return what is known of broker, queues and daemon; raises Misconfigured only.
+def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) -> list[Finding]:
+    """Return what is known of broker, queues and daemon; raises nothing.
 
     The daemon has *timeout_s* seconds for its answer.
     """
@@ -26,14 +28,15 @@ def look_at_broker(settings: Settings, token: str | None, timeout_s: float) -> l
         with client_of(settings) as client:
             findings.append(Finding("broker", is_well=True, summary=client.where))
             depths = {queue: client.queue_depth(queue) for queue in _queues(settings)}
-            findings.append(_judged(depths))
+            findings.append(judge_queues(depths))
             findings.append(_ask_daemon(client, depths, token, timeout_s))
     except Failure as failure:
-        findings.append(Finding("broker", is_well=False, summary=str(failure)))
+        summary = str(failure).removeprefix("broker: ")
+        findings.append(Finding("broker", is_well=False, summary=summary))
     return findings
 
 
-def _queues(settings: Settings) -> Sequence[str]:
+def _queues(settings: "Settings") -> Sequence[str]:
     return [
         *Queue,
         *(retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays),
@@ -41,7 +44,11 @@ def _queues(settings: Settings) -> Sequence[str]:
     ]
 
 
-def _judged(depths: Depths) -> Finding:
+def judge_queues(depths: Depths) -> Finding:
+    """Return whether all queues are there and somebody takes from those of commands.
+
+    Dead letters are told of, but no fault of the system: they wait for a person.
+    """
     missing = [name for name, depth in depths.items() if depth is None]
     idle = [queue for queue in Queue if not (depths[queue] or _NO_QUEUE).consumers]
     ready = sum((depths[queue] or _NO_QUEUE).ready for queue in Queue)
@@ -74,9 +81,10 @@ def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: fl
     started_s = time.monotonic()
     try:
         answer = client.ask(request, timeout_s)
-    except NoAnswer as failure:
-        text = f"{failure}: it waits for the database, or is busy with what came before"
-        return Finding("daemon", is_well=False, summary=text)
+    except NoAnswer:
+        waits = "it waits for the database, or is busy with what came before"
+        summary = f"no answer in {timeout_s:g} s: {waits}"
+        return Finding("daemon", is_well=False, summary=summary)
     except Failure as failure:
         return Finding("daemon", is_well=False, summary=str(failure))
     elapsed_ms = (time.monotonic() - started_s) * 1000

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orderd import __version__
 from orderd.amqp.endpoint import BrokerEndpoint
@@ -17,7 +17,9 @@ from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue
 from orderd.contract.strict_json import MalformedJson, dumps, loads
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
-from orderd.ops.settings import Settings
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 _CONTENT_TYPE: Final = "application/json"
 _PERSISTENT: Final = 2
@@ -110,8 +112,10 @@ class Client:
             try:
                 body = self._rpc.call(request.queue, request.body(), properties, timeout_s)
             except NoReply:
-                text = f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s"
-                raise NoAnswer(text) from None
+                raise NoAnswer(
+                    f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s; "
+                    "orderctl status tells whether a daemon is there"
+                ) from None
         try:
             document = loads(body)
         except MalformedJson as error:
@@ -136,7 +140,7 @@ class Client:
 
 
 @contextmanager
-def client_of(settings: Settings) -> Iterator[Client]:
+def client_of(settings: "Settings") -> Iterator[Client]:
     """Give a client that is connected; raises Unavailable or Misconfigured."""
     # It would put its own words on stderr before ours.
     logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
@@ -151,7 +155,7 @@ def client_of(settings: Settings) -> Iterator[Client]:
         rpc.close()
 
 
-def endpoint_of(settings: Settings) -> BrokerEndpoint:
+def endpoint_of(settings: "Settings") -> BrokerEndpoint:
     """Return where the broker is; raises Misconfigured for a URL that cannot be used."""
     try:
         return BrokerEndpoint(

@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
+from orderd.ctl.database import checked_dsn
 from orderd.ctl.exits import ExitCode, Misconfigured
 from orderd.ctl.tables import Column, Table
 from orderd.ops.faults import ConfigError, Problem
-from orderd.ops.reference import describe
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +22,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show(_options: argparse.Namespace, context: Context) -> int:
     """Print the settings, passwords hidden."""
+    # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.ops.reference import describe  # noqa: PLC0415
+
     rows = describe(context.settings)
     if context.screen.is_json:
         context.screen.document([asdict(row) for row in rows])
     else:
-        columns = (Column("setting"), Column("value"), Column("source"))
+        columns = (Column("setting"), Column("value", is_long=True), Column("source", is_long=True))
         cells = [(row.key, row.value, row.source) for row in rows]
         context.screen.table(Table(columns, cells))
     return ExitCode.DONE
@@ -38,18 +41,22 @@ def check(_options: argparse.Namespace, context: Context) -> int:
     if context.screen.is_json:
         listed = [asdict(problem) for problem in problems]
         context.screen.document({"ok": not problems, "problems": listed})
-    elif not problems:
+    elif problems:
+        context.screen.complain("\n".join(map(str, problems)))
+    else:
         context.screen.line("the configuration can be used")
-    for problem in problems:
-        context.screen.complain(str(problem))
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 
 def _problems(context: Context) -> tuple[Problem, ...]:
     try:
-        endpoint_of(context.load_settings())
+        settings = context.load_settings()
     except ConfigError as error:
         return error.problems
-    except Misconfigured as error:
-        return (Problem("rabbitmq_url", str(error.__cause__)),)
-    return ()
+    found = []
+    for key, read in (("database_url", checked_dsn), ("rabbitmq_url", endpoint_of)):
+        try:
+            read(settings)
+        except Misconfigured as failure:
+            found.append(Problem(key, str(failure.__cause__), settings.origins.get((key,), "")))
+    return tuple(found)

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable
-from orderd.db.connection import Database
+from orderd.db.connection import Database, check_dsn
 from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
 from orderd.ops.redaction import redact
-from orderd.ops.settings import Settings
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 
 @contextmanager
-def database_of(settings: Settings) -> Iterator[Database]:
+def database_of(settings: "Settings") -> Iterator[Database]:
     """Give the database, connected; raises Unavailable, Misconfigured or Failure."""
     try:
-        with closing(Database(settings.database_url.get_secret_value())) as database:
+        with closing(Database(checked_dsn(settings))) as database:
             database.connect()
             yield database
     except DatabaseOutage as fault:
@@ -23,3 +26,13 @@ def database_of(settings: Settings) -> Iterator[Database]:
         raise Misconfigured(f"schema: {fault}") from fault
     except (TransactionConflict, RowFault) as fault:
         raise Failure(f"database: {redact(str(fault))}") from fault
+
+
+def checked_dsn(settings: "Settings") -> str:
+    """Return the connection string; raises Misconfigured where libpq could not read it."""
+    dsn = settings.database_url.get_secret_value()
+    try:
+        check_dsn(dsn)
+    except ValueError as error:
+        raise Misconfigured(f"configuration: database_url: {error}") from error
+    return dsn

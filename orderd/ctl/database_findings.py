@@ -2,30 +2,32 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Failure, Misconfigured
 from orderd.ctl.findings import Finding
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
-from orderd.ops.settings import Settings
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 # The daemon sends events within moments; what is older is not on its way any more.
 OUTBOX_AGE_MAX_S: Final = 60
 
 
-def look_at_database(settings: Settings) -> list[Finding]:
+def look_at_database(settings: "Settings") -> list[Finding]:
     """Return what is known of database, schema, ledger and outbox; raises nothing."""
     findings: list[Finding] = []
     try:
         with database_of(settings) as database:
             # What was found before a failure stays.
             findings.extend(_look(database))
-    except Misconfigured as failure:
-        findings.append(Finding("schema", is_well=False, summary=str(failure)))
     except Failure as failure:
-        findings.append(Finding("database", is_well=False, summary=str(failure)))
+        part = "schema" if isinstance(failure, Misconfigured) else "database"
+        summary = str(failure).removeprefix(f"{part}: ")
+        findings.append(Finding(part, is_well=False, summary=summary))
     return findings
 
 

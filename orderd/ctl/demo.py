@@ -15,7 +15,7 @@ from orderd.ctl.orders import ORDERS
 from orderd.ctl.products import PRODUCTS
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.screen import Screen
-from orderd.ctl.tables import Table, printable
+from orderd.ctl.tables import printable
 
 TIMEOUT_S: Final = 10.0
 WANTS_EMPTY: Final = "the demo wants an empty database, one in which nothing was ever created"
@@ -81,6 +81,7 @@ class Demo:
         if not self._screen.is_json:
             line = f"{number:2}. {step.queue} {step.action}"
             self._screen.line(f"{line:<29} → {printable(outcome(step, reply))}")
+            self._screen.flush()
         problem = fault(step, reply)
         if problem is not None:
             raise Failure(f"step {number}: {problem}; {WANTS_EMPTY}")
@@ -94,12 +95,9 @@ class Demo:
         return self._client.ask(request, self._timeout_s)
 
     def _show_end(self, products: Any, orders: Any) -> None:
-        for table in (
-            _without_times(PRODUCTS.columns, products),
-            _without_times(ORDERS.columns, orders),
-        ):
+        for entity, rows in ((PRODUCTS, products), (ORDERS, orders)):
             self._screen.line()
-            self._screen.table(table)
+            self._screen.table(table_of(entity.columns, rows))
 
 
 def outcome(step: Step, reply: Reply) -> str:
@@ -151,9 +149,3 @@ def _matches(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, list):
         return len(wanted) == len(found) and all(map(_matches, wanted, found))
     return bool(wanted == found)
-
-
-def _without_times(columns: Any, rows: Any) -> Table:
-    return table_of(
-        [column for column in columns if column.title not in {"created", "updated"}], rows
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from orderd.contract.commands import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
+from orderd.contract.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.ctl.client import Client, Request, client_of
 from orderd.ctl.context import Context
 from orderd.ctl.exits import ExitCode
@@ -24,6 +24,7 @@ class Shown:
     title: str
     cell: Callable[[Row], str]
     is_right: bool = False
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,20 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
 
 
 def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> int:
-    """Print one row."""
+    """Print one row, with its times."""
     with client_of(context.settings) as client:
         row = _ask(client, entity.queue, "get", options, {"id": options.id})
     if context.screen.is_json:
         context.screen.document(row)
     else:
-        context.screen.table(table_of(entity.columns, [row]))
+        cells = [(column.title, column.cell(row)) for column in (*entity.columns, *_MOMENTS)]
+        context.screen.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE
 
 
 def table_of(columns: Sequence[Shown], rows: Sequence[Row]) -> Table:
     """Return *rows* as a table."""
-    titles = [Column(column.title, column.is_right) for column in columns]
+    titles = [Column(column.title, column.is_right, column.is_long) for column in columns]
     return Table(titles, [[column.cell(row) for column in columns] for row in rows])
 
 
@@ -109,21 +111,23 @@ def plainly(name: str) -> Callable[[Row], str]:
     return cell
 
 
-def moment(name: str) -> Shown:
-    """Return a column for the RFC 3339 timestamp *name*, to the second."""
-
-    def cell(row: Row) -> str:
-        return f"{row[name][:19].replace('T', ' ')}Z"
-
-    return Shown(name.removesuffix("_at"), cell)
-
-
 def whole_number(text: str, least: int = 1, most: int = 2**63 - 1) -> int:
     """Return the number that *text* says, for argparse."""
     number = int(text) if text.isdecimal() and len(text) <= len(str(most)) else -1
     if not least <= number <= most:
         raise argparse.ArgumentTypeError(f"should be a whole number from {least} to {most}")
     return number
+
+
+def _moment(name: str) -> Shown:
+    def cell(row: Row) -> str:
+        return f"{row[name][:19].replace('T', ' ')}Z"
+
+    return Shown(name.removesuffix("_at"), cell)
+
+
+# RFC 3339 in the row, to the second here.
+_MOMENTS: Final = (_moment("created_at"), _moment("updated_at"))
 
 
 def _every_row(ask: Callable[[Row], Any], wanted: Row) -> Any:

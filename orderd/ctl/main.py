@@ -38,18 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     screen = Screen(is_json=options.json)
     try:
-        code: int = options.run(options, Context(options, screen))
-        screen.flush()
-    except Failure as failure:
-        screen.complain(str(failure))
-        return failure.code
+        return _run(options, screen)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough. Python would complain when it flushes at the end.
+    except OSError as error:
+        # Python flushes once more at the end, and would complain of stdout then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            screen.complain(str(error))
         return ExitCode.FAILED
-    return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,6 +65,16 @@ def build_parser() -> argparse.ArgumentParser:
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, description=_sentence(purpose), module=name)
     return parser
+
+
+def _run(options: argparse.Namespace, screen: Screen) -> int:
+    try:
+        code: int = options.run(options, Context(options, screen))
+        screen.flush()
+    except Failure as failure:
+        screen.complain(str(failure))
+        return failure.code
+    return code
 
 
 class CommandParser(argparse.ArgumentParser):

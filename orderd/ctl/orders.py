@@ -1,11 +1,12 @@
 """`orderctl orders`: the orders with their items."""
 
 import argparse
-from typing import Final, get_args
+from typing import Final
 
-from orderd.contract.fields import Status
 from orderd.contract.names import Queue
-from orderd.ctl.entity import Entity, Row, Shown, moment, plainly, register_entity, whole_number
+from orderd.ctl.entity import Entity, Row, Shown, plainly, register_entity, whole_number
+
+STATUSES: Final = ("pending", "processing", "shipped", "delivered", "cancelled")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", choices=get_args(Status), help="only orders in this status")
+    parser.add_argument("--status", choices=STATUSES, help="only orders in this status")
     parser.add_argument(
         "--user", dest="user_id", metavar="ID", type=whole_number, help="only this user's orders"
     )
@@ -35,9 +36,7 @@ ORDERS: Final = Entity(
         Shown("status", plainly("status")),
         Shown("priority", plainly("priority")),
         Shown("total", plainly("total_amount"), is_right=True),
-        Shown("items (product × quantity)", _items),  # noqa: RUF001
-        moment("created_at"),
-        moment("updated_at"),
+        Shown("items", _items, is_long=True),
     ),
     _add_filters,
     ("status", "user_id"),

@@ -4,7 +4,7 @@ import argparse
 from typing import Final
 
 from orderd.contract.names import Queue
-from orderd.ctl.entity import Entity, Shown, moment, plainly, register_entity
+from orderd.ctl.entity import Entity, Shown, plainly, register_entity
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +30,9 @@ PRODUCTS: Final = Entity(
     Queue.PRODUCT,
     (
         Shown("id", plainly("id"), is_right=True),
-        Shown("name", plainly("name")),
+        Shown("name", plainly("name"), is_long=True),
         Shown("price", plainly("price"), is_right=True),
         Shown("stock", plainly("stock_quantity"), is_right=True),
-        moment("created_at"),
-        moment("updated_at"),
     ),
     _add_filters,
     ("in_stock",),

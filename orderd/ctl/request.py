@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from orderd.contract.envelope import REQUEST_ID_MAX
+from orderd.contract.limits import REQUEST_ID_MAX
 from orderd.contract.strict_json import MalformedJson, loads
 from orderd.ctl.client import NoAnswer, Request
 from orderd.ctl.context import TOKEN_VARIABLE

@@ -36,7 +36,8 @@ class Screen:
         sys.stdout.write(f"{text}\n")
 
     def note(self, text: str) -> None:
-        """Say on stderr what is no part of the result."""
+        """Say on stderr what is no part of the result, after what was printed before."""
+        self.flush()
         sys.stderr.write(f"{printable(text)}\n")
 
     def complain(self, text: str) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from orderd.ctl.broker_findings import look_at_broker
+from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
+from orderd.ctl.database import checked_dsn
 from orderd.ctl.database_findings import look_at_database
 from orderd.ctl.exits import ExitCode
 from orderd.ctl.findings import Finding
@@ -26,6 +28,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print what was found; a failure where something is not well."""
     settings, screen = context.settings, context.screen
+    # An address that cannot be read is no state of a server: it ends the command.
+    endpoint_of(settings)
+    checked_dsn(settings)
     found = look_at_broker(settings, token_of(options), options.timeout_s)
     found += look_at_database(settings)
     by_part = {finding.part: finding for finding in found}
@@ -49,7 +54,7 @@ def _unknown(part: str) -> Finding:
 
 def _parts(findings: Sequence[Finding]) -> Table:
     rows = [(one.part, "ok" if one.is_well else "NOT OK", one.summary) for one in findings]
-    return Table((Column("part"), Column("state"), Column("details")), rows)
+    return Table((Column("part"), Column("state"), Column("details", is_long=True)), rows)
 
 
 def _queues(finding: Finding) -> Table:

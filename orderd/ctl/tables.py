@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import rich.table
+    from rich.console import JustifyMethod
 
 _GAP = "  "
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column under its *title*; numbers are better read on the right."""
+    """A column: numbers are better read on the right, long texts may be broken into lines."""
 
     title: str
     is_right: bool = False
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,15 @@ def plain(table: Table) -> str:
 def rich_table(table: Table) -> "rich.table.Table":
     """Return *table* as rich draws it."""
     # Takes as long as the rest of a command's start, so only when something is drawn.
+    from rich import box  # noqa: PLC0415
     from rich.table import Table as RichTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    drawn = RichTable()
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in table.columns:
-        drawn.add_column(column.title, justify="right" if column.is_right else "left")
+        justify: JustifyMethod = "right" if column.is_right else "left"
+        no_wrap = not column.is_long
+        drawn.add_column(column.title, justify=justify, no_wrap=no_wrap, overflow="fold")
     for row in table.rows:
         # As Text, so that a name with brackets is no markup.
         drawn.add_row(*(Text(cell) for cell in _printable_cells(row)))

@@ -4,7 +4,7 @@ import argparse
 from typing import Final
 
 from orderd.contract.names import Queue
-from orderd.ctl.entity import Entity, Shown, moment, plainly, register_entity
+from orderd.ctl.entity import Entity, Shown, plainly, register_entity
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,10 @@ USERS: Final = Entity(
     Queue.USER,
     (
         Shown("id", plainly("id"), is_right=True),
-        Shown("username", plainly("username")),
-        Shown("e-mail", plainly("email")),
-        Shown("full name", plainly("full_name")),
+        Shown("username", plainly("username"), is_long=True),
+        Shown("e-mail", plainly("email"), is_long=True),
+        Shown("full name", plainly("full_name"), is_long=True),
         Shown("active", plainly("is_active")),
-        moment("created_at"),
-        moment("updated_at"),
     ),
     _no_filters,
 )

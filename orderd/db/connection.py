@@ -28,6 +28,15 @@ _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
 _PLANS_KEPT_S: Final = 60.0
 
 
+def check_dsn(dsn: str) -> None:
+    """Raise ValueError where libpq cannot read *dsn*; the text quotes nothing of it."""
+    try:
+        parse_dsn(dsn)
+    except psycopg2.Error:
+        # libpq quotes what it stumbles over, and that may be half of a password.
+        raise ValueError("is not a connection string that libpq can read") from None
+
+
 class Database:
     """A connection that is opened when it is needed and dropped when it is lost."""
 

@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.faults import BrokerFault, Unpublishable
-from orderd.amqp.message import Delivery, OutgoingMessage
+from orderd.amqp.message import Delivery
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import Receipt
 from orderd.batch.results import Result
@@ -55,8 +55,7 @@ class Settler:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
-        consequences = self.consequences.of(results)
-        receipt = self._publish([consequence.message for consequence in consequences])
+        consequences, receipt = self._publish(self.consequences.of(results))
         self._reach_published(consequences)
         deliveries = [result.delivery for result in results]
         self._on_the_way.append(_Settlement(deliveries, consequences, receipt))
@@ -102,19 +101,27 @@ class Settler:
         self._consumer.ack(settlement.deliveries)
         reach("after_ack")
 
-    def _publish(self, messages: list[OutgoingMessage]) -> Receipt:
+    def _publish(self, wanted: list[Consequence]) -> tuple[list[Consequence], Receipt]:
+        """Return what was published, with its receipt: *wanted*, as far as AMQP can carry it."""
         try:
-            return self._publisher.publish(messages)
+            return wanted, self._publisher.publish([each.message for each in wanted])
         except Unpublishable:
-            return self._publisher.publish([self._publishable(message) for message in messages])
+            able = [each for each in map(self._publishable, wanted) if each is not None]
+            return able, self._publisher.publish([each.message for each in able])
 
-    def _publishable(self, message: OutgoingMessage) -> OutgoingMessage:
-        """Return *message* in a form that AMQP can carry: its own headers go first."""
+    def _publishable(self, consequence: Consequence) -> Consequence | None:
+        """Return *consequence* in a form that AMQP can carry, None where it has none.
+
+        A copy goes without its producer's headers then, and a reply to nowhere not at all.
+        """
         try:
-            self._publisher.check(message)
-        except Unpublishable:
-            return without_original_headers(message)
-        return message
+            self._publisher.check(consequence.message)
+        except Unpublishable as fault:
+            if consequence.role is Role.REPLY:
+                self._reporter.reply_dropped(consequence.result, str(fault))
+                return None
+            return replace(consequence, message=without_original_headers(consequence.message))
+        return consequence
 
     @staticmethod
     def _reach_published(consequences: Sequence[Consequence]) -> None:

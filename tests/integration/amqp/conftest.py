@@ -1,6 +1,7 @@
 """A consumer and a publisher on a virtual host of their own, and a client to look from outside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pika
@@ -20,21 +21,57 @@ def endpoint(vhost_url: str) -> BrokerEndpoint:
     return BrokerEndpoint((vhost_url,), "orderd-test")
 
 
+class Opened:
+    """Makes consumers and publishers that are closed after the test, however it ends."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def consumer(
+        self,
+        endpoint: BrokerEndpoint,
+        *,
+        queues: Sequence[str] = tuple(Queue),
+        prefetch: int = 400,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        queue_type: str = "",
+        inbox_bytes_max: int = 32 * 1024 * 1024,
+    ) -> Consumer:
+        return self._stack.enter_context(
+            closing(
+                Consumer(
+                    endpoint,
+                    queues,
+                    prefetch,
+                    retry_delays_s,
+                    queue_type,
+                    inbox_bytes_max=inbox_bytes_max,
+                )
+            )
+        )
+
+    def publisher(self, endpoint: BrokerEndpoint) -> Publisher:
+        return self._stack.enter_context(closing(Publisher(endpoint)))
+
+
 @pytest.fixture
-def publisher(endpoint: BrokerEndpoint) -> Iterator[Publisher]:
+def opened() -> Iterator[Opened]:
+    with ExitStack() as stack:
+        yield Opened(stack)
+
+
+@pytest.fixture
+def publisher(endpoint: BrokerEndpoint, opened: Opened) -> Publisher:
     """A publisher, connected."""
-    one = Publisher(endpoint)
+    one = opened.publisher(endpoint)
     one.connect()
-    yield one
-    one.close()
+    return one
 
 
 @pytest.fixture
-def consumer(endpoint: BrokerEndpoint) -> Iterator[Consumer]:
+def consumer(endpoint: BrokerEndpoint, opened: Opened) -> Consumer:
     """A consumer of the three command queues, not connected yet."""
-    one = Consumer(endpoint, tuple(Queue), 400, RETRY_DELAYS_S, "")
-    yield one
-    one.close()
+    return opened.consumer(endpoint)
 
 
 @pytest.fixture

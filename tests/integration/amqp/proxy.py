@@ -61,13 +61,14 @@ class Proxy:
                 one.settimeout(0.05)
                 selector.register(one, selectors.EVENT_READ)
             while not self._stopping.is_set():
+                if self.silent:
+                    self._stopping.wait(0.05)
+                    continue
                 for key, _ in selector.select(0.05):
                     source = key.fileobj
                     assert isinstance(source, socket.socket)
                     with contextlib.suppress(TimeoutError):
                         received = source.recv(CHUNK_BYTES)
-                        if self.silent:
-                            continue
                         if not received:
                             return
                         other[source].sendall(received)

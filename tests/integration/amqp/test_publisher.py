@@ -15,7 +15,7 @@ from orderd.amqp.properties import encode
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.reply_address import REPLY_TO
 from tests.harness.rabbitmq import PrivateRabbit
-from tests.integration.amqp.conftest import end_alarm
+from tests.integration.amqp.conftest import Opened, end_alarm
 from tests.integration.amqp.steps import LIMIT_S, numbered, receive, send, to_queue
 
 FRAME_MAX_SMALL = 4096
@@ -109,11 +109,34 @@ def test_what_has_no_answer_when_the_channel_goes_stays_unanswered(
     assert receipt.failed == {}
 
 
-def test_a_reply_to_a_client_that_is_gone_does_no_harm(publisher: Publisher, outside: Any) -> None:
-    for address in ("amq.rabbitmq.reply-to.garbage", "amq.rabbitmq.reply-to.g1h2AA5yZXBseUAx.Q=="):
-        send(publisher, [OutgoingMessage("", address, b"x", Properties(), mandatory=False)])
-
+def test_a_reply_to_a_client_that_is_gone_does_no_harm(
+    publisher: Publisher, outside: Any, vhost_url: str
+) -> None:
     outside.queue_declare("user")
+    with pika.BlockingConnection(pika.URLParameters(vhost_url)) as connection:
+        channel = connection.channel()
+        channel.basic_consume(REPLY_TO, lambda *_: None, auto_ack=True)
+        channel.basic_publish("", "user", b"", pika.BasicProperties(reply_to=REPLY_TO))
+        _, asked, _ = channel.basic_get("user", auto_ack=True)
+
+    send(publisher, [OutgoingMessage("", asked.reply_to, b"x", Properties(), mandatory=False)])
+
+    send(publisher, numbered("user", 1))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["x", "x.y", "AAAA.AAAA", "g1hh.x", "g2EF.x", "g1h2AA5yZXBseUAxMTY1Njc4OAAACokAAAAAawJQwA.x"],
+)
+def test_a_reply_address_that_would_end_the_connection_is_refused(
+    publisher: Publisher, outside: Any, address: str
+) -> None:
+    key = f"{REPLY_TO}.{address}"
+    outside.queue_declare("user")
+
+    with pytest.raises(Unpublishable, match="not an address of direct reply-to"):
+        publisher.publish([OutgoingMessage("", key, b"x", Properties(), mandatory=False)])
+
     send(publisher, numbered("user", 1))
 
 
@@ -145,10 +168,10 @@ def test_one_message_that_cannot_be_encoded_leaves_all_unsent(
 
 
 def test_properties_fill_one_frame_of_the_negotiated_size_and_no_more(
-    vhost_url: str, outside: Any
+    opened: Opened, vhost_url: str, outside: Any
 ) -> None:
     url = f"{vhost_url}?frame_max={FRAME_MAX_SMALL}"
-    publisher = Publisher(BrokerEndpoint((url,), "orderd-test"))
+    publisher = opened.publisher(BrokerEndpoint((url,), "orderd-test"))
     publisher.connect()
     outside.queue_declare("user")
     spare = FRAME_MAX_SMALL - 20 - len(encode(Properties(headers={"x": ""})))
@@ -160,7 +183,6 @@ def test_properties_fill_one_frame_of_the_negotiated_size_and_no_more(
     _, properties, body = outside.basic_get("user")
     assert len(properties.headers["x"]) == spare
     assert body == b"b" * 9_999
-    publisher.close()
 
 
 def test_properties_fill_one_frame_of_the_usual_size(publisher: Publisher, outside: Any) -> None:
@@ -209,10 +231,10 @@ def test_acks_flow_while_publishers_are_blocked(
 
 
 def test_a_publisher_that_stays_blocked_is_disconnected(
-    vhost_url: str, private_rabbit: PrivateRabbit
+    opened: Opened, vhost_url: str, private_rabbit: PrivateRabbit
 ) -> None:
     endpoint = BrokerEndpoint((vhost_url,), "orderd-test", blocked_timeout_s=2)
-    publisher = Publisher(endpoint)
+    publisher = opened.publisher(endpoint)
     publisher.connect()
     private_rabbit.ctl("set_vm_memory_high_watermark", "0")
     try:

@@ -14,6 +14,7 @@ from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth, declare, declare_listener, queue_depth
 from orderd.contract.names import EVENTS_EXCHANGE, Queue
 from tests.harness.rabbitmq import PrivateRabbit
+from tests.integration.amqp.conftest import Opened
 from tests.integration.amqp.steps import numbered, receive, send, to_queue
 
 RETRY = {"x-message-ttl": 5000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "user"}
@@ -116,16 +117,15 @@ def test_an_exchange_of_another_type_is_reported(consumer: Consumer, outside: An
 
 
 def test_a_message_comes_back_from_its_retry_queue(
-    endpoint: BrokerEndpoint, publisher: Publisher
+    opened: Opened, endpoint: BrokerEndpoint, publisher: Publisher
 ) -> None:
-    consumer = Consumer(endpoint, ("user",), 10, (0.3,), "")
+    consumer = opened.consumer(endpoint, retry_delays_s=(0.3,))
     consumer.connect()
 
     send(publisher, [to_queue("user.retry.300ms", b"again", Properties(delivery_mode=2))])
 
     [back] = receive(consumer, 1)
     assert (back.queue, back.body) == ("user", b"again")
-    consumer.close()
 
 
 def test_a_listener_takes_the_events_of_its_pattern(

@@ -80,10 +80,15 @@ class Shop:
         self,
         deliveries: Sequence[Delivery],
         arriving: frozenset[Queue] = NOTHING_ARRIVES,
+        *,
+        ask: Callable[[], frozenset[Queue]] | None = None,
         breathe: Callable[[], None] = lambda: None,
     ) -> list[Result]:
-        """Return the results of one batch, in the order of the deliveries."""
-        surroundings = Surroundings(lambda: arriving, breathe)
+        """Return the results of one batch, in the order of the deliveries.
+
+        *ask* is called, if given, where the processor wants to know what is *arriving*.
+        """
+        surroundings = Surroundings(ask or (lambda: arriving), breathe)
         groups = self.processor.process(deliveries, surroundings)
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)

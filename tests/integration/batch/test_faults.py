@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.contract.names import DeferralCode
+from orderd.contract.names import DeferralCode, Queue
 from orderd.domain.outcomes import Applied, Deferred, Duplicate, Refused
 from orderd.domain.rules import products
 from tests.harness.commands import again, request
@@ -20,10 +20,6 @@ def create_product(name: str, request_id: str | None = None) -> Delivery:
 def order(product_id: int, quantity: int = 1, request_id: str | None = None) -> Delivery:
     items = [{"product_id": product_id, "quantity": quantity}]
     return request("order", "create", {"user_id": 1, "items": items}, request_id=request_id)
-
-
-def kinds(results: list[object]) -> list[str]:
-    return [type(getattr(result, "outcome")).__name__ for result in results]  # noqa: B009
 
 
 @pytest.mark.parametrize("place", range(7))
@@ -131,10 +127,10 @@ def test_a_deadlock_with_somebody_else_is_redone(
 def test_a_missing_reference_is_deferred_while_it_may_arrive_and_then_applied(shop: Shop) -> None:
     too_early = order(4, request_id="early")
 
-    (deferred,) = shop.process([too_early], frozenset({"product"}))  # type: ignore[arg-type]
+    (deferred,) = shop.process([too_early], frozenset({Queue.PRODUCT}))
     shop.process([create_product("late", "p")])
-    (applied,) = shop.process([again(too_early)], frozenset())
-    (duplicate,) = shop.process([again(too_early)], frozenset())
+    (applied,) = shop.process([again(too_early)])
+    (duplicate,) = shop.process([again(too_early)])
 
     assert isinstance(deferred.outcome, Deferred)
     assert deferred.outcome.code == DeferralCode.MISSING_REFERENCE
@@ -143,7 +139,7 @@ def test_a_missing_reference_is_deferred_while_it_may_arrive_and_then_applied(sh
 
 
 def test_the_broker_is_asked_for_arrivals_only_where_something_is_missing(shop: Shop) -> None:
-    def unexpected() -> frozenset[str]:
+    def unexpected() -> frozenset[Queue]:
         raise AssertionError("nobody had to ask")
 
     last_try = request(
@@ -154,6 +150,6 @@ def test_the_broker_is_asked_for_arrivals_only_where_something_is_missing(shop: 
     )
     unknown = request("product", "mark_out_of_stock", {"id": 99})
 
-    results = shop.process([order(1), last_try, unknown], unexpected)  # type: ignore[arg-type]
+    results = shop.process([order(1), last_try, unknown], ask=unexpected)
 
     assert [type(result.outcome) for result in results] == [Applied, Refused, Refused]

@@ -1,0 +1,1 @@
+"""What orderd promises, shown from outside: a real daemon, RabbitMQ and PostgreSQL."""

@@ -1,0 +1,82 @@
+from decimal import Decimal
+
+from orderd import __version__
+from tests.conftest import StartDaemon
+from tests.integration.ctl.conftest import Orderctl
+
+NOWHERE = "127.0.0.1:1"
+
+
+def test_all_is_well_with_a_daemon(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon()
+    orderctl("call", "user", "create", '{"username": "ann", "email": "ann@example.com"}')
+
+    done = orderctl("status", "--json")
+
+    status = done.document
+    assert (done.code, status["ok"]) == (0, True)
+    assert status["daemon"]["version"] == __version__
+    assert status["daemon"]["round_trip_ms"] > Decimal(0)
+    assert {"queue": "user", "ready": 0, "consumers": 1} in status["queues"]["queues"]
+    assert status["ledger"]["requests"] == 1
+    assert status["schema"]["pending"] == []
+
+
+def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon()
+
+    done = orderctl("status")
+
+    assert done.code == 0
+    assert [line.split()[1] for line in done.out.splitlines()[1:8]] == ["ok"] * 7
+    assert "product.dlq" in done.out
+
+
+def test_a_daemon_that_is_not_there_is_not_well(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon().stop()
+
+    done = orderctl("status", "--json")
+
+    status = done.document
+    assert (done.code, status["ok"]) == (1, False)
+    assert status["daemon"]["summary"] == "no daemon is connected to the broker"
+    assert not status["queues"]["ok"]
+    assert status["database"]["ok"]
+
+
+def test_dead_letters_are_counted_and_no_fault(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon()
+    orderctl("call", "user", "nonsense")
+
+    done = orderctl("status", "--json")
+
+    assert done.code == 0
+    assert {"queue": "user.dlq", "ready": 1, "consumers": 0} in done.document["queues"]["queues"]
+
+
+def test_a_schema_without_tables_is_not_well(orderctl_before_migration: Orderctl) -> None:
+    done = orderctl_before_migration("status", "--json")
+
+    assert done.code == 1
+    assert done.document["database"]["ok"]
+    assert done.document["schema"]["pending"][0] == "0001_create_shop"
+
+
+def test_without_the_database_the_rest_is_still_shown(
+    orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    daemon()
+
+    done = orderctl("status", "--json", ORDERD_DATABASE_URL=f"postgresql://{NOWHERE}/x")
+
+    assert done.code == 1
+    assert done.document["daemon"]["ok"]
+    assert "port 1" in done.document["database"]["summary"]
+
+
+def test_without_the_broker_the_rest_is_still_shown(orderctl: Orderctl) -> None:
+    done = orderctl("status", "--json", ORDERD_RABBITMQ_URL=f"amqp://{NOWHERE}/")
+
+    assert done.code == 1
+    assert done.document["ledger"]["ok"]
+    assert NOWHERE in done.document["broker"]["summary"]

@@ -1,0 +1,135 @@
+import os
+import subprocess
+import sys
+from importlib import import_module
+from typing import get_args
+
+import pytest
+
+from orderd import __version__
+from orderd.contract.fields import Status
+from orderd.ctl.main import COMMANDS, build_parser, main
+from orderd.ctl.orders import STATUSES
+
+HEAVY = ("asyncio", "pika", "psycopg2", "pydantic", "rich")
+
+
+def exit_code_of(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    return stop.value.code
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of("--version") == 0
+    assert capsys.readouterr().out == f"orderctl {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(name, "--help") == 0
+    assert f"usage: orderctl {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("orders",),
+        ("orders", "list", "--limit", "501"),
+        ("orders", "list", "--limit", "5", "--all"),
+        ("orders", "list", "--status", "lost"),
+        ("products", "get", "0"),
+        ("products", "get", "²"),
+        ("call", "product"),
+        ("call", "product", "list", "--timeout", "0"),
+        ("call", "product", "list", "--timeout", "soon"),
+        ("call", "product", "list", "--version", "v3"),
+        ("call", "product", "list", "--id", ""),
+        ("call", "product", "list", "--id", "x" * 256),
+        ("publish", "product\udcff", "list"),
+        ("migrate", "--check", "--dry-run"),
+        ("status", "--js"),
+    ],
+)
+def test_wrong_usage_ends_with_2(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "usage: orderctl" in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "--config", "here.toml", "orders", "list"),
+        ("orders", "--json", "--config", "here.toml", "list"),
+        ("orders", "list", "--json", "--config", "here.toml"),
+        ("--json", "orders", "list", "--config", "here.toml"),
+    ],
+)
+def test_common_options_may_stand_anywhere(arguments: tuple[str, ...]) -> None:
+    options = build_parser().parse_args(arguments)
+
+    assert options.json
+    assert str(options.config) == "here.toml"
+
+
+def test_the_statuses_to_filter_by_are_those_of_the_contract() -> None:
+    assert get_args(Status) == STATUSES
+
+
+def test_every_command_has_a_module_that_registers_it() -> None:
+    for name in COMMANDS:
+        assert callable(import_module(f"orderd.ctl.{name}").register)
+
+
+def test_the_start_waits_for_no_library_that_help_does_not_need() -> None:
+    code = f"import orderd.ctl.main, sys; print([m for m in {HEAVY} if m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_a_command_line_is_understood_without_pydantic_and_rich() -> None:
+    code = (
+        "import orderd.ctl.main as m, sys; m.build_parser().parse_args(['orders', 'list']); "
+        "print([m for m in ('pydantic', 'rich') if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_a_stdout_that_takes_nothing_is_said_in_one_line() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
+        done = subprocess.run(
+            [sys.executable, "-m", "orderd.ctl", "config", "show"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "orderctl: [Errno 28] No space left on device\n"
+
+
+def test_a_reader_that_goes_away_is_no_error_to_speak_of() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "orderd.ctl", "config", "show"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+
+    os.close(writer)
+    assert done.stderr == b""

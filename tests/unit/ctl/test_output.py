@@ -1,0 +1,75 @@
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orderd.contract.strict_json import loads
+from orderd.ctl.json_text import compact, pretty
+from orderd.ctl.tables import Column, Table, plain, printable, rich_table
+
+VALUE: dict[str, Any] = {
+    "a": [1, {"b": Decimal("2.50")}, []],
+    "c": {},
+    "d": None,
+    "e": "x\x9b\x1b\nü\u2028😀",
+}
+TABLE = Table(
+    (Column("id", is_right=True), Column("name", is_long=True)),
+    [("7", "[bold]Kabel[/]"), ("10", "\x1b[31mred\nline")],
+)
+
+
+@pytest.mark.parametrize("write", [compact, pretty])
+def test_json_says_the_same_in_either_form(write: object) -> None:
+    assert callable(write)
+    text = write(VALUE)
+
+    assert loads(text.encode()) == VALUE
+    assert "2.50" in text
+
+
+def test_pretty_json_looks_as_people_know_it() -> None:
+    value = {"a": [1, {"b": True}, []], "c": {}, "d": "x"}
+
+    assert pretty(value) == json.dumps(value, indent=2)
+
+
+@pytest.mark.parametrize("write", [compact, pretty])
+def test_json_holds_nothing_that_a_terminal_obeys(write: object) -> None:
+    assert callable(write)
+    text = write({"name": "\x9b31m\x7f\u202e\U000e0001\ud800"})
+
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert loads(text.encode())["name"] == "\x9b31m\x7f\u202e\U000e0001\ud800"
+
+
+def test_a_plain_table_is_aligned_and_one_line_a_row() -> None:
+    assert plain(TABLE).splitlines() == [
+        "id  name",
+        " 7  [bold]Kabel[/]",
+        r"10  \x1b[31mred\nline",
+    ]
+
+
+def test_a_table_on_a_terminal_shows_the_same_cells() -> None:
+    console = Console(width=60, force_terminal=True, no_color=True)
+    with console.capture() as capture:
+        console.print(rich_table(TABLE))
+
+    assert "[bold]Kabel[/]" in capture.get()
+    assert r"\x1b[31mred\nline" in capture.get()
+
+
+def test_a_narrow_terminal_loses_nothing_of_a_long_text() -> None:
+    console = Console(width=12, no_color=True)
+    with console.capture() as capture:
+        console.print(rich_table(Table((Column("name", is_long=True),), [("x" * 100,)])))
+
+    assert capture.get().count("x") == 100
+
+
+def test_text_is_made_printable() -> None:
+    assert printable("Käse 😀") == "Käse 😀"
+    assert printable("a\x1b[0m\r\x85\ud800") == r"a\x1b[0m\r\x85\ud800"

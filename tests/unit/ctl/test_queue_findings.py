@@ -1,0 +1,45 @@
+from orderd.amqp.topology import QueueDepth
+from orderd.ctl.broker_findings import judge_queues
+
+NAMES = ("user", "product", "order", "user.dlq", "product.dlq", "order.dlq", "order.retry.5s")
+
+
+def depths(**changed: QueueDepth | None) -> dict[str, QueueDepth | None]:
+    found: dict[str, QueueDepth | None] = {
+        name: QueueDepth(ready=0, consumers=0 if "." in name else 1) for name in NAMES
+    }
+    return found | changed
+
+
+def test_queues_that_are_taken_from_are_well() -> None:
+    finding = judge_queues(depths(order=QueueDepth(ready=12, consumers=2)))
+
+    assert finding.is_well
+    assert finding.summary.startswith("12 commands ready")
+    assert finding.facts["queues"][2] == {"queue": "order", "ready": 12, "consumers": 2}
+
+
+def test_dead_letters_and_retries_are_told_of_and_no_fault() -> None:
+    found = depths() | {
+        "order.dlq": QueueDepth(ready=3, consumers=0),
+        "order.retry.5s": QueueDepth(ready=2, consumers=0),
+    }
+
+    finding = judge_queues(found)
+
+    assert finding.is_well
+    assert finding.summary == "0 commands ready, 2 to be tried again, 3 dead letters"
+
+
+def test_a_queue_without_a_consumer_is_a_fault() -> None:
+    finding = judge_queues(depths(user=QueueDepth(ready=0, consumers=0)))
+
+    assert not finding.is_well
+    assert finding.summary.endswith("nobody takes from: user")
+
+
+def test_a_missing_queue_is_a_fault() -> None:
+    finding = judge_queues(depths() | {"user": None, "order.dlq": None})
+
+    assert not finding.is_well
+    assert finding.summary.endswith("missing: user and 1 more")

@@ -111,6 +111,7 @@ class Daemon:
         if time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
+        parts.direct_replies.pump()
         self._breathe()
         self._state.log_if_asked(self._tally)
 
@@ -122,7 +123,7 @@ class Daemon:
         started_s = time.monotonic()
         try:
             for results in parts.processor.process(batch, self._surroundings):
-                parts.settler.begin(results)
+                parts.settler.begin(results, self._breathe)
                 for result in results:
                     del unsettled[result.delivery.tag]
                 self._tally.count(results)
@@ -205,7 +206,13 @@ class Daemon:
         return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
 
     def _breathe(self) -> None:
-        """Feed the watchdog; called at least once a second, wherever the loop is."""
+        """Feed the watchdog and the consumer's heartbeat; called at least once a second.
+
+        Wherever the loop waits: for confirms, for a server, between two tries at a transaction.
+        """
         self._parts.service.watchdog()
+        if self._parts.consumer.is_ready:
+            self._parts.consumer.poll(0)
+        self._state.note_blocked(is_blocked=self._parts.publisher.blocked)
         if self._parts.signals.stop_now or time.monotonic() > self._give_up_at_s:
             raise _GiveUp

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 from orderd import __version__
 from orderd.amqp.consumer import Consumer
@@ -16,8 +17,12 @@ from orderd.ops.signals import Signals
 from orderd.outbox.publish import Sweeper
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequences, SettlePolicy
+from orderd.settle.direct_replies import DirectReplies
 from orderd.settle.report import Reporter
 from orderd.settle.settler import Settler
+
+# An alarm of the broker may last; the loop waits for its end in slices and holds what it has.
+BLOCKED_TIMEOUT_S: Final = 86_400
 
 
 class Parts:
@@ -50,8 +55,14 @@ class Parts:
             settings.retry_delays, own_queues(settings.retry_delays), settings.events_source
         )
         reporter = Reporter()
+        self.direct_replies = DirectReplies(Publisher(endpoint), reporter)
         self.settler = Settler(
-            self.consumer, self.publisher, confirmed, Consequences(policy, reporter), reporter
+            self.consumer,
+            self.publisher,
+            confirmed,
+            consequences=Consequences(policy, reporter),
+            direct_replies=self.direct_replies,
+            reporter=reporter,
         )
         self.sweeper = Sweeper(self.database, self.publisher, confirmed)
 
@@ -71,6 +82,7 @@ class Parts:
         self.settler.abandon()
         self.consumer.close()
         self.publisher.close()
+        self.direct_replies.close()
 
     def close(self) -> None:
         """Close every connection; never raises."""
@@ -84,4 +96,5 @@ def broker_endpoint(settings: Settings) -> BrokerEndpoint:
         urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
         connection_name=f"orderd {__version__} {settings.instance_name} {os.getpid()}",
         heartbeat_s=int(settings.heartbeat),
+        blocked_timeout_s=BLOCKED_TIMEOUT_S,
     )

@@ -53,6 +53,7 @@ class State:
         self._lost: set[str] = set()
         self._paused_since_s: float | None = None
         self._is_running = False
+        self._is_blocked = False
         self.has_been_running = False
 
     @property
@@ -108,6 +109,18 @@ class State:
             self._is_running = False
             self._announce("system.paused", {"waiting_for": dependency})
         self._parts.service.status(f"paused: waiting for the {dependency}: {fault}")
+
+    def note_blocked(self, *, is_blocked: bool) -> None:
+        """Tell, once per change, whether the broker takes messages."""
+        if is_blocked is self._is_blocked:
+            return
+        self._is_blocked = is_blocked
+        if is_blocked:
+            emit(Event.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
+            self._parts.service.status("paused: RabbitMQ takes no messages")
+        else:
+            emit(Event.BROKER_UNBLOCKED, "RabbitMQ takes messages again")
+            self._parts.service.status("running")
 
     def batch_committed(self, size: int, duration_s: float) -> None:
         """Tell that a batch is in the database and on its way to be settled."""

@@ -15,6 +15,7 @@ from orderd.ops.failpoints import reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
+from orderd.settle.direct_replies import DirectReplies, DirectSending
 from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
@@ -27,6 +28,7 @@ class _Settlement:
     deliveries: Sequence[Delivery]
     consequences: Sequence[Consequence]
     receipt: Receipt
+    direct: DirectSending
 
 
 class Settler:
@@ -40,10 +42,13 @@ class Settler:
         consumer: Consumer,
         publisher: Publisher,
         confirmed: Confirmed,
+        *,
         consequences: Consequences,
+        direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what was confirmed."""
+        self._direct_replies = direct_replies
         self.consequences = consequences
         self._consumer = consumer
         self._publisher = publisher
@@ -51,14 +56,20 @@ class Settler:
         self._reporter = reporter
         self._on_the_way: deque[_Settlement] = deque()
 
-    def begin(self, results: Sequence[Result]) -> None:
+    def begin(self, results: Sequence[Result], on_slice: Callable[[], None]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
-        consequences, receipt = self._publish(self.consequences.of(results))
-        self._reach_published(consequences)
+        wanted = self.consequences.of(results)
+        direct = [each for each in wanted if DirectReplies.is_for(each)]
+        if direct:
+            wanted = [each for each in wanted if not DirectReplies.is_for(each)]
+            direct = [each for each in map(self._publishable, direct) if each is not None]
+        sent, receipt = self._publish(wanted)
+        sending = self._direct_replies.begin(direct, on_slice)
+        self._reach_published([*sent, *direct])
         deliveries = [result.delivery for result in results]
-        self._on_the_way.append(_Settlement(deliveries, consequences, receipt))
+        self._on_the_way.append(_Settlement(deliveries, sent, receipt, sending))
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -68,7 +79,8 @@ class Settler:
         """
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._publisher.wait(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
+            self._await_confirms(settlement.receipt, on_slice)
+            self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
             self._conclude(settlement)
             self._on_the_way.popleft()
@@ -76,6 +88,18 @@ class Settler:
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
         self._on_the_way.clear()
+
+    def _await_confirms(self, receipt: Receipt, on_slice: Callable[[], None]) -> None:
+        """Wait for the broker's answers, as long as it takes while it blocks publishers.
+
+        To connect anew would not help against its alarm, and cost every message a delivery.
+        """
+        while not receipt.done:
+            try:
+                self._publisher.wait(receipt, CONFIRM_TIMEOUT_S, on_slice)
+            except BrokerFault:
+                if not self._publisher.blocked:
+                    raise
 
     def _conclude(self, settlement: _Settlement) -> None:
         failed = settlement.receipt.failed

@@ -72,6 +72,22 @@ class Shop:
         self.channel.queue_declare(HEARD, durable=True)
         self.channel.queue_bind(HEARD, EVENTS_EXCHANGE, "#")
 
+    def open_with(self, *, users: int = 1, stock: int | None = None, products: int = 1) -> None:
+        """Put users, and products with this stock if any, straight into the tables: ids from 1."""
+        self.query(
+            "INSERT INTO users (username, email) "
+            "SELECT 'user' || i, 'user' || i || '@example.com' FROM generate_series(1, %s) i",
+            users,
+        )
+        if stock is not None:
+            self.query(
+                "INSERT INTO products (name, price, stock_quantity) "
+                "SELECT 'product:' || %s, 10, %s FROM generate_series(1, %s)",
+                stock,
+                stock,
+                products,
+            )
+
     def send(self, queue: str, action: str, content: object = None, **envelope: Any) -> None:
         """Send a command, persistent, that is answered to the queue `REPLIES`."""
         self.send_all([command(queue, action, content, **envelope)])

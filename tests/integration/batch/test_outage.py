@@ -84,7 +84,7 @@ def test_a_commit_whose_answer_is_lost_is_found_and_not_repeated(
 ) -> None:
     one = create_product("r0")
     waiting = threads.submit(shop.process, [one])
-    while not shop.query("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'"):
+    while not shop.query("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"):
         if waiting.done():
             # The server has not taken the setting over yet.
             one = create_product(f"r{shop.count('products')}")

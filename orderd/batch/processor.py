@@ -15,6 +15,7 @@ from orderd.batch.lists import answer_list
 from orderd.batch.load import IdPool, load_world
 from orderd.batch.persist import persist
 from orderd.batch.results import Result, attempt_of, correlation_of
+from orderd.batch.suspects import mark_committed
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import DeferralCode, Queue
@@ -181,6 +182,7 @@ class BatchProcessor:
             persist(tx, world, decisions)
             insert_rows(tx, [row for result in results for row in result.events])
             self._confirmed.delete(tx)
+            mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
             reach("persisted", _ids_of(group))
             reach("before_commit", _ids_of(group))
         reach("after_commit", _ids_of(group))

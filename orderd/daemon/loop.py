@@ -1,13 +1,15 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import Surroundings
+from orderd.batch.results import Result
+from orderd.batch.suspects import Condemned
 from orderd.contract.names import Queue
 from orderd.daemon.parts import Parts
 from orderd.daemon.state import State, Tally
@@ -102,6 +104,7 @@ class Daemon:
         if not parts.consumer.inbox:
             parts.settler.finish(self._breathe)
             parts.sweeper.delete_confirmed()
+            parts.suspects.forget_settled()
             # An ack reads too, so something may have come by now.
             if not parts.consumer.inbox:
                 parts.consumer.poll(TICK_S)
@@ -119,20 +122,26 @@ class Daemon:
         parts = self._parts
         inbox = parts.consumer.inbox
         batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
-        unsettled = dict.fromkeys(delivery.tag for delivery in batch)
+        unsettled = {delivery.tag: delivery for delivery in batch}
         started_s = time.monotonic()
         try:
-            for results in parts.processor.process(batch, self._surroundings):
-                parts.settler.begin(results, self._breathe)
-                for result in results:
-                    del unsettled[result.delivery.tag]
-                self._tally.count(results)
-                parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
+            for group in parts.suspects.groups(batch, parts.settings.poison_after):
+                for results in self._results_of(group):
+                    parts.settler.begin(results, self._breathe)
+                    for result in results:
+                        del unsettled[result.delivery.tag]
+                    self._tally.count(results)
+                    parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
         except DatabaseOutage:
             # They are still ours: tried again as soon as the database is back.
-            inbox.extendleft(d for d in reversed(batch) if d.tag in unsettled)
+            inbox.extendleft(reversed(unsettled.values()))
             raise
         self._state.batch_committed(len(batch), time.monotonic() - started_s)
+
+    def _results_of(self, group: list[Delivery] | Condemned) -> Iterable[list[Result]]:
+        if isinstance(group, Condemned):
+            return [group.results]
+        return self._parts.processor.process(group, self._surroundings)
 
     def _sweep_outbox(self) -> None:
         """Publish what a crash, of this daemon or another, left behind."""
@@ -141,6 +150,7 @@ class Daemon:
         parts.settler.finish(self._breathe)
         grace_s = parts.settings.outbox_grace
         self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breathe))
+        parts.suspects.forget_settled()
         self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
 
     def _pause(self, dependency: str, fault: Exception) -> None:
@@ -187,6 +197,7 @@ class Daemon:
             parts.settler.finish(self._breathe)
             self._give_back(list(parts.consumer.inbox))
             parts.sweeper.delete_confirmed()
+            parts.suspects.forget_settled()
         except (DatabaseOutage, BrokerFault) as fault:
             self._state.drain_cut_short(fault)
 

@@ -9,6 +9,7 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.batch.processor import BatchProcessor, Limits
+from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue, own_queues
 from orderd.db.connection import Database
 from orderd.ops.service import Service
@@ -44,6 +45,7 @@ class Parts:
         )
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()
+        self.suspects = Suspects(self.database)
         self.processor = BatchProcessor(
             self.database,
             confirmed,
@@ -60,6 +62,7 @@ class Parts:
             self.consumer,
             self.publisher,
             confirmed,
+            suspects=self.suspects,
             consequences=Consequences(policy, reporter),
             direct_replies=self.direct_replies,
             reporter=reporter,

@@ -12,7 +12,16 @@ from orderd.contract.names import DeferralCode, InvalidCode
 from orderd.contract.replies import Response
 from orderd.contract.rows import Order, Product, Row, User
 from orderd.contract.strict_json import dumps
-from orderd.domain.outcomes import Answered, Applied, Deferred, Duplicate, Outcome, Refused
+from orderd.domain.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Outcome,
+    Quarantined,
+    Refused,
+)
 from orderd.domain.rules import orders, products, users
 from orderd.domain.world import LedgerEntry, World
 
@@ -64,7 +73,7 @@ def response_to(outcome: Outcome) -> Response | None:
             return Response.failed(code, message)
         case Duplicate(response):
             return response
-        case Deferred():
+        case Deferred() | Quarantined() | Abandoned():
             return None
     assert_never(outcome)
 

@@ -8,12 +8,14 @@ from orderd.contract.replies import Response
 from orderd.contract.rows import Row
 
 __all__ = [
+    "Abandoned",
     "Answered",
     "Applied",
     "Deferred",
     "Duplicate",
     "Invalid",
     "Outcome",
+    "Quarantined",
     "Refused",
 ]
 
@@ -65,4 +67,18 @@ class Deferred:
     error: str = ""
 
 
-Outcome = Applied | Answered | Refused | Duplicate | Deferred | Invalid
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The daemon died in each of so many tries at the message; it is not tried again."""
+
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The command took effect, but the daemon died in each of so many tries to settle it."""
+
+    tries: int
+
+
+Outcome = Applied | Answered | Refused | Duplicate | Deferred | Invalid | Quarantined | Abandoned

@@ -10,9 +10,18 @@ from uuid import uuid4
 from orderd.amqp.message import OutgoingMessage
 from orderd.batch.results import Result
 from orderd.contract.events import Event
-from orderd.contract.names import RETRIES_EXHAUSTED
+from orderd.contract.names import POISON, RETRIES_EXHAUSTED
 from orderd.contract.replies import Response
-from orderd.domain.outcomes import Answered, Applied, Deferred, Duplicate, Invalid, Refused
+from orderd.domain.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Invalid,
+    Quarantined,
+    Refused,
+)
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
 from orderd.settle.dead_letters import dead_letter, dead_lettered_event
@@ -85,6 +94,12 @@ class Consequences:
                 response = Response.failed(RETRIES_EXHAUSTED, reason)
                 letter = self._dead_letter(result, RETRIES_EXHAUSTED, reason, error)
                 return [*letter, *self._reply(result, response)]
+            case Quarantined(tries):
+                reason = f"the daemon died in each of {tries} tries"
+                return self._dead_letter(result, POISON, reason)
+            case Abandoned():
+                # The effect is in the tables and the event in the outbox; only a reply is lost.
+                return []
         assert_never(outcome)
 
     def _reply(self, result: Result, response: Response | None) -> list[Consequence]:

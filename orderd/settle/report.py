@@ -2,7 +2,16 @@
 
 from orderd.batch.results import Result
 from orderd.contract.rows import Order, Product, User
-from orderd.domain.outcomes import Answered, Applied, Deferred, Duplicate, Invalid, Refused
+from orderd.domain.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Invalid,
+    Quarantined,
+    Refused,
+)
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
 
@@ -30,7 +39,10 @@ class Reporter:
             case Refused(code, message):
                 self._note_unidentified(result)
                 emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
-            case Invalid() | Deferred():
+            case Abandoned(tries):
+                message = f"applied, but not answered: the daemon died in each of {tries} tries"
+                emit(Event.MESSAGE_SUSPECTED, message, **_fields(result))
+            case Invalid() | Deferred() | Quarantined():
                 pass
 
     def deferred(self, result: Result, outcome: Deferred, delay_s: float) -> None:

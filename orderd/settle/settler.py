@@ -11,6 +11,7 @@ from orderd.amqp.message import Delivery
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import Receipt
 from orderd.batch.results import Result
+from orderd.batch.suspects import Suspects
 from orderd.ops.failpoints import reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
@@ -43,11 +44,13 @@ class Settler:
         publisher: Publisher,
         confirmed: Confirmed,
         *,
+        suspects: Suspects,
         consequences: Consequences,
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what was confirmed."""
+        self._suspects = suspects
         self._direct_replies = direct_replies
         self.consequences = consequences
         self._consumer = consumer
@@ -123,6 +126,7 @@ class Settler:
         reach("before_ack")
         # Ack last: a crash before this line costs a duplicate, not a loss.
         self._consumer.ack(settlement.deliveries)
+        self._suspects.note_settled(settlement.deliveries)
         reach("after_ack")
 
     def _publish(self, wanted: list[Consequence]) -> tuple[list[Consequence], Receipt]:

@@ -1,6 +1,5 @@
 """The one connection to PostgreSQL, and the transactions on it."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -24,8 +23,6 @@ _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "target_session_attrs": "read-write",
     "application_name": "orderd",
 }
-# Against plan_cache_mode = force_custom_plan, which plans each foreign key check of each row.
-_PLANS_KEPT_S: Final = 60.0
 
 
 def check_dsn(dsn: str) -> None:
@@ -45,7 +42,6 @@ class Database:
         self._dsn = dsn
         self._queries = load_queries()
         self._connection: Connection | None = None
-        self._plans_made_s = 0.0
 
     @property
     def is_connected(self) -> bool:
@@ -80,7 +76,6 @@ class Database:
         try:
             with connection.cursor() as cursor:
                 tx = Transaction(cursor, self._queries)
-                self._renew_plans(tx)
                 yield tx
                 tx.commit()
         except psycopg2.Error as error:
@@ -95,13 +90,6 @@ class Database:
         """Close the connection; never raises."""
         if self._connection is not None:
             self._abandon(self._connection, keep=False)
-
-    def _renew_plans(self, tx: Transaction) -> None:
-        """Let plans be made anew once a minute: planning for each row anew is 2.5 times slower."""
-        now_s = time.monotonic()
-        if now_s - self._plans_made_s > _PLANS_KEPT_S:
-            tx.later("discard_plans")
-            self._plans_made_s = now_s
 
     def _abandon(self, connection: Connection, *, keep: bool) -> None:
         """Leave the transaction, and the connection with it unless it is to be kept."""

@@ -102,14 +102,14 @@ class Shop:
         self, queue: str, action: str, content: object = None, **envelope: Any
     ) -> dict[str, Any]:
         """Return the reply to a command, through RabbitMQ's direct reply-to."""
-        message = command(queue, action, content, reply_to=DIRECT_REPLY_TO, **envelope)
-        reply = json.loads(self.call_raw(message))
+        reply = json.loads(self.call_raw(command(queue, action, content, **envelope)))
         assert isinstance(reply, dict)
         return reply
 
     def call_raw(self, message: Message) -> bytes:
-        """Return the body of the reply to a message that asks for it by direct reply-to."""
+        """Return the body of the reply to a message, sent to ask for it by direct reply-to."""
         replies: list[bytes] = []
+        message.properties.reply_to = DIRECT_REPLY_TO
         with self._connection.channel() as channel:
             channel.basic_consume(
                 DIRECT_REPLY_TO, lambda *reply: replies.append(reply[-1]), auto_ack=True

@@ -3,9 +3,9 @@
 import argparse
 from typing import Final
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import client_of
 from orderd.ctl.context import Context
-from orderd.ctl.exits import ExitCode
 from orderd.ctl.request import (
     add_request_arguments,
     add_timeout_argument,

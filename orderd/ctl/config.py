@@ -3,10 +3,11 @@
 import argparse
 from dataclasses import asdict
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
 from orderd.ctl.database import checked_dsn
-from orderd.ctl.exits import ExitCode, Misconfigured
+from orderd.ctl.exits import Misconfigured
 from orderd.ctl.tables import Column, Table
 from orderd.ops.faults import ConfigError, Problem
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def database_of(settings: "Settings") -> Iterator[Database]:
     """Give the database, connected; raises Unavailable, Misconfigured or Failure."""
     try:
-        with closing(Database(checked_dsn(settings))) as database:
+        with closing(Database(checked_dsn(settings), "orderctl")) as database:
             database.connect()
             yield database
     except DatabaseOutage as fault:
@@ -34,5 +34,5 @@ def checked_dsn(settings: "Settings") -> str:
     try:
         check_dsn(dsn)
     except ValueError as error:
-        raise Misconfigured(f"configuration: database_url: {error}") from error
+        raise Misconfigured(f"configuration: {error}") from error
     return dsn

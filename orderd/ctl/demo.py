@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
 from orderd.ctl.client import Client, Reply, Request, client_of
 from orderd.ctl.context import Context
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS, Step
 from orderd.ctl.entity import table_of
-from orderd.ctl.exits import ExitCode, Failure
+from orderd.ctl.exits import Failure
 from orderd.ctl.orders import ORDERS
 from orderd.ctl.products import PRODUCTS
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.contract.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.ctl.client import Client, Request, client_of
 from orderd.ctl.context import Context
-from orderd.ctl.exits import ExitCode
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
 

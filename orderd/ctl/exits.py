@@ -1,18 +1,8 @@
-"""How orderctl ends: its exit codes, and the exceptions that stand for them."""
+"""The exceptions that end a command of orderctl, each with its exit code."""
 
-from enum import IntEnum
 from typing import ClassVar
 
-
-class ExitCode(IntEnum):
-    """How a command ends; the numbers from 64 on are those of sysexits.h."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    UNAVAILABLE = 69
-    CONFIG = 78
-    INTERRUPTED = 130
+from orderd.contract.exit_codes import ExitCode
 
 
 class Failure(Exception):

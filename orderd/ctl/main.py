@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from orderd import __version__
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
-from orderd.ctl.exits import ExitCode, Failure
+from orderd.ctl.exits import Failure
 from orderd.ctl.screen import Screen
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that

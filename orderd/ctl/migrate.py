@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.exits import ExitCode
 from orderd.ctl.screen import Screen
 from orderd.db.migrations import Migration, migrate, pending_migrations
 
@@ -30,7 +30,9 @@ def run(options: argparse.Namespace, context: Context) -> int:
     """Apply every pending migration, or only look."""
     with database_of(context.settings) as database:
         if not (options.check or options.dry_run):
-            _show_names(context.screen, "applied", migrate(database))
+            # Each is told at once: the next one may fail.
+            applied = migrate(database, lambda name: context.screen.note(f"applied: {name}"))
+            _show_names(context.screen, "applied", applied)
             return ExitCode.DONE
         pending = pending_migrations(database)
     if options.dry_run:

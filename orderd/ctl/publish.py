@@ -2,9 +2,9 @@
 
 import argparse
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import client_of
 from orderd.ctl.context import Context
-from orderd.ctl.exits import ExitCode
 from orderd.ctl.request import add_request_arguments, request_of, saying_how_to_repeat
 
 

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Final
 
+from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker_findings import look_at_broker
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
 from orderd.ctl.database import checked_dsn
 from orderd.ctl.database_findings import look_at_database
-from orderd.ctl.exits import ExitCode
 from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
@@ -10,6 +9,7 @@ from orderd.amqp.message import Delivery
 from orderd.batch.processor import Surroundings
 from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
+from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
 from orderd.daemon.parts import Parts
 from orderd.daemon.state import State, Tally
@@ -22,16 +22,6 @@ TICK_S: Final = 1.0
 # One batch's confirms come in while the next one is in its transaction.
 ON_THE_WAY_MAX: Final = 1
 SWEEPS_PER_GRACE: Final = 5
-
-
-class ExitCode(IntEnum):
-    """How the daemon ends; the numbers are those of sysexits.h."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    UNAVAILABLE = 69
-    CONFIG = 78
 
 
 class _GiveUp(Exception):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from orderd import __version__
-from orderd.daemon.loop import Daemon, ExitCode
+from orderd.contract.exit_codes import ExitCode
+from orderd.daemon.loop import Daemon
 from orderd.daemon.parts import Parts
 from orderd.daemon.state import State
 from orderd.ops import failpoints
@@ -35,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if armed:
         emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
     _doubt(settings)
-    parts = Parts(settings, signals, Service())
+    try:
+        parts = Parts(settings, signals, Service())
+    except ValueError as error:
+        # A URL that only its driver can judge; the text quotes no password.
+        emit(Event.CONFIG_REJECTED, str(error))
+        return ExitCode.CONFIG
     State(parts).started()
     return Daemon(parts).run()
 

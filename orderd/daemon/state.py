@@ -12,6 +12,7 @@ from orderd import __version__
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.batch.results import Result
 from orderd.contract.events import Event as CloudEvent
+from orderd.contract.exit_codes import ExitCode
 from orderd.contract.strict_json import dumps
 from orderd.db.faults import SchemaFault
 from orderd.ops.logs import Event, emit
@@ -19,7 +20,6 @@ from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
 
 if TYPE_CHECKING:
-    from orderd.daemon.loop import ExitCode
     from orderd.daemon.parts import Parts
 
 _LOST: Final = {
@@ -165,7 +165,7 @@ class State:
         """Tell that the daemon ends as asked."""
         emit(Event.DAEMON_STOPPED, f"stopped; {tally}")
 
-    def failed(self, error: Exception, code: "ExitCode") -> "ExitCode":
+    def failed(self, error: Exception, code: ExitCode) -> ExitCode:
         """Tell why the daemon cannot go on; return *code*."""
         event = Event.DAEMON_FAILED
         if isinstance(error, SchemaFault):

@@ -21,25 +21,28 @@ _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "target_session_attrs": "read-write",
-    "application_name": "orderd",
 }
 
 
-def check_dsn(dsn: str) -> None:
-    """Raise ValueError where libpq cannot read *dsn*; the text quotes nothing of it."""
+def check_dsn(dsn: str) -> dict[str, Any]:
+    """Return the parameters of *dsn*, or raise ValueError; the text quotes nothing of it."""
     try:
-        parse_dsn(dsn)
+        return parse_dsn(dsn)
     except psycopg2.Error:
         # libpq quotes what it stumbles over, and that may be half of a password.
-        raise ValueError("is not a connection string that libpq can read") from None
+        raise ValueError("database_url: is not one that libpq can read") from None
 
 
 class Database:
     """A connection that is opened when it is needed and dropped when it is lost."""
 
-    def __init__(self, dsn: str) -> None:
-        """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet."""
-        self._dsn = dsn
+    def __init__(self, dsn: str, application_name: str = "orderd") -> None:
+        """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet.
+
+        Raises ValueError where libpq cannot read it.
+        """
+        defaults = _CONNECTION_DEFAULTS | {"application_name": application_name}
+        self._parameters = defaults | check_dsn(dsn)
         self._queries = load_queries()
         self._connection: Connection | None = None
 
@@ -53,7 +56,7 @@ class Database:
         if self.is_connected:
             return
         try:
-            connection = psycopg2.connect(**(_CONNECTION_DEFAULTS | parse_dsn(self._dsn)))
+            connection = psycopg2.connect(**self._parameters)
             # Transactions are ours, in SQL; psycopg2 is to begin none of its own.
             connection.autocommit = True
             with connection.cursor() as cursor:

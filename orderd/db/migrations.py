@@ -1,5 +1,6 @@
 """Schema migrations: forward only, one transaction each, each with its checksum on record."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -23,6 +24,10 @@ class Migration:
         return sha256(self.sql.encode()).hexdigest()
 
 
+def _quietly(_name: str) -> None:
+    """Tell nobody."""
+
+
 def load_migrations() -> list[Migration]:
     """Return the migrations this version of orderd brings, oldest first."""
     found = []
@@ -40,14 +45,16 @@ def pending_migrations(database: Database) -> list[Migration]:
         return _pending(tx)
 
 
-def migrate(database: Database) -> list[str]:
+def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) -> list[str]:
     """Apply every pending migration and return their names, in order.
 
-    Whoever else migrates the same database at the same time waits and then finds nothing to do.
+    *on_applied* is given each name once it is committed. Whoever else migrates the same database
+    at the same time waits and then finds nothing to do.
     """
     applied: list[str] = []
     while True:
         with database.transaction() as tx:
+            tx.later("take_time_to_migrate")
             tx.rows("lock_migrations")
             pending = _pending(tx)
             if not pending:
@@ -62,6 +69,7 @@ def migrate(database: Database) -> list[str]:
                 checksum=migration.checksum,
             )
         applied.append(migration.name)
+        on_applied(migration.name)
 
 
 def check_schema(database: Database) -> None:

@@ -11,7 +11,7 @@ from orderd.ops.faults import ConfigError, Problem
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.
-NOT_SETTINGS = frozenset({"ORDERD_FAILPOINT"})
+NOT_SETTINGS = frozenset({"ORDERD_FAILPOINT", "ORDERD_TOKEN"})
 
 KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]

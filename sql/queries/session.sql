@@ -24,6 +24,10 @@ SELECT
     (SELECT count(*) FROM processed_requests),
     (SELECT count(*) FROM outbox)
 
+-- name: take_time_to_migrate
+-- A big table may take its time; others that wait for it are to be waited for.
+SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '60s', true)
+
 -- name: lock_migrations
 -- The number is arbitrary; whoever migrates the same database takes the same one.
 SELECT pg_advisory_xact_lock(7237128)

@@ -1,0 +1,133 @@
+"""Servers that go away while the daemon runs: nothing is lost or charged, and work goes on."""
+
+import time
+
+import pytest
+
+from tests.acceptance.gate import Gate, gate_before
+from tests.acceptance.shop import Shop, order, product
+from tests.conftest import StartDaemon
+from tests.harness.daemon import DaemonProcess
+from tests.harness.postgresql import PrivatePostgres
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.waiting import wait_until
+
+BACK_WITHIN_S = 5.0
+COUNT = 600
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_work_goes_on_after_a_restart_of_postgresql(
+    shop: Shop, private_postgres: PrivatePostgres, daemon: StartDaemon, mode: str
+) -> None:
+    shop.open_with(stock=10_000)
+    shop.send_all([order({1: 1}, id=f"before-{n}") for n in range(COUNT)])
+    orderd = daemon(batch_max=10)
+    orderd.wait_for_event("batch.committed")
+
+    private_postgres.stop(mode)
+    orderd.wait_for_event("intake.paused")
+    shop.send_all([order({1: 1}, id=f"during-{n}") for n in range(20)])
+    private_postgres.start()
+    back_s = time.monotonic()
+
+    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 1)
+    assert time.monotonic() - back_s < BACK_WITHIN_S
+    shop.wait_for_rows(COUNT + 20, "processed_requests", timeout_s=60)
+    _assert_uncharged(shop, orderd, COUNT + 20)
+
+
+def test_work_goes_on_after_a_restart_of_rabbitmq(
+    vhost_url: str,
+    database_url: str,
+    private_rabbit: PrivateRabbit,
+    daemon: StartDaemon,
+) -> None:
+    shop = Shop(vhost_url, database_url)
+    shop.open_with(stock=10_000)
+    shop.send_all([order({1: 1}, id=f"before-{n}") for n in range(COUNT)])
+    orderd = daemon(batch_max=10)
+    orderd.wait_for_event("batch.committed")
+
+    private_rabbit.kill()
+    orderd.wait_for_event("intake.paused")
+    private_rabbit.start()
+    back_s = time.monotonic()
+
+    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 5)
+    resumed_after_s = time.monotonic() - back_s
+    shop = Shop(vhost_url, database_url)
+    shop.send_all([product(id="after")])
+    shop.wait_for("after")
+    shop.wait_for_rows(COUNT + 1, "processed_requests", timeout_s=60)
+    _assert_uncharged(shop, orderd, COUNT + 1)
+    shop.close()
+    assert resumed_after_s < BACK_WITHIN_S
+
+
+def test_a_queue_that_was_deleted_is_there_again_and_consumed(
+    shop: Shop, daemon: StartDaemon
+) -> None:
+    orderd = daemon()
+    mark = orderd.mark()
+
+    shop.channel.queue_delete("product")
+    orderd.wait_ready(after=mark, timeout_s=10)
+    shop.send_all([product(id="after")])
+
+    assert shop.wait_for("after") == {"after": "applied"}
+
+
+def test_connections_closed_by_the_broker_are_opened_again(
+    shop: Shop, private_rabbit: PrivateRabbit, vhost: str, daemon: StartDaemon
+) -> None:
+    orderd = daemon()
+    mark = orderd.mark()
+
+    private_rabbit.ctl("close_all_connections", "--vhost", vhost, "test")
+
+    orderd.wait_ready(after=mark, timeout_s=10)
+    (lost,) = orderd.events("broker.disconnected")
+    assert "test" in lost["message"]
+
+
+@pytest.mark.parametrize("server", ["broker", "database"])
+def test_a_wire_that_is_cut_again_and_again_under_load_costs_nothing(
+    shop: Shop, database_url: str, vhost_url: str, daemon: StartDaemon, server: str
+) -> None:
+    shop.open_with(stock=10_000)
+    urls = {"database": database_url, "broker": vhost_url}
+    with gate_before(urls[server]) as gate:
+        gate.open()
+        urls[server] = gate.url
+        orderd = daemon(
+            batch_max=10, database_url=urls["database"], rabbitmq_url=urls["broker"]
+        )
+        shop.send_all([order({1: 1}, id=f"order-{n}") for n in range(COUNT)])
+        for _ in range(3):
+            _cut(gate, orderd)
+
+        shop.wait_for_rows(COUNT, "processed_requests", timeout_s=60)
+
+        _assert_uncharged(shop, orderd, COUNT)
+
+
+def _cut(gate: Gate, orderd: DaemonProcess) -> None:
+    """Cut the wire in the midst of work, and let it be mended."""
+    mark = orderd.mark()
+    orderd.wait_for_event("batch.committed", after=mark)
+    gate.shut()
+    gate.open()
+    orderd.wait_for_event("intake.resumed", after=mark, timeout_s=10)
+
+
+def _assert_uncharged(shop: Shop, orderd: DaemonProcess, count: int) -> None:
+    """Everything once; no attempt spent, no dead letter; the daemon is the same as before."""
+    wait_until(lambda: shop.waiting() == 0, timeout_s=10, what="empty queues")
+    assert set(shop.outcomes().values()) == {"applied"}
+    assert shop.value("SELECT count(*) FROM processed_requests") == count
+    assert shop.stock_mismatches() == []
+    assert shop.ready("order.dlq") == 0
+    assert orderd.events("command.deferred") == []
+    assert orderd.stop() == 0
+    assert shop.value("SELECT count(*) FROM outbox") == 0

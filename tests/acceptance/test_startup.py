@@ -1,0 +1,108 @@
+"""Starting: wait for servers that are not there yet, refuse what only an operator can mend."""
+
+import pytest
+
+from tests.acceptance.gate import gate_before
+from tests.acceptance.shop import Shop, product
+from tests.conftest import StartDaemon
+from tests.harness.daemon import DaemonProcess
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("missing", ["broker", "database"])
+def test_a_server_that_is_missing_at_start_is_waited_for(
+    shop: Shop, database_url: str, vhost_url: str, daemon: StartDaemon, missing: str
+) -> None:
+    shop.send_all([product(id="early")])
+    urls = {"database": database_url, "broker": vhost_url}
+    with gate_before(urls[missing]) as gate:
+        urls[missing] = gate.url
+        orderd = daemon(ready=False, database_url=urls["database"], rabbitmq_url=urls["broker"])
+        lost = orderd.wait_for_event(f"{missing}.disconnected")
+
+        gate.open()
+
+        orderd.wait_ready(timeout_s=10)
+        assert shop.wait_for("early") == {"early": "applied"}
+        # Its state changed once, however often a connection was tried.
+        assert orderd.events(f"{missing}.disconnected") == [lost]
+        assert orderd.stop() == 0
+
+
+@pytest.mark.parametrize("missing", ["broker", "database"])
+def test_a_daemon_that_waits_for_a_server_stops_when_asked(
+    daemon: StartDaemon, missing: str
+) -> None:
+    urls = {
+        "database": {"database_url": f"postgresql://postgres@{NOBODY}/none"},
+        "broker": {"rabbitmq_url": f"amqp://guest:guest@{NOBODY}/"},
+    }
+    orderd = daemon(ready=False, **urls[missing])
+    orderd.wait_for_event(f"{missing}.disconnected")
+
+    orderd.terminate()
+
+    assert orderd.exit_code(timeout_s=10) == 0
+
+
+@pytest.mark.parametrize("missing", ["broker", "database"])
+def test_no_wait_exits_with_69_instead(daemon: StartDaemon, missing: str) -> None:
+    urls = {
+        "database": {"database_url": f"postgresql://postgres:secret@{NOBODY}/none"},
+        "broker": {"rabbitmq_url": f"amqp://guest:secret@{NOBODY}/"},
+    }
+    orderd = daemon(ready=False, args=["--no-wait"], **urls[missing])
+
+    assert orderd.exit_code() == 69
+    assert NOBODY.replace(":", " port " if missing == "database" else ":") in orderd.output or (
+        "127.0.0.1" in orderd.output
+    )
+    assert "secret" not in orderd.output
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batch_max", "many"),
+        ("batch_max", "0"),
+        ("retry_delays", "5s,5s"),
+        ("shutdown_timeout", "soon"),
+        ("queue_type", "lazy"),
+        ("rabbitmq_url", "http://localhost"),
+        ("batch_maximum", "5"),
+        ("failpoint", "somewhere"),
+    ],
+)
+def test_a_wrong_setting_exits_with_78_and_is_named(
+    daemon: StartDaemon, key: str, value: str
+) -> None:
+    orderd = daemon(ready=False, **{key: value})
+
+    assert orderd.exit_code() == 78
+    (rejected,) = orderd.events("config.rejected")
+    assert key in rejected["message"].lower()
+
+
+def test_a_database_without_tables_exits_with_78(
+    empty_database_url: str, vhost_url: str
+) -> None:
+    env = {"ORDERD_DATABASE_URL": empty_database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    orderd = DaemonProcess(env)
+
+    assert orderd.exit_code() == 78
+    (outdated,) = orderd.events("schema.outdated")
+    assert "orderctl migrate" in outdated["message"]
+
+
+def test_a_queue_that_orderd_cannot_use_exits_with_78_and_the_difference(
+    shop: Shop, daemon: StartDaemon
+) -> None:
+    shop.channel.queue_declare("order.retry.5s", durable=True)
+
+    orderd = daemon(ready=False)
+
+    assert orderd.exit_code() == 78
+    (mismatch,) = orderd.events("topology.mismatched")
+    assert "order.retry.5s" in mismatch["message"]
+    assert "x-message-ttl" in mismatch["message"] or "x-dead-letter" in mismatch["message"]

@@ -1,0 +1,132 @@
+"""Migrations: once each, in order, whoever else migrates, and never over a changed history."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from orderd.db import migrations
+from orderd.db.connection import Database
+from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault
+from orderd.db.migrations import (
+    Migration,
+    check_schema,
+    load_migrations,
+    migrate,
+    pending_migrations,
+)
+
+NAMES = [migration.name for migration in load_migrations()]
+
+
+@pytest.fixture
+def database(empty_database_url: str) -> Iterator[Database]:
+    with closing(Database(empty_database_url)) as database:
+        yield database
+
+
+def applied(url: str) -> list[tuple[int, str]]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version, name FROM schema_migrations ORDER BY version")
+        return cursor.fetchall()
+
+
+def execute(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_all_migrations_are_applied_in_their_order(
+    database: Database, empty_database_url: str
+) -> None:
+    assert migrate(database) == NAMES
+
+    assert applied(empty_database_url) == [(int(name[:4]), name) for name in NAMES]
+    check_schema(database)
+
+
+def test_migrating_again_does_nothing(database: Database) -> None:
+    migrate(database)
+
+    assert migrate(database) == []
+    assert pending_migrations(database) == []
+
+
+def test_an_empty_database_lacks_every_migration(database: Database) -> None:
+    assert [migration.name for migration in pending_migrations(database)] == NAMES
+    with pytest.raises(SchemaFault, match=f"lacks {', '.join(NAMES)}; run: orderctl migrate"):
+        check_schema(database)
+
+
+def test_whoever_migrates_at_the_same_time_finds_nothing_left_to_do(
+    empty_database_url: str,
+) -> None:
+    def migrate_alone(_: int) -> list[str]:
+        with closing(Database(empty_database_url)) as database:
+            return migrate(database)
+
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(migrate_alone, range(4)))
+
+    assert sorted(name for names in done for name in names) == NAMES
+    assert [name for _, name in applied(empty_database_url)] == NAMES
+
+
+@pytest.mark.parametrize("column", ["checksum", "name"])
+def test_a_changed_history_is_refused(
+    database: Database, empty_database_url: str, column: str
+) -> None:
+    migrate(database)
+    execute(empty_database_url, f"UPDATE schema_migrations SET {column} = 'x' WHERE version = 1")  # noqa: S608
+
+    with pytest.raises(SchemaFault, match="applied in another form"):
+        check_schema(database)
+    with pytest.raises(SchemaFault, match="applied in another form"):
+        migrate(database)
+
+
+def test_a_schema_newer_than_this_version_is_accepted(
+    database: Database, empty_database_url: str
+) -> None:
+    migrate(database)
+    execute(
+        empty_database_url,
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')",
+    )
+
+    check_schema(database)
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(
+    database: Database, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Migration(9000, "9000_break", "CREATE TABLE half (id int); SELECT 1 / 0;")
+    known = [*load_migrations(), broken]
+    monkeypatch.setattr(migrations, "load_migrations", lambda: known)
+
+    with pytest.raises(RowFault, match="division by zero"):
+        migrate(database)
+
+    assert [name for _, name in applied(empty_database_url)] == NAMES
+    with closing(psycopg2.connect(empty_database_url)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('half')")
+            assert cursor.fetchone() == (None,)
+
+
+def test_what_migrates_keeps_the_rows(database: Database, empty_database_url: str) -> None:
+    migrate(database)
+    execute(empty_database_url, "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')")
+
+    assert migrate(database) == []
+    execute(empty_database_url, "UPDATE users SET email = 'b@x.org' WHERE id = 1")
+
+
+def test_a_database_that_does_not_exist_is_an_outage(empty_database_url: str) -> None:
+    with (
+        closing(Database(f"{empty_database_url}_gone")) as database,
+        pytest.raises(DatabaseOutage, match="does not exist"),
+    ):
+        migrate(database)

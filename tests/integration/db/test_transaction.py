@@ -1,0 +1,234 @@
+"""Transactions on a real server: all or nothing, and what each of its errors means."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
+
+from orderd.db.connection import Database
+from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
+from tests.harness.waiting import wait_until
+
+ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
+ADD_PRODUCTS = "INSERT INTO products (name, price, stock_quantity) VALUES ('a', 1, 1), ('b', 1, 1)"
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Connection]:
+    """Somebody else, who commits each statement."""
+    with closing(psycopg2.connect(database_url)) as session:
+        session.autocommit = True
+        yield session
+
+
+def ask(session: Connection, statement: str) -> list[tuple[Any, ...]]:
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def run(database: Database, statement: str) -> None:
+    with database.transaction() as tx:
+        tx.run(statement)
+
+
+def count_users(session: Connection) -> int:
+    return int(ask(session, "SELECT count(*) FROM users")[0][0])
+
+
+def cut(session: Connection) -> None:
+    """Cut the connection of the database under test."""
+    ask(
+        session,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'orderd'",
+    )
+
+
+def test_the_end_of_the_block_commits(database: Database, session: Connection) -> None:
+    with database.transaction() as tx:
+        tx.run(ADD_USER)
+        assert tx.row("count_users") == (1,)
+        assert count_users(session) == 0
+
+    assert count_users(session) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_in_the_block_rolls_back_and_passes_on(
+    database: Database, session: Connection, error: type[BaseException]
+) -> None:
+    def add_and_fail() -> None:
+        with database.transaction() as tx:
+            tx.run(ADD_USER)
+            tx.row("count_users")
+            raise error("something else")
+
+    with pytest.raises(error, match="something else"):
+        add_and_fail()
+
+    assert count_users(session) == 0
+    assert ask(session, "SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in%'") == []
+    run(database, ADD_USER)
+    assert count_users(session) == 1
+
+
+def test_statements_of_a_failed_block_do_not_travel_with_the_next(
+    database: Database, session: Connection
+) -> None:
+    def never_sent() -> None:
+        with database.transaction() as tx:
+            tx.run(ADD_USER)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        never_sent()
+    run(database, "SELECT 1")
+
+    assert count_users(session) == 0
+
+
+def test_a_lost_connection_is_an_outage_and_the_next_transaction_has_a_new_one(
+    database: Database, session: Connection
+) -> None:
+    run(database, "SELECT 1")
+    cut(session)
+
+    with pytest.raises(DatabaseOutage):
+        run(database, ADD_USER)
+
+    assert not database.is_connected
+    run(database, ADD_USER)
+    assert count_users(session) == 1
+
+
+def test_a_connection_lost_in_the_block_rolls_back(database: Database, session: Connection) -> None:
+    def add_and_lose() -> None:
+        with database.transaction() as tx:
+            tx.run(ADD_USER)
+            tx.row("count_users")
+            cut(session)
+
+    with pytest.raises(DatabaseOutage):
+        add_and_lose()
+
+    assert count_users(session) == 0
+
+
+def test_an_exception_after_the_connection_was_lost_drops_it(
+    database: Database, session: Connection
+) -> None:
+    def lose_and_fail() -> None:
+        with database.transaction() as tx:
+            tx.row("count_users")
+            cut(session)
+            raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        lose_and_fail()
+
+    run(database, ADD_USER)
+    assert count_users(session) == 1
+
+
+def test_a_server_that_is_not_there_is_an_outage() -> None:
+    with pytest.raises(DatabaseOutage):
+        Database("postgresql://nobody:secret@127.0.0.1:1/none").connect()
+
+
+def test_a_read_only_database_is_an_outage_whose_connection_is_dropped(
+    database: Database, session: Connection
+) -> None:
+    run(database, "SET default_transaction_read_only = on")
+
+    with pytest.raises(DatabaseOutage, match="25006"):
+        run(database, ADD_USER)
+
+    assert not database.is_connected
+    run(database, ADD_USER)
+    assert count_users(session) == 1
+
+
+def test_a_server_that_is_read_only_is_not_connected_to(
+    database: Database, session: Connection
+) -> None:
+    (name,) = ask(session, "SELECT current_database()")[0]
+    ask(session, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+    with pytest.raises(DatabaseOutage):
+        database.connect()
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("INSERT INTO users (username, email) VALUES ('c', 'a@x.org')", TransactionConflict),
+        ("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(9)", TransactionConflict),
+        ("UPDATE products SET stock_quantity = -1", RowFault),
+        ("UPDATE products SET price = 10000000000", RowFault),
+        ("INSERT INTO orders (user_id, status, total_amount) VALUES (9, 'pending', 0)", RowFault),
+        ("SELECT FROM elsewhere", SchemaFault),
+        ("SET LOCAL ROLE pg_monitor; SELECT FROM users", SchemaFault),
+    ],
+)
+def test_what_an_error_of_the_server_means(
+    database: Database, session: Connection, statement: str, fault: type[Exception]
+) -> None:
+    run(database, f"{ADD_USER}; {ADD_PRODUCTS}")
+
+    with pytest.raises(fault) as caught:
+        run(database, f"UPDATE users SET full_name = 'x'; {statement}")
+
+    assert isinstance(caught.value.__cause__, psycopg2.Error)
+    assert ask(session, "SELECT full_name FROM users") == [(None,)]
+    run(database, "SELECT 1")
+
+
+def test_a_lock_held_by_somebody_else_is_a_conflict(
+    database: Database, session: Connection
+) -> None:
+    run(database, ADD_USER)
+    ask(session, "BEGIN; SELECT FROM users FOR UPDATE")
+
+    with pytest.raises(TransactionConflict, match="55P03"):
+        run(database, "SET LOCAL lock_timeout = '20ms'; DELETE FROM users")
+
+
+def test_whoever_loses_a_deadlock_meets_a_conflict(database: Database, session: Connection) -> None:
+    run(database, ADD_PRODUCTS)
+    run(database, "SET deadlock_timeout = '300ms'")
+    lock: Callable[[int], str] = "SELECT FROM products WHERE id = {} FOR UPDATE".format
+    ask(session, "SET deadlock_timeout = '20s'")
+    ask(session, f"BEGIN; {lock(2)}")
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+    with ThreadPoolExecutor(1) as threads:
+        loser = threads.submit(run, database, f"{lock(1)}; {lock(2)}")
+        wait_until(lambda: ask(session, waiting), timeout_s=5, what="a lock", poll_s=0.005)
+        ask(session, lock(1))
+        with pytest.raises(TransactionConflict, match="40P01"):
+            loser.result()
+
+
+def test_the_session_has_its_limits(database: Database, session: Connection) -> None:
+    wanted = {
+        "TimeZone": "UTC",
+        "lock_timeout": "3s",
+        "statement_timeout": "10s",
+        "idle_in_transaction_session_timeout": "40s",
+    }
+    shown = "; ".join(f"INSERT INTO seen VALUES (current_setting('{name}'))" for name in wanted)
+
+    run(database, f"CREATE TABLE seen (value text); {shown}")
+
+    assert ask(session, "SELECT value FROM seen") == [(value,) for value in wanted.values()]

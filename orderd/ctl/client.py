@@ -1,6 +1,5 @@
 """A producer: commands for the daemon, and its replies."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue
 from orderd.contract.strict_json import MalformedJson, dumps, loads
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
+from orderd.ops.logs import silence_libraries
 
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings
@@ -142,8 +142,7 @@ class Client:
 @contextmanager
 def client_of(settings: "Settings") -> Iterator[Client]:
     """Give a client that is connected; raises Unavailable or Misconfigured."""
-    # It would put its own words on stderr before ours.
-    logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
+    silence_libraries()
     rpc = RpcClient(endpoint_of(settings))
     try:
         rpc.connect()

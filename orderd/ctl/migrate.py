@@ -7,6 +7,7 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.screen import Screen
+from orderd.db.connection import Database
 from orderd.db.migrations import Migration, migrate, pending_migrations
 
 UP_TO_DATE = "the schema is up to date"
@@ -30,9 +31,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
     """Apply every pending migration, or only look."""
     with database_of(context.settings) as database:
         if not (options.check or options.dry_run):
-            # Each is told at once: the next one may fail.
-            applied = migrate(database, lambda name: context.screen.note(f"applied: {name}"))
-            _show_names(context.screen, "applied", applied)
+            _apply(database, context.screen)
             return ExitCode.DONE
         pending = pending_migrations(database)
     if options.dry_run:
@@ -40,6 +39,14 @@ def run(options: argparse.Namespace, context: Context) -> int:
         return ExitCode.DONE
     _show_names(context.screen, "pending", [migration.name for migration in pending])
     return ExitCode.CONFIG if pending else ExitCode.DONE
+
+
+def _apply(database: Database, screen: Screen) -> None:
+    if screen.is_json:
+        screen.document({"applied": migrate(database)})
+    # Each is told at once, for the next one may fail.
+    elif not migrate(database, lambda name: screen.line(f"applied: {name}")):
+        screen.line(UP_TO_DATE)
 
 
 def _show_names(screen: Screen, what: str, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from orderd.ops.log_events import Event, LogFields
 from orderd.ops.log_lines import JsonLines, TextLines
 from orderd.ops.log_stream import LogStream
 
-__all__ = ["Event", "LogFields", "configure", "emit", "is_enabled"]
+__all__ = ["Event", "LogFields", "configure", "emit", "is_enabled", "silence_libraries"]
 
 LogFormat = Literal["json", "text"]
 PriorityPrefix = Literal["auto", "always", "never"]
@@ -76,11 +76,16 @@ def configure(
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     _LOGGER.setLevel(level.upper())
-    for name in _SILENCED:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    silence_libraries()
     logging.captureWarnings(capture=True)
     # What cannot be logged is counted; a trace of it on stderr would help nobody.
     logging.raiseExceptions = False
+
+
+def silence_libraries() -> None:
+    """Keep libraries quiet about what orderd reports itself; for programs without this log."""
+    for name in _SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def is_journal(descriptor: int) -> bool:

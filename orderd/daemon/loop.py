@@ -1,7 +1,7 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
@@ -13,7 +13,7 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
 from orderd.daemon.parts import Parts
 from orderd.daemon.state import State, Tally
-from orderd.db.faults import DatabaseOutage, SchemaFault
+from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
 from orderd.ops.failpoints import reach
@@ -66,6 +66,9 @@ class Daemon:
         try:
             self._connect()
             self._turn()
+        except TransactionConflict as fault:
+            # Only the loop's own housekeeping gets here: the next tick tries again.
+            self._state.housekeeping_delayed(fault)
         except DatabaseOutage as fault:
             parts.database.close()
             self._pause("database", fault)
@@ -185,16 +188,13 @@ class Daemon:
                 self._process_batch()
                 self._breathe()
             parts.settler.finish(self._breathe)
-            self._give_back(list(parts.consumer.inbox))
+            if parts.consumer.inbox:
+                # Closing gives them back in their order; a nack would put them last on some queues.
+                self._state.gave_back(len(parts.consumer.inbox))
             parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
-        except (DatabaseOutage, BrokerFault) as fault:
+        except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
             self._state.drain_cut_short(fault)
-
-    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        if deliveries:
-            self._parts.consumer.requeue(deliveries)
-            self._state.gave_back(len(deliveries))
 
     def _arriving(self) -> frozenset[Queue]:
         """Return the queues that may still bring what an order refers to."""

@@ -136,6 +136,10 @@ class State:
         if rows:
             emit(Event.OUTBOX_RECOVERED, f"{rows} events left behind were published")
 
+    def housekeeping_delayed(self, fault: Exception) -> None:
+        """Tell that published events could not be deleted, or left behind ones not claimed, yet."""
+        emit(Event.BATCH_REDONE, f"looking after the outbox is tried again: {fault}")
+
     def gave_back(self, deliveries: int) -> None:
         """Tell that the broker has messages again that were in hand here."""
         emit(Event.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")

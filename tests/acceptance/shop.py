@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pika
 import psycopg2
+from pika.exceptions import AMQPError
 
 from tests.harness.waiting import NotObserved, wait_until
 
@@ -63,7 +64,8 @@ class Shop:
         self.channel.queue_declare(REPLIES, durable=True)
 
     def close(self) -> None:
-        if self._connection.is_open:
+        # The broker may have been stopped by the test, and this connection with it.
+        with suppress(AMQPError):
             self._connection.close()
 
     def listen(self) -> None:

@@ -197,6 +197,7 @@ def test_other_names_are_invalid(name: object) -> None:
         ("a@x.org", "a@x.org"),
         (" a@x.org ", "a@x.org"),
         ("Ann.B+tag@X.ORG", "Ann.B+tag@x.org"),
+        ("Ann <a@x.org>", "a@x.org"),
         ("ü@bücher.example.org", "ü@bücher.example.org"),
     ],
 )
@@ -207,8 +208,8 @@ def test_an_email_is_kept_as_pydantic_normalises_it(email: str, kept: str) -> No
 @pytest.mark.parametrize(
     "email",
     [
-        *("", " ", "x", "@x.org", "a@", "a@x", "a b@x.org", "a@x..org", "Ann <a@x.org>", "a@@x.org"),
-        *("a\x00@x.org", "a@x.org\x00", "\ud800@x.org", "a" * 65 + "@x.org", "a@" + "x" * 250),
+        *("", " ", "x", "@x.org", "a@", "a@x", "a b@x.org", "a@x..org", "a@@x.org"),
+        *("a\x00@x.org", "a@x.org\x00", "\ud800@x.org", "a@" + "x" * 250),
         *(f"{'a' * 60}@{'x' * 60}.{'y' * 60}.{'z' * 20}.org", 1, True, None, [], {}),
     ],
 )
@@ -250,13 +251,13 @@ def test_other_pages_are_invalid(limit: object) -> None:
     assert refused("product", "list", {"limit": limit}).startswith("data.limit: ")
 
 
-@pytest.mark.parametrize("after", [0, 1, BIGINT_MAX])
+@pytest.mark.parametrize("after", [0, 1, BIGINT_MAX, 2**70])
 def test_a_page_may_begin_after_any_id(after: int) -> None:
     assert taken("order", "list", {"after": after}, "after") == after
 
 
-@pytest.mark.parametrize("after", [-1, BIGINT_MAX + 1, 2**64])
-def test_a_page_begins_after_an_id_that_the_database_has(after: int) -> None:
+@pytest.mark.parametrize("after", [-1, *NO_INTEGERS[:5]])
+def test_a_page_does_not_begin_anywhere_else(after: object) -> None:
     assert refused("order", "list", {"after": after}).startswith("data.after: ")
 
 

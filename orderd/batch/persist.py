@@ -60,7 +60,8 @@ def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> Non
     _write(tx, "insert_orders", new_orders, {**_ORDER, "user_id": array})
     _write(tx, "update_orders", [now for _, now in changed_orders], _ORDER)
     _write_items(tx, new_orders, changed_orders)
-    ledger = [_ledger_row(decision) for decision in decisions if decision.is_recorded]
+    # In one order everywhere: two daemons with the same ids would wait for each other otherwise.
+    ledger = sorted(_ledger_row(decision) for decision in decisions if decision.is_recorded)
     _write_rows(tx, "insert_processed_requests", ledger, _LEDGER)
 
 

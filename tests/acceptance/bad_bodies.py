@@ -113,7 +113,9 @@ def _variation(number: int, body: bytes, code: str) -> tuple[bytes, str]:
     """Return the same fault in other bytes: blanks before it change nothing else."""
     if code == "too_large":
         return b"x%d" % number, "malformed"
-    blanks = b"".join(b" \t\n\r"[int(digit) : int(digit) + 1] for digit in f"{number:o}" if digit < "4")
+    blanks = b"".join(
+        b" \t\n\r"[int(digit) : int(digit) + 1] for digit in f"{number:o}" if digit < "4"
+    )
     return blanks + b" " * (number % 97 + 1) + body, code
 
 

@@ -22,6 +22,7 @@ class Gate:
         self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{self._port}"))
         self._listener: socket.socket | None = None
         self._connections: list[socket.socket] = []
+        self._changing = threading.Lock()
 
     def open(self) -> None:
         """Listen from now on."""
@@ -30,21 +31,34 @@ class Gate:
 
     def shut(self) -> None:
         """Cut every connection, and listen no more."""
-        if self._listener is not None:
-            _end(self._listener)
-            self._listener = None
-        for connection in self._connections:
-            _end(connection)
-        self._connections.clear()
+        with self._changing:
+            listener, self._listener = self._listener, None
+            connections, self._connections = self._connections, []
+        for one in (listener, *connections):
+            if one is not None:
+                _end(one)
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                server = socket.create_connection(self._target)
-                self._connections += [client, server]
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=_carry, args=pair, daemon=True).start()
+                self._connect(listener, client)
+
+    def _connect(self, listener: socket.socket, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            _end(client)
+            return
+        with self._changing:
+            is_shut = self._listener is not listener
+            self._connections += [] if is_shut else [client, server]
+        if is_shut:
+            _end(client)
+            _end(server)
+            return
+        for pair in ((client, server), (server, client)):
+            threading.Thread(target=_carry, args=pair, daemon=True).start()
 
 
 @contextmanager

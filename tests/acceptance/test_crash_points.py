@@ -164,9 +164,9 @@ def _assert_answered(shop: Shop) -> None:
     bodies = defaultdict(set)
     for reply in replies:
         bodies[reply.json["correlation_id"]].add(reply.body)
-    assert {request_id: len(different) for request_id, different in bodies.items()} == dict.fromkeys(
-        bodies, 1
-    )
+    assert {
+        request_id: len(different) for request_id, different in bodies.items()
+    } == dict.fromkeys(bodies, 1)
 
 
 def _assert_heard(shop: Shop) -> None:

@@ -15,9 +15,7 @@ from tests.conftest import StartDaemon
 COUNT = 1_000
 
 
-def test_a_thousand_bad_bodies_among_a_thousand_good_ones(
-    shop: Shop, daemon: StartDaemon
-) -> None:
+def test_a_thousand_bad_bodies_among_a_thousand_good_ones(shop: Shop, daemon: StartDaemon) -> None:
     bad = [*bad_bodies(COUNT)]
     orderd = daemon()
     messages = [
@@ -108,7 +106,9 @@ def test_an_id_with_other_content_is_a_conflict_and_changes_nothing(
     first = order({1: 1}, id="same")
     shop.call_raw(first)
 
-    reply = shop.call("order", "create", {"user_id": 1, "items": [{"product_id": 1, "quantity": 2}]}, id="same")
+    reply = shop.call(
+        "order", "create", {"user_id": 1, "items": [{"product_id": 1, "quantity": 2}]}, id="same"
+    )
 
     assert (reply["status"], reply["code"]) == ("error", "id_conflict")
     (letter,) = shop.take("order.dlq")

@@ -100,9 +100,7 @@ def test_a_wire_that_is_cut_again_and_again_under_load_costs_nothing(
     with gate_before(urls[server]) as gate:
         gate.open()
         urls[server] = gate.url
-        orderd = daemon(
-            batch_max=10, database_url=urls["database"], rabbitmq_url=urls["broker"]
-        )
+        orderd = daemon(batch_max=10, database_url=urls["database"], rabbitmq_url=urls["broker"])
         shop.send_all([order({1: 1}, id=f"order-{n}") for n in range(COUNT)])
         for _ in range(3):
             _cut(gate, orderd)

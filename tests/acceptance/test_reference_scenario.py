@@ -71,9 +71,12 @@ def test_the_reference_scenario_sent_by_rabbitmqadmin_ends_as_the_contract_says(
         PRODUCTS
     )
     assert shop.query("SELECT id, status, total_amount FROM orders ORDER BY id") == ORDERS
-    assert shop.query(
-        "SELECT order_id, product_id, quantity, unit_price FROM order_items ORDER BY order_id, id"
-    ) == ITEMS
+    assert (
+        shop.query(
+            "SELECT order_id, product_id, quantity, unit_price FROM order_items ORDER BY order_id, id"
+        )
+        == ITEMS
+    )
     assert [reply["status"] for reply in replies] == ["ok"] * 14 + ["error"]
     assert (replies[-1]["code"], replies[-1]["error"]) == ("insufficient_stock", REFUSAL)
     assert replies[6]["data"]["total_amount"] == 1459.97

@@ -47,7 +47,7 @@ def test_one_command_that_cannot_be_written_is_retried_and_its_neighbours_are_do
     shop: Shop, daemon: StartDaemon, sqlstate: str
 ) -> None:
     shop.query(BROKEN_PRODUCT.format(sqlstate=sqlstate))
-    neighbours = [product(stock=n, id=f"neighbour-{n}") for n in range(20)if n != 13]
+    neighbours = [product(stock=n, id=f"neighbour-{n}") for n in range(20) if n != 13]
     shop.send_all([*neighbours[:10], product(stock=13, id="broken"), *neighbours[10:]])
 
     orderd = daemon(retry_delays="100ms,1s")

@@ -84,9 +84,7 @@ def test_a_wrong_setting_exits_with_78_and_is_named(
     assert key in rejected["message"].lower()
 
 
-def test_a_database_without_tables_exits_with_78(
-    empty_database_url: str, vhost_url: str
-) -> None:
+def test_a_database_without_tables_exits_with_78(empty_database_url: str, vhost_url: str) -> None:
     env = {"ORDERD_DATABASE_URL": empty_database_url, "ORDERD_RABBITMQ_URL": vhost_url}
     orderd = DaemonProcess(env)
 

@@ -54,9 +54,7 @@ def _measure(world: World, rounds: int) -> Measured:
             daemon_rounds[batch_max].append(daemon_round(world, batch_max, count))
         pgbench_tps.append(pgbench_round(world, PGBENCH_S))
         print(f"round {number}: {_line(daemon_rounds)}; pgbench {pgbench_tps[-1]:.0f}", flush=True)
-    return Measured(
-        daemon_rounds, pgbench_tps, call_latencies_ms(world), idle_cpu_percent(world)
-    )
+    return Measured(daemon_rounds, pgbench_tps, call_latencies_ms(world), idle_cpu_percent(world))
 
 
 def _line(rounds: dict[int, list[DaemonRound]]) -> str:

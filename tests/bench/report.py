@@ -30,9 +30,7 @@ def table(measured: Measured) -> str:
     ]
     for batch_max, rounds in measured.rounds.items():
         rates = [one.commands_per_s for one in rounds]
-        ratios = [
-            rate / tps for rate, tps in zip(rates, measured.pgbench_tps, strict=True)
-        ]
+        ratios = [rate / tps for rate, tps in zip(rates, measured.pgbench_tps, strict=True)]
         cpu = [one.cpu_s_per_1000 for one in rounds]
         rss_mb = max(one.rss_mb for one in rounds)
         lines.append(

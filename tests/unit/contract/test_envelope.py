@@ -176,11 +176,13 @@ def test_a_long_list_of_faults_and_long_values_are_cut() -> None:
     assert len(one.message) < 3000
 
 
-def test_a_hostile_field_name_is_cut_and_plain() -> None:
-    one = invalid(CREATE | {"data": CREATE["data"] | {"\ud800☃" * 5000: 1}})
+@pytest.mark.parametrize("name", ["☃", "\ud800☃"])
+def test_a_hostile_field_name_is_cut_and_plain(name: str) -> None:
+    one = invalid(CREATE | {"data": CREATE["data"] | {name * 5000: 1}})
 
-    assert one.message.startswith("data.\\ud800\\u2603")
-    assert len(one.message) < 2000
+    assert one.code == "invalid_data"
+    assert "\\u2603" * 2 in one.message or "\\ud800\\u2603" * 2 in one.message
+    assert len(one.message) < 1000
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, False])

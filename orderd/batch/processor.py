@@ -20,7 +20,7 @@ from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import DeferralCode, Queue
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
+from orderd.db.faults import DatabaseOutage, LockedOut, SchemaFault, TransactionConflict
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
 from orderd.domain.decide import ArrivalsUnknown, Decision, decide, response_to
@@ -151,7 +151,7 @@ class BatchProcessor:
                 arriving = surroundings.arriving()
             except TransactionConflict as error:
                 surroundings.breathe()
-                if is_cut or tries == TRIES_MAX:
+                if is_cut or tries == TRIES_MAX or isinstance(error, LockedOut):
                     return error
                 emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
                 tries += 1

@@ -179,7 +179,7 @@ class Daemon:
         timeout_s = parts.settings.shutdown_timeout
         self._state.draining(timeout_s)
         reach("drain_started")
-        self._give_up_at_s = time.monotonic() + timeout_s
+        self._breathe()
         if not parts.is_broker_connected:
             return
         try:
@@ -211,9 +211,14 @@ class Daemon:
 
         Wherever the loop waits: for confirms, for a server, between two tries at a transaction.
         """
-        self._parts.service.watchdog()
-        if self._parts.consumer.is_ready:
-            self._parts.consumer.poll(0)
-        self._state.note_blocked(is_blocked=self._parts.publisher.blocked)
-        if self._parts.signals.stop_now or time.monotonic() > self._give_up_at_s:
+        parts = self._parts
+        parts.service.watchdog()
+        if parts.consumer.is_ready:
+            parts.consumer.poll(0)
+        self._state.note_blocked(is_blocked=parts.publisher.blocked)
+        now_s = time.monotonic()
+        if parts.signals.stop_requested:
+            # From the first sight of it: the batch in hand is part of the drain.
+            self._give_up_at_s = min(self._give_up_at_s, now_s + parts.settings.shutdown_timeout)
+        if parts.signals.stop_now or now_s > self._give_up_at_s:
             raise _GiveUp

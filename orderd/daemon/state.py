@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -89,7 +90,7 @@ class State:
         if self.has_been_running:
             seconds = self.paused_for_s
             emit(Event.INTAKE_RESUMED, f"working again after {seconds:.1f} s")
-            self._announce("system.resumed", {"paused_seconds": round(seconds, 1)})
+            self._announce("system.resumed", {"paused_seconds": Decimal(f"{seconds:.1f}")})
         else:
             self.has_been_running = True
             self._announce("system.started", {})

@@ -14,6 +14,10 @@ class TransactionConflict(Exception):
     """Another transaction was in the way; the same transaction may succeed when redone."""
 
 
+class LockedOut(TransactionConflict):
+    """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
+
+
 class RowFault(Exception):
     """The database would not take what a command wrote."""
 
@@ -27,6 +31,7 @@ class Fault(Enum):
 
     OUTAGE = auto()
     CONFLICT = auto()
+    LOCKED = auto()
     ROW = auto()
     SCHEMA = auto()
 
@@ -34,8 +39,8 @@ class Fault(Enum):
 _BY_SQLSTATE: Final = {
     "40001": Fault.CONFLICT,  # serialization_failure
     "40P01": Fault.CONFLICT,  # deadlock_detected
-    "55P03": Fault.CONFLICT,  # lock_not_available: lock_timeout
-    "57014": Fault.CONFLICT,  # query_canceled: statement_timeout
+    "55P03": Fault.LOCKED,  # lock_not_available: lock_timeout
+    "57014": Fault.LOCKED,  # query_canceled: statement_timeout
     "23505": Fault.CONFLICT,  # unique_violation: another daemon was faster, the redo will see it
     "25006": Fault.OUTAGE,  # read_only_sql_transaction: after a failover
     "25P03": Fault.OUTAGE,  # idle_in_transaction_session_timeout
@@ -82,6 +87,8 @@ def translated(error: psycopg2.Error) -> Exception:
             return DatabaseOutage(text)
         case Fault.CONFLICT:
             return TransactionConflict(text)
+        case Fault.LOCKED:
+            return LockedOut(text)
         case Fault.SCHEMA:
             return SchemaFault(text)
         case Fault.ROW:

@@ -15,6 +15,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._stops: list[int] = []
+        self._woken = False
         self._reload = False
         self._status = False
         self._wake_fds: tuple[int, int] | None = None
@@ -23,11 +24,13 @@ class Signals:
     @property
     def stop_requested(self) -> bool:
         """Whether to drain and end."""
+        self._read_wakeups()
         return bool(self._stops)
 
     @property
     def stop_now(self) -> bool:
         """Whether a second signal asked to give up the drain."""
+        self._read_wakeups()
         return len(self._stops) > 1
 
     @property
@@ -69,13 +72,10 @@ class Signals:
         if self._wake_fds is None:
             time.sleep(seconds)
             return False
-        if not self._poll.poll(max(0, round(seconds * 1_000))):
+        if not self._woken and not self._poll.poll(max(0, round(seconds * 1_000))):
             return False
-        try:
-            os.read(self._wake_fds[0], _WAKE_BYTES_MAX)
-        except BlockingIOError:
-            return False
-        return True
+        self._read_wakeups()
+        return self._take_woken()
 
     def uninstall(self) -> None:
         """Give the signals back to their default handlers; for tests and short commands."""
@@ -90,10 +90,27 @@ class Signals:
             os.close(descriptor)
         self._wake_fds = None
 
-    def _note_stop(self, number: int, _frame: FrameType | None) -> None:
-        # An append cannot be torn by a signal that comes on top of this one; a count could be.
-        if not self.stop_now:
-            self._stops.append(number)
+    def _read_wakeups(self) -> None:
+        """Note the stops among the signals that came; each has left its number in the pipe.
+
+        The handlers cannot count: Python runs one once for all its signals that came while a
+        library's call kept it from running.
+        """
+        if self._wake_fds is None:
+            return
+        try:
+            numbers = os.read(self._wake_fds[0], _WAKE_BYTES_MAX)
+        except BlockingIOError:
+            return
+        self._woken = True
+        self._stops += [number for number in numbers if number in _STOPS]
+
+    def _take_woken(self) -> bool:
+        woken, self._woken = self._woken, False
+        return woken
+
+    def _note_stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Keep the signal from ending the program; its number is in the pipe."""
 
     def _note_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload = True

@@ -48,8 +48,7 @@ def command(
 ) -> Command:
     """Return the command that the contract reads from such a request."""
     decoded = decoded_from(request(queue, action, arguments, **more))
-    if isinstance(decoded, Invalid):
-        raise AssertionError(decoded)
+    assert isinstance(decoded, Command), decoded
     return decoded
 
 

@@ -33,8 +33,12 @@ Arguments = st.SearchStrategy[Mapping[str, Any]]
 def _some(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Arguments:
     """Arguments with at least one of the optional ones."""
     return st.one_of(
-        st.fixed_dictionaries({**required, name: optional[name]}, optional=_without(optional, name))
-        for name in optional
+        [
+            st.fixed_dictionaries(
+                {**required, name: optional[name]}, optional=_without(optional, name)
+            )
+            for name in optional
+        ]
     )
 
 

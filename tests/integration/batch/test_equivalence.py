@@ -77,9 +77,13 @@ def assert_duplicates_are_told_the_same(results: Sequence[Result]) -> None:
     for result in sorted(results, key=lambda one: isinstance(one.outcome, Duplicate)):
         if isinstance(result.outcome, Duplicate):
             assert result.response == told[result.request_id]
-        elif result.command is not None and result.command.is_recorded:
-            if isinstance(result.outcome, Applied | Refused):
-                told[result.request_id] = result.response
+        elif is_recorded(result):
+            told[result.request_id] = result.response
+
+
+def is_recorded(result: Result) -> bool:
+    is_settled = isinstance(result.outcome, Applied | Refused)
+    return is_settled and result.command is not None and result.command.is_recorded
 
 
 @given(sequence=sequences(), batch_sizes=sizes(), arriving=arrivals)

@@ -57,11 +57,12 @@ def test_every_change_has_a_pinned_fingerprint() -> None:
     changes = {kind for kind, model in MODELS["v2"].items() if not model.is_query}
 
     assert changes == ARGUMENTS.keys()
-    assert PINNED == {
+    found = {
         (*kind, version): command(*kind, ARGUMENTS[kind], version=version).fingerprint
         for kind in ARGUMENTS
         for version in versions_of(kind)
     }
+    assert found == PINNED
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,12 @@ OTHERS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"is_active": False},
         {"full_name": "Ann"},
     ],
-    ("user", "update"): [{"id": 2}, {"full_name": "Ann"}, {"is_active": True}, {"email": "b@x.org"}],
+    ("user", "update"): [
+        {"id": 2},
+        {"full_name": "Ann"},
+        {"is_active": True},
+        {"email": "b@x.org"},
+    ],
     ("order", "create"): [
         {"user_id": 2},
         {"priority": "low"},

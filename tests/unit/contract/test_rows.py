@@ -17,7 +17,7 @@ from orderd.contract.strict_json import dumps, loads
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 2, 29, 12, 0, 0, 123400, tzinfo=UTC)
-USER = User(1, "ann", "ann@x.org", None, True, NOON, LATER)  # noqa: FBT003
+USER = User(1, "ann", "ann@x.org", None, True, NOON, LATER)
 PRODUCT = Product(5, 'Lamp "☃"\n', Decimal("1199.90"), 2, NOON, LATER)
 ORDER = Order(
     7,

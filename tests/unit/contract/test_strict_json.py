@@ -1,5 +1,6 @@
 import json
 import time
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -51,7 +52,7 @@ MALFORMED = {
     "an open exponent": b'{"a":1e}',
     "hexadecimal": b'{"a":0x10}',
     "an underscore": b'{"a":1_000}',
-    "digits of another script": '{"a":１}'.encode(),
+    "digits of another script": '{"a":\uff11}'.encode(),
     "Python's True": b'{"a":True}',
     "an integer of 5,000 digits": b'{"a":' + b"9" * 5000 + b"}",
     "an exponent of 25 digits": b'{"a":1e' + b"9" * 25 + b"}",
@@ -185,10 +186,8 @@ def test_a_binary_float_has_no_json_form() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_malformed(body: bytes) -> None:
-    try:
+    with suppress(MalformedJson):
         loads(body)
-    except MalformedJson as error:
-        assert str(error)
 
 
 @given(st.text(alphabet='{}[]",:\\0123456789eE+-.truefalsn \n', max_size=60))

@@ -1,0 +1,79 @@
+import psycopg2
+import psycopg2.errors
+import pytest
+
+from orderd.db.faults import (
+    DatabaseOutage,
+    Fault,
+    RowFault,
+    SchemaFault,
+    TransactionConflict,
+    classify,
+    translated,
+)
+
+CODES = {
+    Fault.CONFLICT: "40001 40P01 55P03 57014 23505",
+    Fault.OUTAGE: (
+        "08000 08001 08003 08004 08006 08P01 25006 25P03 28000 28P01 3D000 53000 53100 53200 53300 "
+        "53400 57P01 57P02 57P03 57P04 57P05 58000 58030 58P01 F0000 XX000 XX001 XX002"
+    ),
+    Fault.SCHEMA: "3F000 42P01 42703 42501 42883 42601 42804",
+    Fault.ROW: "22001 22003 22P02 22P05 22021 23502 23503 23514 23P01 54000 P0001 0A000 99999",
+}
+EXCEPTIONS = {
+    Fault.OUTAGE: DatabaseOutage,
+    Fault.CONFLICT: TransactionConflict,
+    Fault.SCHEMA: SchemaFault,
+    Fault.ROW: RowFault,
+}
+
+
+def server_error(sqlstate: str) -> psycopg2.Error:
+    """Return an error as the driver raises it for what the server says."""
+
+    class ServerError(psycopg2.Error):
+        pgcode = sqlstate
+
+    return ServerError(f"server says\n  {sqlstate}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(kind, code) for kind, codes in CODES.items() for code in codes.split()]
+)
+def test_a_sqlstate_says_what_an_error_means(kind: Fault, code: str) -> None:
+    error = server_error(code)
+
+    assert classify(error) is kind
+    assert isinstance(translated(error), EXCEPTIONS[kind])
+    assert str(translated(error)) == f"server says {code} (SQLSTATE {code})"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg2.OperationalError("server closed the connection unexpectedly"),
+        psycopg2.InterfaceError("connection already closed"),
+    ],
+)
+def test_a_lost_connection_is_an_outage(error: psycopg2.Error) -> None:
+    assert classify(error) is Fault.OUTAGE
+    assert isinstance(translated(error), DatabaseOutage)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg2.ProgrammingError("can't adapt type 'object'"),
+        psycopg2.DataError("integer out of range"),
+        psycopg2.DatabaseError("something else"),
+        ValueError("A string literal cannot contain NUL (0x00) characters."),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_no_outage(error: Exception) -> None:
+    assert classify(error) is Fault.ROW
+
+
+def test_an_error_without_words_is_told_by_its_type() -> None:
+    assert str(translated(psycopg2.InterfaceError())) == "InterfaceError"

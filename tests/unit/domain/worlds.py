@@ -1,0 +1,80 @@
+"""Small worlds to try rules on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from orderd.contract.names import Queue
+from orderd.contract.rows import Order, OrderItem, Product, Row, User
+from orderd.domain.decide import Decision, decide
+from orderd.domain.outcomes import Applied, Refused
+from orderd.domain.world import FreshIds, Table, World
+from tests.harness.commands import command
+
+ATTEMPTS_MAX = 3
+THEN = datetime(2024, 1, 1, tzinfo=UTC)
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+FIRST_NEW_ID = 100
+
+ANN = User(1, "ann", "ann@x.org", "Ann", True, THEN, THEN)
+BOB = User(2, "bob", "bob@x.org", None, False, THEN, THEN)
+DESK = Product(1, "desk", Decimal("149.99"), 10, THEN, THEN)
+LAMP = Product(2, "lamp", Decimal("0.10"), 5, THEN, THEN)
+SHELF = Product(3, "shelf", Decimal("79.99"), 0, THEN, THEN)
+
+
+def order(status: str = "pending", **quantities: int) -> Order:
+    """Return order 7 of ann: `desk=2` is an item of two desks, at the price of an earlier day."""
+    products = {"desk": DESK.id, "lamp": LAMP.id, "shelf": SHELF.id}
+    items = tuple(
+        OrderItem(11 + n, products[name], quantity, Decimal("100.00"))
+        for n, (name, quantity) in enumerate(quantities.items())
+    )
+    total = sum((item.unit_price * item.quantity for item in items), Decimal("0.00"))
+    return Order(7, ANN.id, status, "normal", total, items, THEN, THEN)
+
+
+def world_of(*rows: Row, arriving: frozenset[Queue] | None = None) -> World:
+    """Return a world that the database holds these rows of, besides users and products."""
+    ids = range(FIRST_NEW_ID, FIRST_NEW_ID + 1000)
+    world = World(NOW, FreshIds(dict.fromkeys(Table, ids)), arriving=arriving)
+    world.load([*rows, ANN, BOB, DESK, LAMP, SHELF])
+    return world
+
+
+def do(
+    world: World, queue: str, action: str, arguments: Mapping[str, Any] | None = None, **more: Any
+) -> Decision:
+    """Return the decision on a command, of v2 unless *more* says otherwise."""
+    one = command(queue, action, arguments, **{"version": "v2", **more})
+    return decide(world, one, ATTEMPTS_MAX)
+
+
+def applied(decision: Decision) -> Applied:
+    assert isinstance(decision.outcome, Applied), decision.outcome
+    return decision.outcome
+
+
+def refused(decision: Decision, code: str) -> str:
+    """Return why the command was refused, as it must be for this reason."""
+    assert isinstance(decision.outcome, Refused), decision.outcome
+    assert decision.outcome.code == code
+    return decision.outcome.message
+
+
+def events(decision: Decision) -> list[tuple[str, str]]:
+    return [(event.type, event.subject) for event in decision.events]
+
+
+def stocked(product: Product, quantity: int) -> Product:
+    return replace(product, stock_quantity=quantity)
+
+
+def items(**quantities: int) -> list[dict[str, int]]:
+    """Return the items of a request: `desk=2`."""
+    return [
+        {"product_id": {"desk": 1, "lamp": 2, "shelf": 3, "other": 99}[name], "quantity": quantity}
+        for name, quantity in quantities.items()
+    ]

@@ -101,6 +101,18 @@ class Publisher:
         purpose = f"confirms of {receipt.outstanding} messages"
         self.link.run_until(is_over, timeout_s, purpose, on_slice)
 
+    def wait_out(self, receipt: Receipt, timeout_s: float, on_slice: Callable[[], None]) -> None:
+        """Do as `wait`, but the time in which the broker blocks publishers does not count.
+
+        To connect anew would not help against its alarm, and cost every message a delivery.
+        """
+        while not receipt.done:
+            try:
+                self.wait(receipt, timeout_s, on_slice)
+            except BrokerFault:
+                if not self.blocked:
+                    raise
+
     def pump(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""
         channel = self.channel

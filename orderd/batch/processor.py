@@ -79,8 +79,8 @@ class BatchProcessor:
         self.limits = limits
         self._database = database
         self._confirmed = confirmed
-        self._events_source = events_source
-        self._grants = grants
+        self.events_source = events_source
+        self.grants = grants
         self._ids = IdPool()
 
     def process(
@@ -118,7 +118,7 @@ class BatchProcessor:
         )
         if isinstance(decoded, Invalid):
             return decoded
-        return authorize(self._grants, decoded) or decoded
+        return authorize(self.grants, decoded) or decoded
 
     def _commit(
         self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool = False
@@ -208,7 +208,7 @@ class BatchProcessor:
         row_ids = world.fresh_ids.use(Table.OUTBOX, len(decision.events))
         for row_id, event in zip(row_ids, decision.events, strict=True):
             event_id = str(uuid4())
-            body = event.body(event_id, self._events_source, world.now, correlation_id)
+            body = event.body(event_id, self.events_source, world.now, correlation_id)
             rows.append(OutboxRow(row_id, event_id, event.type, body))
         return Result(delivery, command, decision.outcome, decision.response, tuple(rows))
 

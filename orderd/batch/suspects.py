@@ -37,6 +37,8 @@ class Suspects:
         """Keep the record in *database*."""
         self._database = database
         self._settled: set[str] = set()
+        # Recorded here and not settled: no crash, as long as this is remembered.
+        self._in_hand: set[str] = set()
 
     def groups(
         self, deliveries: Sequence[Delivery], poison_after: int
@@ -66,23 +68,35 @@ class Suspects:
 
     def note_settled(self, deliveries: Sequence[Delivery]) -> None:
         """Take settled deliveries off the record, with the next `forget_settled`."""
-        self._settled.update(key_of(d) for d in deliveries if d.redelivered)
+        keys = {key_of(delivery) for delivery in deliveries if delivery.redelivered}
+        self._settled |= keys
+        self._in_hand -= keys
 
     def forget_settled(self) -> None:
         """Delete the records of what was settled since the last time."""
         if self._settled:
             with self._database.transaction() as tx:
-                tx.later("delete_tries", keys=list(self._settled))
+                tx.later("delete_tries", keys=sorted(self._settled))
             self._settled.clear()
+
+    def withdraw(self) -> None:
+        """Take back the records of tries that ended without a settlement, but in no crash.
+
+        To be called when deliveries go back to the broker, or an outage ended a try.
+        """
+        if self._in_hand:
+            with self._database.transaction() as tx:
+                tx.later("withdraw_tries", keys=sorted(self._in_hand))
+            self._in_hand.clear()
 
     def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
         if group:
             # The record must be there before the try, or a crash would leave none.
-            redelivered = {key_of(d): str(d.queue) for d in group if d.redelivered}
-            if redelivered:
+            queues = dict(sorted((key_of(d), str(d.queue)) for d in group if d.redelivered))
+            if queues:
                 with self._database.transaction() as tx:
-                    queues = lines(redelivered.values())
-                    tx.later("record_tries", keys=list(redelivered), queues=queues)
+                    tx.later("record_tries", keys=list(queues), queues=lines(queues.values()))
+                self._in_hand |= queues.keys()
             yield group
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:

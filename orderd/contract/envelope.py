@@ -122,8 +122,8 @@ def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
     value = envelope[name]
     if not isinstance(value, str):
         # The token itself is never shown, whatever it was sent as.
-        shown = _shown(value) if name != "auth" else f"a {type(value).__name__}"
-        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string, is {shown}")
+        shown = "" if name == "auth" else f", is {_shown(value)}"
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string{shown}")
     return value
 
 

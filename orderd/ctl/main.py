@@ -11,8 +11,10 @@ from typing import Any, Final
 from orderd import __version__
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
-from orderd.ctl.exits import Failure
+from orderd.ctl.exits import Failure, Misconfigured
 from orderd.ctl.screen import Screen
+from orderd.ops import failpoints
+from orderd.ops.faults import ConfigError
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
@@ -23,6 +25,11 @@ COMMANDS: Final = {
     "orders": "list orders, or show one",
     "products": "list products, or show one",
     "users": "list users, or show one",
+    "explain": "tell everything known of one request",
+    "dlq": "list, show, replay or discard dead letters",
+    "ledger": "show or list the outcomes of requests",
+    "outbox": "list the events that wait to be sent, or have them sent",
+    "topology": "declare, show or check the broker's queues",
     "migrate": "bring the database's schema up to date",
     "config": "show or check the settings",
     "demo": "run the reference scenario on an empty database",
@@ -70,12 +77,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
     try:
+        _arm_failpoints()
         code: int = options.run(options, Context(options, screen))
         screen.flush()
     except Failure as failure:
         screen.complain(str(failure))
         return failure.code
     return code
+
+
+def _arm_failpoints() -> None:
+    try:
+        failpoints.arm()
+    except ConfigError as error:
+        raise Misconfigured(str(error)) from error
 
 
 class CommandParser(argparse.ArgumentParser):

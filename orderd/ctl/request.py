@@ -36,7 +36,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
         "--id",
         dest="request_id",
         metavar="ID",
-        type=_request_id,
+        type=request_id,
         help="the request's id; default: a new UUID. With the same id it is done only once",
     )
     parser.add_argument(
@@ -119,17 +119,23 @@ def text(value: str) -> str:
     return value
 
 
-def _request_id(value: str) -> str:
+def request_id(value: str) -> str:
+    """Return *value*, an argument, if it can be the id of a request."""
     if not 1 <= len(value) <= REQUEST_ID_MAX:
         raise argparse.ArgumentTypeError(f"should have 1 to {REQUEST_ID_MAX} characters")
     return text(value)
 
 
-def _timeout(value: str) -> float:
+def duration(value: str) -> float:
+    """Return the seconds that *value*, an argument, says."""
     try:
-        seconds = parse_duration(value)
+        return parse_duration(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _timeout(value: str) -> float:
+    seconds = duration(value)
     if not 0 < seconds <= TIMEOUT_MAX_S:
         raise argparse.ArgumentTypeError(f"should be over 0 and at most {TIMEOUT_MAX_S:g} s")
     return seconds

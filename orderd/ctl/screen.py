@@ -2,10 +2,16 @@
 
 import io
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from orderd.ctl.json_text import compact, pretty
 from orderd.ctl.tables import Table, plain, printable, rich_table
+
+Advance = Callable[[], object]
+# Less than that is done before a bar could be read.
+_LONG: Final = 500
 
 
 class Screen:
@@ -44,6 +50,24 @@ class Screen:
         """Say on stderr, line by line, what is wrong."""
         for line in text.splitlines():
             self.note(f"orderctl: {line}")
+
+    @contextmanager
+    def progress(self, purpose: str, total: int) -> Iterator[Advance]:
+        """Give what is to be called for each of *total* steps; a terminal shows a bar if many."""
+        if total < _LONG or not sys.stderr.isatty():
+            yield lambda: None
+            return
+        # Slow to load, for terminals only.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
+
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        console = Console(file=sys.stderr)
+        # Results go to stdout as they are, not through the bar.
+        bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+        with bar:
+            step = bar.add_task(purpose, total=total)
+            yield lambda: bar.advance(step)
 
     def flush(self) -> None:
         """Write out what is still in memory; a closed pipe is found out here."""

@@ -1,7 +1,8 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
@@ -12,11 +13,13 @@ from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
 from orderd.daemon.parts import Parts
+from orderd.daemon.reload import reload
 from orderd.daemon.state import State, Tally
 from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
 from orderd.ops.failpoints import reach
+from orderd.ops.settings import Settings
 
 TICK_S: Final = 1.0
 # One batch's confirms come in while the next one is in its transaction.
@@ -31,9 +34,10 @@ class _GiveUp(Exception):
 class Daemon:
     """Owns all connections and does everything, in one thread; every wait in it is bounded."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Run with *parts*; nothing is connected yet."""
+    def __init__(self, parts: Parts, load: Callable[[], Settings]) -> None:
+        """Run with *parts*, nothing of which is connected yet; *load* reads the settings anew."""
         self._parts = parts
+        self._load = load
         self._state = State(parts)
         self._tally = Tally()
         self._backoff = Backoff()
@@ -56,6 +60,7 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - the last line: said, not swallowed
             return self._state.failed(error, ExitCode.FAILED)
         finally:
+            self._let_go()
             self._parts.close()
         self._state.stopped(self._tally)
         return ExitCode.DONE
@@ -67,13 +72,13 @@ class Daemon:
             self._connect()
             self._turn()
         except TransactionConflict as fault:
-            # Only the loop's own housekeeping gets here: the next tick tries again.
+            # Only the loop's own records get here, never a batch: the next tick tries again.
             self._state.housekeeping_delayed(fault)
         except DatabaseOutage as fault:
             parts.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
-            parts.disconnect_broker()
+            self._let_go()
             self._pause("broker", fault)
 
     def _connect(self) -> None:
@@ -87,6 +92,7 @@ class Daemon:
             parts.connect_broker(self._breathe)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
+        parts.suspects.withdraw()
         self._backoff.reset()
         self._state.running()
 
@@ -109,6 +115,8 @@ class Daemon:
         parts.publisher.pump()
         parts.direct_replies.pump()
         self._breathe()
+        if parts.signals.take_reload():
+            reload(parts, self._load)
         self._state.log_if_asked(self._tally)
 
     def _process_batch(self) -> None:
@@ -116,20 +124,24 @@ class Daemon:
         inbox = parts.consumer.inbox
         batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
         unsettled = {delivery.tag: delivery for delivery in batch}
-        started_s = time.monotonic()
+        started_s = committed_s = time.monotonic()
+        commands = 0
         try:
             for group in parts.suspects.groups(batch, parts.settings.poison_after):
                 for results in self._results_of(group):
+                    committed_s = time.monotonic()
+                    commands += sum(result.command is not None for result in results)
                     parts.settler.begin(results, self._breathe)
                     for result in results:
                         del unsettled[result.delivery.tag]
                     self._tally.count(results)
                     parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
-        except DatabaseOutage:
+        except (DatabaseOutage, TransactionConflict):
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
             raise
-        self._state.batch_committed(len(batch), time.monotonic() - started_s)
+        if commands:
+            self._state.batch_committed(commands, committed_s - started_s)
 
     def _results_of(self, group: list[Delivery] | Condemned) -> Iterable[list[Result]]:
         if isinstance(group, Condemned):
@@ -160,7 +172,7 @@ class Daemon:
             elif self._state.paused_for_s > parts.settings.give_back_after:
                 # Others may be able to do what this daemon cannot.
                 self._state.gave_back(len(parts.consumer.inbox))
-                parts.disconnect_broker()
+                self._let_go()
             else:
                 self._wait_with_broker()
 
@@ -170,7 +182,7 @@ class Daemon:
             parts.consumer.poll(TICK_S)
             parts.publisher.pump()
         except BrokerFault as fault:
-            parts.disconnect_broker()
+            self._let_go()
             self._state.paused("broker", fault)
 
     def _drain(self) -> None:
@@ -195,6 +207,12 @@ class Daemon:
             parts.suspects.forget_settled()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
             self._state.drain_cut_short(fault)
+
+    def _let_go(self) -> None:
+        """Leave to the broker what is in hand; that was no crash, and is not to count as one."""
+        with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
+            self._parts.suspects.withdraw()
+        self._parts.disconnect_broker()
 
     def _arriving(self) -> frozenset[Queue]:
         """Return the queues that may still bring what an order refers to."""

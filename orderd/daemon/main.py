@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals.install()
     options = _parser().parse_args(arguments)
     configure()
+    read = partial(load, options.config, _overrides(options))
     try:
-        settings = load(options.config, _overrides(options))
+        settings = read()
         armed = failpoints.arm()
     except ConfigError as error:
         emit(Event.CONFIG_REJECTED, str(error))
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         emit(Event.CONFIG_REJECTED, str(error))
         return ExitCode.CONFIG
     State(parts).started()
-    return Daemon(parts).run()
+    return Daemon(parts, read).run()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from orderd.batch.processor import BatchProcessor, Limits
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue, own_queues
 from orderd.db.connection import Database
+from orderd.domain.authorize import Grants
 from orderd.ops.service import Service
 from orderd.ops.settings import Settings
 from orderd.ops.signals import Signals
@@ -51,10 +52,7 @@ class Parts:
             confirmed,
             Limits(settings.body_bytes_max, len(settings.retry_delays)),
             events_source=settings.events_source,
-            grants={token.sha256: tuple(token.allow) for token in settings.tokens.values()},
-        )
-        policy = SettlePolicy(
-            settings.retry_delays, own_queues(settings.retry_delays), settings.events_source
+            grants=grants_of(settings),
         )
         reporter = Reporter()
         self.direct_replies = DirectReplies(Publisher(endpoint), reporter)
@@ -63,11 +61,16 @@ class Parts:
             self.publisher,
             confirmed,
             suspects=self.suspects,
-            consequences=Consequences(policy, reporter),
+            consequences=Consequences(self.settle_policy(), reporter),
             direct_replies=self.direct_replies,
             reporter=reporter,
         )
         self.sweeper = Sweeper(self.database, self.publisher, confirmed)
+
+    def settle_policy(self) -> SettlePolicy:
+        """Return how results are settled under the current settings."""
+        delays_s = self.settings.retry_delays
+        return SettlePolicy(delays_s, own_queues(delays_s), self.settings.events_source)
 
     @property
     def is_broker_connected(self) -> bool:
@@ -91,6 +94,11 @@ class Parts:
         """Close every connection; never raises."""
         self.disconnect_broker()
         self.database.close()
+
+
+def grants_of(settings: Settings) -> Grants:
+    """Return which token may send what."""
+    return {token.sha256: token.allow for token in settings.tokens.values()}
 
 
 def broker_endpoint(settings: Settings) -> BrokerEndpoint:

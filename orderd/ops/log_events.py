@@ -23,7 +23,6 @@ class Event(StrEnum):
     DAEMON_DRAINING = "daemon.draining", INFO, "A stop was asked for; what is in hand is finished."
     DAEMON_STOPPED = "daemon.stopped", INFO, "The daemon ends as asked."
     DAEMON_FAILED = "daemon.failed", CRITICAL, "The daemon ends by a fault that it cannot outlive."
-    CONFIG_LOADED = "config.loaded", DEBUG, "The settings that differ from their defaults."
     CONFIG_RELOADED = "config.reloaded", INFO, "A reload; what changed and what needs a restart."
     CONFIG_REJECTED = "config.rejected", ERROR, "The configuration is wrong: every wrong key."
     CONFIG_DOUBTED = "config.doubted", WARNING, "A setting is allowed, but hardly wise."
@@ -38,7 +37,6 @@ class Event(StrEnum):
         "A queue or exchange exists in a way orderd cannot use: the exact difference.",
     )
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
-    CONSUMER_CANCELLED = "consumer.cancelled", WARNING, "The broker cancelled; orderd reconnects."
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
     SCHEMA_OUTDATED = (
@@ -49,18 +47,15 @@ class Event(StrEnum):
     INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
     INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."
     BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."
-    BATCH_SETTLED = "batch.settled", DEBUG, "All that a batch caused is confirmed and acked."
     BATCH_REDONE = "batch.redone", WARNING, "A transaction collided with another; it is done again."
     BATCH_HALVED = "batch.halved", WARNING, "A batch could not be written; its culprit is sought."
     COMMAND_APPLIED = "command.applied", DEBUG, "A command took effect."
     COMMAND_ANSWERED = "command.answered", DEBUG, "A query was answered."
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."
     COMMAND_REFUSED = "command.refused", WARNING, "A business rule said no."
-    COMMAND_INVALIDATED = "command.invalidated", WARNING, "A message is not a command."
     COMMAND_DEFERRED = "command.deferred", WARNING, "A command is tried again later."
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
-    MESSAGE_PRESERVED = "message.preserved", ERROR, "A message could not be copied; it is kept."
     MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
     REPLY_IGNORED = "reply.ignored", WARNING, "A reply_to that orderd does not send to."
@@ -70,7 +65,6 @@ class Event(StrEnum):
         "A command without id has no protection against doing it twice; once per daemon run.",
     )
     QUERY_UNANSWERED = "query.unanswered", WARNING, "A query names no queue for its reply."
-    EVENTS_PUBLISHED = "events.published", DEBUG, "Events are confirmed by the broker."
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
     FAILPOINT_ARMED = "failpoint.armed", WARNING, "A crash point is armed: for tests only."
     LIBRARY_LOGGED = "library.logged", WARNING, "A line of a library that orderd uses."

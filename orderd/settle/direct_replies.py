@@ -57,7 +57,7 @@ class DirectReplies:
         receipt = sending.receipt
         try:
             if receipt is not None:
-                self._publisher.wait(receipt, CONFIRM_TIMEOUT_S, on_slice)
+                self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
                 for index, why in receipt.failed.items():
                     self._reporter.reply_dropped(sending.replies[index].result, why)
                 return
@@ -79,7 +79,7 @@ class DirectReplies:
     def _send_alone(self, reply: Consequence, on_slice: Callable[[], None]) -> None:
         try:
             receipt = self._publish([reply], on_slice)
-            self._publisher.wait(receipt, CONFIRM_TIMEOUT_S, on_slice)
+            self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
             why = receipt.failed.get(0)
         except BrokerFault as fault:
             self._publisher.close()

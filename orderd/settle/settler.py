@@ -82,7 +82,7 @@ class Settler:
         """
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._await_confirms(settlement.receipt, on_slice)
+            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
             self._conclude(settlement)
@@ -91,18 +91,6 @@ class Settler:
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
         self._on_the_way.clear()
-
-    def _await_confirms(self, receipt: Receipt, on_slice: Callable[[], None]) -> None:
-        """Wait for the broker's answers, as long as it takes while it blocks publishers.
-
-        To connect anew would not help against its alarm, and cost every message a delivery.
-        """
-        while not receipt.done:
-            try:
-                self._publisher.wait(receipt, CONFIRM_TIMEOUT_S, on_slice)
-            except BrokerFault:
-                if not self._publisher.blocked:
-                    raise
 
     def _conclude(self, settlement: _Settlement) -> None:
         failed = settlement.receipt.failed

@@ -16,3 +16,60 @@ FROM (
     FROM pg_class
     WHERE oid = to_regclass('processed_requests')
 ) AS ledger
+
+-- name: find_outcomes
+SELECT id, outcome, code
+FROM processed_requests
+WHERE id = ANY(%(ids)s::text[])
+
+-- name: read_ledger
+SELECT queue, action, outcome, code, created_at, response::text
+FROM processed_requests
+WHERE id = %(id)s
+
+-- name: list_ledger
+SELECT id, queue, action, outcome, code, created_at
+FROM processed_requests
+WHERE created_at > now() - make_interval(secs => %(since_s)s)
+    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+    AND (%(code)s::text IS NULL OR code = %(code)s)
+ORDER BY created_at DESC, id
+LIMIT %(rows_max)s
+
+-- name: find_events
+-- The text is written by orderd itself, so it need not be parsed to find a request in it: by its
+-- correlation id, by the id in a refusal, or as told by the transaction that wrote the ledger.
+SELECT
+    id,
+    message_id::text,
+    type,
+    body,
+    created_at,
+    nullif(claimed_at, '-infinity'),
+    extract(epoch FROM now() - created_at)::float
+FROM outbox
+WHERE strpos(body, %(correlation)s) > 0
+    OR strpos(body, %(refusal)s) > 0
+    OR (created_at = %(settled_at)s AND strpos(body, %(subject)s) > 0)
+ORDER BY id
+LIMIT %(rows_max)s
+
+-- name: list_outbox
+SELECT
+    id,
+    message_id::text,
+    type,
+    body,
+    created_at,
+    nullif(claimed_at, '-infinity'),
+    extract(epoch FROM now() - created_at)::float
+FROM outbox
+ORDER BY id
+LIMIT %(rows_max)s
+
+-- name: release_outbox
+-- The lease is over, so the daemon's next sweep takes the rows.
+UPDATE outbox
+SET claimed_at = '-infinity'
+WHERE %(is_all)s OR id = ANY(%(ids)s::bigint[])
+RETURNING id

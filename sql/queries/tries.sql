@@ -12,6 +12,15 @@ FROM unnest(%(keys)s::text[], string_to_array(%(queues)s, E'\n'))
 ON CONFLICT (key) DO UPDATE
 SET tries = message_tries.tries + 1, tried_at = now()
 
+-- name: withdraw_tries
+WITH nobodys AS (
+    DELETE FROM message_tries
+    WHERE key = ANY(%(keys)s::text[]) AND tries <= 1
+)
+UPDATE message_tries
+SET tries = tries - 1
+WHERE key = ANY(%(keys)s::text[]) AND tries > 1
+
 -- name: mark_tries_committed
 UPDATE message_tries
 SET is_committed = true

@@ -1,6 +1,5 @@
 """A thousand ways to send what is not a command, each with the code it is to be told."""
 
-import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -62,14 +61,8 @@ MALFORMED = [
     b'{"action":"health_check","id":"\\ud800"}',
     b'{"action":"health_check","auth":5}',
 ]
-UNKNOWN_ACTIONS: list[dict[str, Any]] = [
-    {"action": action}
-    for action in ("", "delete", "CREATE", "create ", "update_status", "drop table", "\x00", "é")
-]
-UNSUPPORTED_VERSIONS: list[dict[str, Any]] = [
-    {"action": "health_check", "version": version}
-    for version in ("v3", "", "V1", "1", 1, 2.0, None, [], {"v": 1}, True)
-]
+UNKNOWN_ACTIONS = ["", "delete", "CREATE", "create ", "update_status", "drop table", "\x00", "é"]
+UNSUPPORTED_VERSIONS: list[Any] = ["v3", "", "V1", "1", 1, 2.0, None, [], {"v": 1}, True]
 WRONG_FIELDS: dict[str, list[Any]] = {
     "name": ["", "  ", "x" * 201, "a\x00b", "\ud800", None, 5, True, [], {}, ["a"]],
     "price": [
@@ -80,7 +73,16 @@ WRONG_FIELDS: dict[str, list[Any]] = {
     "colour": ["red", None, 1, {}],
     "id": [1, None, "x"],
 }
-WRONG_DATA = [None, [], "text", 5, True, {}, {"name": "Lamp"}, {"price": 1, "stock_quantity": 1}]
+WRONG_DATA: list[Any] = [
+    None,
+    [],
+    "text",
+    5,
+    True,
+    {},
+    {"name": "Lamp"},
+    {"price": 1, "stock_quantity": 1},
+]
 
 
 def bad_bodies(count: int) -> Iterator[tuple[bytes, str]]:
@@ -96,14 +98,13 @@ def bad_bodies(count: int) -> Iterator[tuple[bytes, str]]:
 def _kinds() -> Iterator[tuple[bytes, str]]:
     for body in MALFORMED:
         yield body, "malformed"
-    for envelope in UNKNOWN_ACTIONS:
-        yield _json(envelope), "unknown_action"
-    for envelope in UNSUPPORTED_VERSIONS:
-        yield _json(envelope), "unsupported_version"
-    for name, value in itertools.chain.from_iterable(
-        [(name, value) for value in values] for name, values in WRONG_FIELDS.items()
-    ):
-        yield _json({"action": "create", "data": PRODUCT | {name: value}}), "invalid_data"
+    for action in UNKNOWN_ACTIONS:
+        yield _json({"action": action}), "unknown_action"
+    for version in UNSUPPORTED_VERSIONS:
+        yield _json({"action": "health_check", "version": version}), "unsupported_version"
+    for name, values in WRONG_FIELDS.items():
+        for value in values:
+            yield _json({"action": "create", "data": PRODUCT | {name: value}}), "invalid_data"
     for content in WRONG_DATA:
         yield _json({"action": "create", "data": content}), "invalid_data"
     yield b'{"action":"create","pad":"' + b"x" * BODY_BYTES_MAX + b'"}', "too_large"
@@ -113,10 +114,10 @@ def _variation(number: int, body: bytes, code: str) -> tuple[bytes, str]:
     """Return the same fault in other bytes: blanks before it change nothing else."""
     if code == "too_large":
         return b"x%d" % number, "malformed"
-    blanks = b"".join(
-        b" \t\n\r"[int(digit) : int(digit) + 1] for digit in f"{number:o}" if digit < "4"
-    )
-    return blanks + b" " * (number % 97 + 1) + body, code
+    # Read as digits to the base of four, each number has blanks of its own.
+    digits = f"{number:020b}"
+    pairs = [int(digits[at : at + 2], 2) for at in range(0, len(digits), 2)]
+    return bytes(b" \t\n\r"[digit] for digit in pairs) + body, code
 
 
 def _json(value: object) -> bytes:

@@ -9,7 +9,7 @@ from tests.acceptance.shop import Shop
 
 @pytest.fixture
 def shop(vhost_url: str, database_url: str) -> Iterator[Shop]:
-    """This test's virtual host and database, from outside; events are kept from the beginning."""
+    """The virtual host and the database of a test, from outside; every event is kept."""
     one = Shop(vhost_url, database_url)
     one.listen()
     yield one

@@ -126,7 +126,7 @@ class Shop:
 
     def take_all(self, queue: str) -> list[Received]:
         """Take what is in the queue now."""
-        taken = []
+        taken: list[Received] = []
         while True:
             method, properties, body = self.channel.basic_get(queue, auto_ack=True)
             if method is None:

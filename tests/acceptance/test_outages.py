@@ -1,6 +1,7 @@
 """Servers that go away while the daemon runs: nothing is lost or charged, and work goes on."""
 
 import time
+from contextlib import closing
 
 import pytest
 
@@ -38,12 +39,12 @@ def test_work_goes_on_after_a_restart_of_postgresql(
 
 
 def test_work_goes_on_after_a_restart_of_rabbitmq(
+    shop: Shop,
     vhost_url: str,
     database_url: str,
     private_rabbit: PrivateRabbit,
     daemon: StartDaemon,
 ) -> None:
-    shop = Shop(vhost_url, database_url)
     shop.open_with(stock=10_000)
     shop.send_all([order({1: 1}, id=f"before-{n}") for n in range(COUNT)])
     orderd = daemon(batch_max=10)
@@ -54,15 +55,12 @@ def test_work_goes_on_after_a_restart_of_rabbitmq(
     private_rabbit.start()
     back_s = time.monotonic()
 
-    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 5)
-    resumed_after_s = time.monotonic() - back_s
-    shop = Shop(vhost_url, database_url)
-    shop.send_all([product(id="after")])
-    shop.wait_for("after")
-    shop.wait_for_rows(COUNT + 1, "processed_requests", timeout_s=60)
-    _assert_uncharged(shop, orderd, COUNT + 1)
-    shop.close()
-    assert resumed_after_s < BACK_WITHIN_S
+    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 1)
+    assert time.monotonic() - back_s < BACK_WITHIN_S
+    with closing(Shop(vhost_url, database_url)) as shop_again:
+        shop_again.send_all([order({1: 1}, id="after")])
+        shop_again.wait_for_rows(COUNT + 1, "processed_requests", timeout_s=60)
+        _assert_uncharged(shop_again, orderd, COUNT + 1)
 
 
 def test_a_queue_that_was_deleted_is_there_again_and_consumed(
@@ -79,7 +77,7 @@ def test_a_queue_that_was_deleted_is_there_again_and_consumed(
 
 
 def test_connections_closed_by_the_broker_are_opened_again(
-    shop: Shop, private_rabbit: PrivateRabbit, vhost: str, daemon: StartDaemon
+    private_rabbit: PrivateRabbit, vhost: str, daemon: StartDaemon
 ) -> None:
     orderd = daemon()
     mark = orderd.mark()

@@ -67,7 +67,7 @@ def _run(*argv: str, cwd: Path = TREE, env: Mapping[str, str] | None = None) -> 
     done = subprocess.run(
         argv,
         cwd=cwd,
-        env=clean_environment() | (env or {}),
+        env=clean_environment() | dict(env or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

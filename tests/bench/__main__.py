@@ -10,6 +10,7 @@ from tests.bench.measure import (
     daemon_round,
     idle_cpu_percent,
     processors,
+    sync_latency_ms,
 )
 from tests.bench.opponent import MODE, pgbench_round
 from tests.bench.report import Measured, summary, table
@@ -54,7 +55,13 @@ def _measure(world: World, rounds: int) -> Measured:
             daemon_rounds[batch_max].append(daemon_round(world, batch_max, count))
         pgbench_tps.append(pgbench_round(world, PGBENCH_S))
         print(f"round {number}: {_line(daemon_rounds)}; pgbench {pgbench_tps[-1]:.0f}", flush=True)
-    return Measured(daemon_rounds, pgbench_tps, call_latencies_ms(world), idle_cpu_percent(world))
+    return Measured(
+        daemon_rounds,
+        pgbench_tps,
+        call_latencies_ms(world),
+        idle_cpu_percent(world),
+        sync_latency_ms(world.servers.scratch),
+    )
 
 
 def _line(rounds: dict[int, list[DaemonRound]]) -> str:

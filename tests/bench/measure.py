@@ -2,11 +2,14 @@
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from statistics import median
 
 import pika
 
@@ -19,6 +22,8 @@ ROUND_TIMEOUT_S = 180.0
 IDLE_S = 10.0
 CALLS = 200
 CALL_TIMEOUT_S = 10.0
+SYNCS = 200
+PAGE = bytes(8192)
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
 
 
@@ -99,6 +104,19 @@ def call_latencies_ms(world: World) -> list[float]:
         return sorted(latencies_ms)
 
 
+def sync_latency_ms(folder: Path) -> float:
+    """Return how long the disk takes to keep a page for good, as each commit has to wait for."""
+    took_ms = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(SYNCS):
+            file.write(PAGE)
+            file.flush()
+            started_s = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took_ms.append((time.perf_counter() - started_s) * 1_000)
+    return median(took_ms)
+
+
 def processors() -> int:
     """Return how many processors the measurement shares between everybody."""
     return len(os.sched_getaffinity(0))
@@ -121,6 +139,6 @@ def _rate(daemon: DaemonProcess) -> float:
 
 
 def _unsettled(world: World) -> int:
-    """Return how many commands are ready or not acked yet, events not confirmed included."""
-    ((orders,),) = world.query("SELECT count(*) FROM outbox")
-    return int(str(orders))
+    """Return how many events are not known to be confirmed: a command is acked after its event."""
+    ((events,),) = world.query("SELECT count(*) FROM outbox")
+    return int(str(events))

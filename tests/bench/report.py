@@ -15,6 +15,7 @@ class Measured:
     pgbench_tps: Sequence[float]
     latencies_ms: Sequence[float]
     idle_cpu_percent: float
+    sync_latency_ms: float
 
 
 def spread(values: Sequence[float], form: str = ".0f") -> str:
@@ -46,6 +47,8 @@ def summary(measured: Measured) -> str:
     calls = measured.latencies_ms
     p95_ms = calls[int(len(calls) * 0.95)]
     return (
+        f"one sync of the disk     {measured.sync_latency_ms:.2f} ms: the longer, the more a batch "
+        "gains on one commit each\n"
         f"start-up to consuming   {spread(starts_s, '.2f')} s\n"
         f"idle CPU                {measured.idle_cpu_percent:.2f} % of a core\n"
         f"a call alone            {median(calls):.1f} ms median, {p95_ms:.1f} ms at 95 %, "

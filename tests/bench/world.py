@@ -21,19 +21,19 @@ OLD_ORDERS = 10_000
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
 
 # Sizes are those that users have after a while: plans made for empty tables would flatter nobody.
-PAST = f"""
+PAST = """
     INSERT INTO users (username, email)
-    SELECT 'user' || i, 'user' || i || '@example.com' FROM generate_series(1, {USERS}) i;
+    SELECT 'user' || i, 'user' || i || '@example.com' FROM generate_series(1, %(users)s) i;
     INSERT INTO products (name, price, stock_quantity)
-    SELECT 'Product ' || i, 19.99, 1000000000 FROM generate_series(1, {PRODUCTS}) i;
+    SELECT 'Product ' || i, 19.99, 1000000000 FROM generate_series(1, %(products)s) i;
     INSERT INTO orders (user_id, status, total_amount)
-    SELECT 1 + i % {USERS}, 'delivered', 59.97 FROM generate_series(1, {OLD_ORDERS}) i;
+    SELECT 1 + i %% %(users)s, 'delivered', 59.97 FROM generate_series(1, %(orders)s) i;
     INSERT INTO order_items (order_id, product_id, quantity, unit_price)
-    SELECT i, 1 + (i + j * 7) % {PRODUCTS}, j, 19.99
-    FROM generate_series(1, {OLD_ORDERS}) i, generate_series(1, 2) j;
+    SELECT i, 1 + (i + j * 7) %% %(products)s, j, 19.99
+    FROM generate_series(1, %(orders)s) i, generate_series(1, 2) j;
     INSERT INTO processed_requests (id, queue, action, outcome, response, fingerprint)
-    SELECT 'old' || i, 'order', 'create', 'applied', '{{}}', md5(i::text)
-    FROM generate_series(1, {OLD_ORDERS}) i;
+    SELECT 'old' || i, 'order', 'create', 'applied', '{}', md5(i::text)
+    FROM generate_series(1, %(orders)s) i;
 """
 
 
@@ -76,12 +76,12 @@ class World:
         }
         return json.dumps(command).encode()
 
-    def query(self, sql: str) -> list[tuple[object, ...]]:
+    def query(self, sql: str, **parameters: int) -> list[tuple[object, ...]]:
         """Return the rows of a query of ours."""
         with closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(sql)
+                cursor.execute(sql, parameters or None)
                 return cursor.fetchall() if cursor.description else []
 
     def tidy(self) -> None:
@@ -100,7 +100,7 @@ def pre_populated() -> Iterator[World]:
             migrate(database)
         vhost_url = servers.rabbit.add_vhost("orderd_bench")
         world = World(servers, database_url, vhost_url, itertools.count(1))
-        world.query(PAST)
+        world.query(PAST, users=USERS, products=PRODUCTS, orders=OLD_ORDERS)
         try:
             yield world
         finally:

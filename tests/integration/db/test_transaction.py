@@ -10,7 +10,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
+from orderd.db.faults import DatabaseOutage, LockedOut, RowFault, SchemaFault, TransactionConflict
 from tests.harness.waiting import wait_until
 
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
@@ -173,7 +173,7 @@ def test_a_server_that_is_read_only_is_not_connected_to(
     ("statement", "fault"),
     [
         ("INSERT INTO users (username, email) VALUES ('c', 'a@x.org')", TransactionConflict),
-        ("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(9)", TransactionConflict),
+        ("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(9)", LockedOut),
         ("UPDATE products SET stock_quantity = -1", RowFault),
         ("UPDATE products SET price = 10000000000", RowFault),
         ("INSERT INTO orders (user_id, status, total_amount) VALUES (9, 'pending', 0)", RowFault),
@@ -200,7 +200,7 @@ def test_a_lock_held_by_somebody_else_is_a_conflict(
     run(database, ADD_USER)
     ask(session, "BEGIN; SELECT FROM users FOR UPDATE")
 
-    with pytest.raises(TransactionConflict, match="55P03"):
+    with pytest.raises(LockedOut, match="55P03"):
         run(database, "SET LOCAL lock_timeout = '20ms'; DELETE FROM users")
 
 

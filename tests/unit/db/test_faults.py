@@ -5,6 +5,7 @@ import pytest
 from orderd.db.faults import (
     DatabaseOutage,
     Fault,
+    LockedOut,
     RowFault,
     SchemaFault,
     TransactionConflict,
@@ -13,7 +14,8 @@ from orderd.db.faults import (
 )
 
 CODES = {
-    Fault.CONFLICT: "40001 40P01 55P03 57014 23505",
+    Fault.CONFLICT: "40001 40P01 23505",
+    Fault.LOCKED: "55P03 57014",
     Fault.OUTAGE: (
         "08000 08001 08003 08004 08006 08P01 25006 25P03 28000 28P01 3D000 53000 53100 53200 53300 "
         "53400 57P01 57P02 57P03 57P04 57P05 58000 58030 58P01 F0000 XX000 XX001 XX002"
@@ -24,6 +26,7 @@ CODES = {
 EXCEPTIONS = {
     Fault.OUTAGE: DatabaseOutage,
     Fault.CONFLICT: TransactionConflict,
+    Fault.LOCKED: LockedOut,
     Fault.SCHEMA: SchemaFault,
     Fault.ROW: RowFault,
 }
@@ -45,7 +48,7 @@ def test_a_sqlstate_says_what_an_error_means(kind: Fault, code: str) -> None:
     error = server_error(code)
 
     assert classify(error) is kind
-    assert isinstance(translated(error), EXCEPTIONS[kind])
+    assert type(translated(error)) is EXCEPTIONS[kind]
     assert str(translated(error)) == f"server says {code} (SQLSTATE {code})"
 
 

@@ -1,0 +1,160 @@
+"""What there is of orderd's queues and exchange, found out without changing anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from orderd.amqp import topology
+from orderd.amqp.faults import ChannelFault
+from orderd.amqp.link import Link
+from orderd.contract.names import (
+    EVENT_QUEUES,
+    EVENTS_EXCHANGE,
+    NOTIFICATION_QUEUES,
+    Queue,
+    dead_letter_queue,
+    retry_queue,
+)
+
+_NOT_FOUND: Final = 404
+_PRECONDITION_FAILED: Final = 406
+_ANY_TYPE: Final = ("", "classic", "quorum")
+
+
+class Kind(StrEnum):
+    """What a queue or exchange is for."""
+
+    COMMANDS = "commands"
+    RETRY = "retry"
+    DEAD_LETTERS = "dead letters"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A queue, or the exchange, as orderd needs it; *delay_s* is that of a retry queue."""
+
+    name: str
+    kind: Kind
+    delay_s: float | None = None
+    returns_to: str = ""
+    is_exchange: bool = False
+    is_optional: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that it must have, and no others besides a type."""
+        if self.delay_s is None:
+            return {}
+        return {
+            "x-message-ttl": round(self.delay_s * 1000),
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": self.returns_to,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the broker tells of one that exists; an exchange holds nothing."""
+
+    ready: int | None = None
+    consumers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a connection agreed on with the broker: 0 is no limit, and no heartbeat."""
+
+    frame_max: int
+    heartbeat_s: int
+
+
+def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
+    """Return all that orderd uses, and what only listeners of events do."""
+    own = [
+        each
+        for queue in Queue
+        for each in (
+            Needed(str(queue), Kind.COMMANDS),
+            *(
+                Needed(retry_queue(queue, delay_s), Kind.RETRY, delay_s, str(queue))
+                for delay_s in retry_delays_s
+            ),
+            Needed(dead_letter_queue(queue), Kind.DEAD_LETTERS),
+        )
+    ]
+    listeners = [
+        Needed(name, Kind.EVENTS, is_optional=True)
+        for name in (*EVENT_QUEUES, *NOTIFICATION_QUEUES)
+    ]
+    return [*own, Needed(EVENTS_EXCHANGE, Kind.EVENTS, is_exchange=True), *listeners]
+
+
+def find(link: Link, wanted: Needed) -> Found | None:
+    """Return what there is under that name, None where there is nothing."""
+    if not wanted.is_exchange:
+        depth = topology.queue_depth(link, wanted.name)
+        return None if depth is None else Found(depth.ready, depth.consumers)
+    channel = link.open_channel()
+    try:
+        channel.call("exchange_declare", exchange=wanted.name, passive=True)
+    except ChannelFault as fault:
+        if fault.code != _NOT_FOUND:
+            raise
+        return None
+    channel.close()
+    return Found()
+
+
+def unusable(link: Link, found: Needed) -> str | None:
+    """Return in the broker's words how one that exists differs from what orderd needs.
+
+    Declaring it as needed changes nothing where it is so. Raises ChannelFault for a refusal.
+    """
+    if found.is_exchange:
+        exchange = {"exchange": found.name, "exchange_type": "topic", "durable": True}
+        return _refusal(link, "exchange_declare", exchange)
+    if not found.arguments:
+        # Taken as it is found, of whatever type.
+        return None
+    reason = None
+    for queue_type in _ANY_TYPE:
+        arguments = found.arguments | ({"x-queue-type": queue_type} if queue_type else {})
+        queue = {"queue": found.name, "durable": True, "arguments": arguments}
+        reason = _refusal(link, "queue_declare", queue)
+        if reason is None or "x-queue-type" not in reason:
+            return reason
+    return reason
+
+
+def _refusal(link: Link, method: str, arguments: dict[str, Any]) -> str | None:
+    channel = link.open_channel()
+    try:
+        channel.call(method, **arguments)
+    except ChannelFault as fault:
+        if fault.code != _PRECONDITION_FAILED:
+            raise
+        return fault.reason
+    channel.close()
+    return None
+
+
+def declare_listeners(link: Link, queue_type: str) -> None:
+    """Make sure that the queues exist in which events gather, bound to what they listen for."""
+    for queue, pattern in EVENT_QUEUES.items():
+        topology.declare_listener(link, queue, pattern, queue_type)
+    arguments = {"x-queue-type": queue_type} if queue_type else {}
+    for queue in NOTIFICATION_QUEUES:
+        if topology.queue_depth(link, queue) is None:
+            channel = link.open_channel()
+            channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
+            channel.close()
+
+
+def tuning(link: Link) -> Tuning:
+    """Return what the connection agreed on."""
+    channel = link.open_channel()
+    agreed = channel.raw.connection.params
+    channel.close()
+    return Tuning(agreed.frame_max, agreed.heartbeat or 0)

@@ -1,0 +1,44 @@
+"""The broker for a command: its faults become failures with the right exit code."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
+from orderd.amqp.publisher import Publisher
+from orderd.ctl.client import endpoint_of
+from orderd.ctl.exits import Failure, Misconfigured, Unavailable
+from orderd.ops.logs import silence_libraries
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
+
+_ACCESS_REFUSED: Final = 403
+
+
+@contextmanager
+def broker_of(settings: "Settings") -> Iterator[Publisher]:
+    """Give a publisher that is connected; raises Unavailable, Misconfigured or Failure."""
+    silence_libraries()
+    try:
+        with closing(Publisher(endpoint_of(settings))) as publisher:
+            publisher.connect()
+            yield publisher
+    except TopologyMismatch as fault:
+        raise Misconfigured(f"broker: {fault}") from fault
+    except ChannelFault as fault:
+        failure = Failure if fault.code == _ACCESS_REFUSED else Unavailable
+        raise failure(f"broker: {fault}") from fault
+    except BrokerFault as fault:
+        raise Unavailable(f"broker: {fault}") from fault
+
+
+@contextmanager
+def browser_of(publisher: Publisher) -> Iterator[Browser]:
+    """Give a browser on the publisher's connection; what it took goes back at the end."""
+    browser = Browser(publisher.link)
+    try:
+        yield browser
+    finally:
+        browser.give_back()

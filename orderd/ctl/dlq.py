@@ -1,0 +1,115 @@
+"""`orderctl dlq`: the dead letters; to look at them changes neither them nor their order."""
+
+import argparse
+from typing import Any, Final
+
+from orderd.contract.exit_codes import ExitCode
+from orderd.ctl.broker import broker_of, browser_of
+from orderd.ctl.context import Context
+from orderd.ctl.dlq_moves import discard, replay
+from orderd.ctl.letter_filters import (
+    Filters,
+    Letters,
+    add_filter_arguments,
+    add_limit_argument,
+    filters_of,
+)
+from orderd.ctl.screen import Screen
+from orderd.ctl.tables import Column, Table
+
+LIST_LIMIT: Final = 1000
+SHOW_LIMIT: Final = 100
+_COLUMNS: Final = (
+    Column("queue"),
+    Column("failed"),
+    Column("code"),
+    Column("id", is_long=True),
+    Column("action"),
+    Column("attempt", is_right=True),
+    Column("reason", is_long=True),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    listed = verbs.add_parser("list", help="the dead letters, a line each")
+    listed.set_defaults(run=list_letters)
+    add_limit_argument(listed, LIST_LIMIT)
+    shown = verbs.add_parser("show", help="dead letters with all they hold, a JSON document each")
+    shown.set_defaults(run=show_letters)
+    add_limit_argument(shown, SHOW_LIMIT)
+    replayed = verbs.add_parser("replay", help="send them to their queues again, as they were")
+    replayed.set_defaults(run=replay)
+    replayed.add_argument(
+        "--force",
+        action="store_true",
+        help="also those whose request already has an outcome in the ledger",
+    )
+    discarded = verbs.add_parser("discard", help="delete them")
+    discarded.set_defaults(run=discard)
+    discarded.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    for verb in (replayed, discarded):
+        add_limit_argument(verb, None)
+        verb.add_argument(
+            "--dry-run", action="store_true", help="change nothing; tell what would be done"
+        )
+    for verb in (listed, shown, replayed, discarded):
+        add_filter_arguments(verb)
+
+
+def list_letters(options: argparse.Namespace, context: Context) -> int:
+    """Print what tells each letter from the others."""
+    filters, screen = filters_of(options), context.screen
+    with broker_of(context.settings) as publisher:
+        letters = Letters(publisher, options.queue)
+        with (
+            browser_of(publisher) as browser,
+            screen.progress("looking", letters.total) as advance,
+        ):
+            found = [
+                letter.summary()
+                for letter in letters.matching(browser, filters, options.limit, advance)
+            ]
+    if screen.is_json:
+        screen.document(found)
+    else:
+        screen.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
+    return _end(screen, letters, filters, len(found), options.limit)
+
+
+def show_letters(options: argparse.Namespace, context: Context) -> int:
+    """Print each letter as one JSON document, as soon as it is read."""
+    filters, screen = filters_of(options), context.screen
+    shown = 0
+    with broker_of(context.settings) as publisher:
+        letters = Letters(publisher, options.queue)
+        with browser_of(publisher) as browser:
+            for letter in letters.matching(browser, filters, options.limit, lambda: None):
+                screen.document(letter.document())
+                shown += 1
+    return _end(screen, letters, filters, shown, options.limit)
+
+
+def _end(screen: Screen, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
+    if letters.seen < letters.total and shown == limit:
+        unseen = letters.total - letters.seen
+        screen.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
+    elif not shown and letters.total:
+        screen.note(f"none of {letters.total} dead letters is like that")
+    # Who asks for a request by its id expects it.
+    return ExitCode.FAILED if filters.ids and not shown else ExitCode.DONE
+
+
+def _cells(summary: dict[str, Any]) -> list[str]:
+    moment = summary["failed_at"]
+    attempt = summary["attempt"]
+    return [
+        summary["dead_letter_queue"],
+        f"{moment[:19].replace('T', ' ')}Z" if moment else "",
+        summary["code"] or "",
+        summary["id"] or "",
+        summary["action"] or "",
+        "" if attempt is None else str(attempt),
+        summary["reason"] or "",
+    ]

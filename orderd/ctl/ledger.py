@@ -1,0 +1,108 @@
+"""`orderctl ledger`: which requests were settled, how, and what was answered."""
+
+import argparse
+from functools import partial
+from typing import Any, Final
+
+from orderd.contract.exit_codes import ExitCode
+from orderd.contract.rows import rfc3339
+from orderd.contract.strict_json import loads
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
+from orderd.ctl.entity import Shown, plainly, table_of, whole_number
+from orderd.ctl.exits import Failure
+from orderd.ctl.json_text import compact
+from orderd.ctl.request import duration, request_id, text
+from orderd.ctl.tables import Column, Table
+from orderd.db.transaction import Transaction
+from orderd.ops.durations import format_duration
+
+LIMIT: Final = 100
+LIMIT_MAX: Final = 10_000
+SINCE_S: Final = 86_400.0
+# Longer ago than any row, and still within what PostgreSQL can subtract.
+SINCE_MAX_S: Final = 1e9
+OUTCOMES: Final = ("applied", "refused")
+_FIELDS: Final = ("id", "queue", "action", "outcome", "code", "created_at")
+_COLUMNS: Final = (
+    Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
+    Shown("id", plainly("id"), is_long=True),
+    *(Shown(name, plainly(name)) for name in ("queue", "action", "outcome", "code")),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    shown = verbs.add_parser("show", help="the outcome of one request, and what was answered")
+    shown.add_argument("id", metavar="ID", type=request_id)
+    shown.set_defaults(run=show)
+    listed = verbs.add_parser("list", help="requests, the latest first")
+    listed.add_argument("--outcome", choices=OUTCOMES, help="only those with this outcome")
+    listed.add_argument("--code", metavar="CODE", type=text, help="only those refused with it")
+    listed.add_argument(
+        "--since",
+        metavar="DURATION",
+        type=duration,
+        default=SINCE_S,
+        help="settled at most so long ago, as 10min or 2h; default: 24h",
+    )
+    listed.add_argument(
+        "--limit",
+        metavar="N",
+        type=partial(whole_number, most=LIMIT_MAX),
+        default=LIMIT,
+        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
+    )
+    listed.set_defaults(run=list_requests)
+
+
+def show(options: argparse.Namespace, context: Context) -> int:
+    """Print the row; a failure where there is none."""
+    with database_of(context.settings) as database, database.transaction() as tx:
+        row = read(tx, options.id)
+    if row is None:
+        raise Failure(f"the ledger has no request {options.id}; see orderctl explain")
+    if context.screen.is_json:
+        context.screen.document(row)
+    else:
+        cells = [(name, plainly(name)(row)) for name in _FIELDS]
+        cells.append(("response", compact(row["response"])))
+        context.screen.table(Table((Column("field"), Column("value", is_long=True)), cells))
+    return ExitCode.DONE
+
+
+def list_requests(options: argparse.Namespace, context: Context) -> int:
+    """Print the latest requests; one more than asked for tells whether there are more."""
+    with database_of(context.settings) as database, database.transaction() as tx:
+        found = tx.rows(
+            "list_ledger",
+            outcome=options.outcome,
+            code=options.code,
+            since_s=min(options.since, SINCE_MAX_S),
+            rows_max=options.limit + 1,
+        )
+    rows = [_row(*fields) for fields in found[: options.limit]]
+    screen = context.screen
+    if screen.is_json:
+        screen.document(rows)
+    else:
+        screen.table(table_of(_COLUMNS, rows))
+    if len(found) > options.limit:
+        screen.note(f"stopped at {options.limit}; there are more: see --limit")
+    elif not found:
+        screen.note(f"nothing in the last {format_duration(options.since)}: see --since")
+    return ExitCode.DONE
+
+
+def read(tx: Transaction, wanted: str) -> dict[str, Any] | None:
+    """Return the row of a request, None where there is none."""
+    for queue, action, outcome, code, created_at, response in tx.rows("read_ledger", id=wanted):
+        row = _row(wanted, queue, action, outcome, code, created_at)
+        return {**row, "response": loads(response.encode())}
+    return None
+
+
+def _row(*fields: Any) -> dict[str, Any]:
+    row = dict(zip(_FIELDS, fields, strict=True))
+    return {**row, "created_at": rfc3339(row["created_at"])}

@@ -1,0 +1,176 @@
+"""Which dead letters are meant, and going through them within bounds."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import Final
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.topology import queue_depth
+from orderd.contract.names import Queue, dead_letter_queue
+from orderd.ctl.entity import whole_number
+from orderd.ctl.letters import Letter, dead_letter_queues
+from orderd.ctl.request import duration, request_id, text
+from orderd.ctl.screen import Advance
+
+WINDOW_LETTERS: Final = 100
+WINDOW_BYTES_MAX: Final = 4 << 20
+# Longer ago than any message, and still within what a datetime can say.
+_AGO_MAX_S: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a letter must be like; an empty list asks for nothing."""
+
+    codes: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    before: datetime | None = None
+    after: datetime | None = None
+
+    def match(self, letter: Letter) -> bool:
+        """Return whether *letter* is meant; one without a time has no age that could fit."""
+        for wanted, found in (
+            (self.codes, letter.code),
+            (self.actions, letter.action),
+            (self.ids, letter.request_id),
+        ):
+            if wanted and found not in wanted:
+                return False
+        if self.before is None and self.after is None:
+            return True
+        moment = letter.failed_at
+        return (
+            moment is not None
+            and (self.before is None or moment <= self.before)
+            and (self.after is None or moment >= self.after)
+        )
+
+
+def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* take a queue, and what its dead letters must be like."""
+    parser.add_argument(
+        "queue",
+        metavar="QUEUE",
+        nargs="?",
+        type=_queue,
+        help=f"{', '.join(Queue)} or such a name with .dlq; default: all three",
+    )
+    for option, dest, what in (
+        ("--code", "codes", "dead-lettered with this code"),
+        ("--action", "actions", "that ask for this action"),
+    ):
+        parser.add_argument(
+            option,
+            dest=dest,
+            metavar=option[2:].upper(),
+            action="append",
+            default=[],
+            type=text,
+            help=f"only those {what}; may be given several times",
+        )
+    parser.add_argument(
+        "--id",
+        dest="ids",
+        metavar="ID",
+        action="append",
+        default=[],
+        type=request_id,
+        help="only the request with this id; may be given several times",
+    )
+    for option, what in (("--older-than", "at least"), ("--newer-than", "at most")):
+        parser.add_argument(
+            option,
+            metavar="DURATION",
+            type=duration,
+            help=f"only those given up {what} so long ago, as 90s, 10min or 2h",
+        )
+
+
+def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> None:
+    """Let *parser* take how many letters at most."""
+    shown = "all" if default is None else default
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=whole_number,
+        default=default,
+        help=f"at most so many, the oldest first; default: {shown}",
+    )
+
+
+def filters_of(options: argparse.Namespace) -> Filters:
+    """Return what the arguments ask for."""
+    now = datetime.now(UTC)
+
+    def ago(seconds: float | None) -> datetime | None:
+        return None if seconds is None else now - timedelta(seconds=min(seconds, _AGO_MAX_S))
+
+    return Filters(
+        options.codes,
+        options.actions,
+        options.ids,
+        before=ago(options.older_than),
+        after=ago(options.newer_than),
+    )
+
+
+class Letters:
+    """The dead letters that are in some queues now.
+
+    What comes while they are gone through is left out, so that it has an end even where a
+    replayed message fails again.
+    """
+
+    def __init__(self, publisher: Publisher, queue: str | None) -> None:
+        self._depths = {
+            name: depth.ready
+            for name in dead_letter_queues(queue)
+            if (depth := queue_depth(publisher.link, name)) is not None
+        }
+        self.total = sum(self._depths.values())
+        self.seen = 0
+
+    def matching(
+        self, browser: Browser, filters: Filters, limit: int | None, advance: Advance
+    ) -> Iterator[Letter]:
+        """Yield at most *limit* letters that match, queue by queue, the oldest first.
+
+        None of them is kept here: those that nobody acks stay unacked with *browser*.
+        """
+        every = chain.from_iterable(self._walk(browser, name, advance) for name in self._depths)
+        return islice(filter(filters.match, every), limit)
+
+    def _walk(self, browser: Browser, name: str, advance: Advance) -> Iterator[Letter]:
+        for _ in range(self._depths[name]):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            self.seen += 1
+            advance()
+            yield Letter(delivery)
+
+
+def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
+    """Yield *letters* in groups that are small enough to be held in memory."""
+    window: list[Letter] = []
+    window_bytes = 0
+    for letter in letters:
+        window.append(letter)
+        window_bytes += len(letter.delivery.body)
+        if len(window) == WINDOW_LETTERS or window_bytes >= WINDOW_BYTES_MAX:
+            yield window
+            window, window_bytes = [], 0
+    if window:
+        yield window
+
+
+def _queue(value: str) -> str:
+    name = value.removesuffix(dead_letter_queue(""))
+    if name not in tuple(Queue):
+        raise argparse.ArgumentTypeError(f"should be one of {', '.join(Queue)}")
+    return name

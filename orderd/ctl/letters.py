@@ -1,0 +1,190 @@
+"""Dead letters: what one says, and the message that it was before."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final
+
+from orderd.amqp.message import Delivery, OutgoingMessage, Properties
+from orderd.contract.limits import REQUEST_ID_MAX
+from orderd.contract.names import (
+    DEAD_LETTER_HEADERS,
+    HEADER_ATTEMPT,
+    HEADER_CODE,
+    HEADER_EXPIRATION,
+    HEADER_FAILED_AT,
+    HEADER_QUEUE,
+    HEADER_REASON,
+    HEADER_USER_ID,
+    Queue,
+    dead_letter_queue,
+)
+from orderd.contract.rows import rfc3339
+from orderd.contract.strict_json import MalformedJson, loads
+
+_EXPIRATION_MAX_MS: Final = 2**32 - 1
+# A dead letter of orderd's has none of these at first: they tell of its time in the queue.
+_BROKER_HEADERS: Final = (
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that waits in a dead letter queue or in a retry queue."""
+
+    delivery: Delivery
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """The headers, none or many."""
+        return self.delivery.properties.headers or {}
+
+    @property
+    def origin(self) -> str:
+        """The command queue that it came from: as its header says, else by its queue's name."""
+        named = self.text(HEADER_QUEUE)
+        if named in tuple(Queue):
+            return named
+        return self.delivery.queue.partition(".")[0]
+
+    @cached_property
+    def request(self) -> Any:
+        """What the body says: JSON decoded, else text, else bytes."""
+        body = self.delivery.body
+        try:
+            return loads(body)
+        except MalformedJson:
+            pass
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            return body
+
+    @property
+    def request_id(self) -> str | None:
+        """The request's id where it has one that could be in the ledger."""
+        envelope = self.request if isinstance(self.request, dict) else {}
+        found = envelope.get("id", self.delivery.properties.message_id)
+        return found if _is_id(found) else None
+
+    @property
+    def action(self) -> str | None:
+        """The action that the body asks for, None where it cannot be read."""
+        action = self.request.get("action") if isinstance(self.request, dict) else None
+        return action if isinstance(action, str) else None
+
+    @property
+    def code(self) -> str | None:
+        """Why it is dead, None for a message that orderd did not put there."""
+        return self.text(HEADER_CODE)
+
+    @property
+    def failed_at(self) -> datetime | None:
+        """When it was given up, in UTC."""
+        try:
+            moment = datetime.fromisoformat(self.text(HEADER_FAILED_AT) or "")
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def text(self, name: str) -> str | None:
+        """Return the header *name* if it is a text."""
+        value = self.headers.get(name)
+        return value if isinstance(value, str) else None
+
+    def document(self) -> dict[str, Any]:
+        """Return the letter as the contract has it, for JSON."""
+        return {
+            "failed_at": self.text(HEADER_FAILED_AT),
+            "reason": self.text(HEADER_REASON),
+            "code": self.code,
+            "queue": self.origin,
+            "attempt": _jsonable(self.headers.get(HEADER_ATTEMPT)),
+            "request": _jsonable(self.request),
+            "headers": _jsonable(self.headers),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what tells it from others, for JSON."""
+        return {
+            "dead_letter_queue": self.delivery.queue,
+            "failed_at": self.text(HEADER_FAILED_AT),
+            "code": self.code,
+            "id": self.request_id,
+            "action": self.action,
+            "attempt": _jsonable(self.headers.get(HEADER_ATTEMPT)),
+            "body_bytes": len(self.delivery.body),
+            "reason": self.text(HEADER_REASON),
+        }
+
+    def original(self, user: str | None) -> OutgoingMessage:
+        """Return the message that it was, to be published to its queue, attempts not counted.
+
+        *user* is who publishes: the broker takes no other `user_id`. A property that cannot be
+        given back stays in its header.
+        """
+        return OutgoingMessage(
+            "", self.origin, self.delivery.body, self._properties(user), mandatory=True
+        )
+
+    def _properties(self, user: str | None) -> Properties:
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name not in DEAD_LETTER_HEADERS
+            and name != HEADER_ATTEMPT
+            and not name.startswith(_BROKER_HEADERS)
+        }
+        properties = self.delivery.properties
+        if _is_expiration(headers.get(HEADER_EXPIRATION)):
+            properties = replace(properties, expiration=headers.pop(HEADER_EXPIRATION))
+        if user is not None and headers.get(HEADER_USER_ID) == user:
+            properties = replace(properties, user_id=headers.pop(HEADER_USER_ID))
+        return replace(properties, headers=headers or None)
+
+
+def dead_letter_queues(queue: str | None) -> list[str]:
+    """Return the dead letter queues of *queue*, a command queue or its own name; None: all."""
+    if queue is None:
+        return [dead_letter_queue(each) for each in Queue]
+    return [dead_letter_queue(queue.removesuffix(dead_letter_queue("")))]
+
+
+def _is_id(value: object) -> bool:
+    if not isinstance(value, str) or not 1 <= len(value) <= REQUEST_ID_MAX or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_expiration(value: object) -> bool:
+    """Return whether the broker takes *value*; it closes the channel over any other."""
+    if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+        return False
+    return len(value) <= len(str(_EXPIRATION_MAX_MS)) and int(value) <= _EXPIRATION_MAX_MS
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case bytes():
+            return {"base64": base64.b64encode(value).decode()}
+        case datetime():
+            return rfc3339(value)
+        case float():
+            return Decimal(repr(value)) if value - value == 0 else str(value)
+        case Mapping():
+            return {str(name): _jsonable(inner) for name, inner in value.items()}
+        case list():
+            return [_jsonable(inner) for inner in value]
+    return value

@@ -1,0 +1,93 @@
+"""`orderctl outbox`: events between their commit and the broker's confirm."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from orderd.contract.exit_codes import ExitCode
+from orderd.contract.rows import rfc3339
+from orderd.contract.strict_json import loads
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
+from orderd.ctl.entity import Shown, plainly, table_of, whole_number
+from orderd.ctl.exits import Failure, WrongUsage
+
+LIMIT: Final = 100
+LIMIT_MAX: Final = 10_000
+_COLUMNS: Final = (
+    Shown("id", plainly("id"), is_right=True),
+    Shown("age", lambda row: f"{row['age_s']} s", is_right=True),
+    Shown("type", plainly("type")),
+    Shown("subject", plainly("subject")),
+    Shown("correlation id", plainly("correlationid"), is_long=True),
+    Shown("claimed", lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}"),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    listed = verbs.add_parser("list", help="the events that wait to be sent, the oldest first")
+    listed.add_argument(
+        "--limit",
+        metavar="N",
+        type=partial(whole_number, most=LIMIT_MAX),
+        default=LIMIT,
+        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
+    )
+    listed.set_defaults(run=list_events)
+    retried = verbs.add_parser(
+        "retry", help="have the daemon send them at its next sweep, whoever had claimed them"
+    )
+    retried.add_argument("ids", metavar="ID", nargs="*", type=whole_number)
+    retried.add_argument("--all", action="store_true", help="all of them")
+    retried.set_defaults(run=retry)
+
+
+def list_events(options: argparse.Namespace, context: Context) -> int:
+    """Print the rows of the outbox; one more than asked for tells whether there are more."""
+    with database_of(context.settings) as database, database.transaction() as tx:
+        found = tx.rows("list_outbox", rows_max=options.limit + 1)
+    rows = [event(fields) for fields in found[: options.limit]]
+    screen = context.screen
+    if screen.is_json:
+        screen.document(rows)
+    else:
+        screen.table(table_of(_COLUMNS, rows))
+    if len(found) > options.limit:
+        screen.note(f"stopped at {options.limit}; there are more: see --limit")
+    return ExitCode.DONE
+
+
+def retry(options: argparse.Namespace, context: Context) -> int:
+    """Make the lease of rows old; a failure where one that was named is not there (any more)."""
+    if bool(options.ids) == options.all:
+        raise WrongUsage("say which events: ids as orderctl outbox list shows them, or --all")
+    with database_of(context.settings) as database, database.transaction() as tx:
+        found = tx.rows("release_outbox", is_all=options.all, ids=options.ids)
+    released = sorted(row_id for (row_id,) in found)
+    if context.screen.is_json:
+        context.screen.document({"released": released})
+    else:
+        context.screen.line(f"{len(released)} released: the daemon's next sweep sends them")
+    missing = sorted(set(options.ids) - set(released))
+    if missing:
+        raise Failure(f"not in the outbox, so sent or never there: {', '.join(map(str, missing))}")
+    return ExitCode.DONE
+
+
+def event(fields: Sequence[Any]) -> dict[str, Any]:
+    """Return a row of the outbox for JSON, with what its body says of itself."""
+    row_id, message_id, event_type, body, created_at, claimed_at, age_s = fields
+    said = loads(body.encode())
+    return {
+        "id": row_id,
+        "message_id": message_id,
+        "type": event_type,
+        "subject": said.get("subject"),
+        "correlationid": said.get("correlationid"),
+        "created_at": rfc3339(created_at),
+        "claimed_at": None if claimed_at is None else rfc3339(claimed_at),
+        "age_s": round(age_s),
+    }

@@ -1,0 +1,163 @@
+"""`orderctl topology`: the broker's queues and exchange, as they are and as orderd needs them."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from orderd.amqp import topology
+from orderd.amqp.inspection import Needed, declare_listeners, find, needed, unusable
+from orderd.amqp.publisher import Publisher
+from orderd.contract.exit_codes import ExitCode
+from orderd.ctl.broker import broker_of
+from orderd.ctl.client import endpoint_of
+from orderd.ctl.context import Context
+from orderd.ctl.json_text import compact
+from orderd.ctl.lint import lint, queue_facts
+from orderd.ctl.lint_rules import Contradiction, QueueFacts
+from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
+from orderd.ctl.screen import Screen
+from orderd.ctl.tables import Column, Table
+
+MISSING: Final = "missing"
+_COLUMNS: Final = (
+    Column("name"),
+    Column("for"),
+    Column("state", is_long=True),
+    Column("type"),
+    Column("ready", is_right=True),
+    Column("consumers", is_right=True),
+    Column("arguments", is_long=True),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    applied = verbs.add_parser("apply", help="declare what orderd needs, where it is missing")
+    applied.add_argument(
+        "--events",
+        action="store_true",
+        help="also the queues that listen for events; one that nobody reads fills the disk",
+    )
+    applied.set_defaults(run=apply)
+    shown = verbs.add_parser("show", help="what there is, and what orderd needs")
+    shown.set_defaults(run=show)
+    linted = verbs.add_parser(
+        "lint", help="what in the broker contradicts the settings, with the fix; exit with 1 then"
+    )
+    linted.set_defaults(run=check)
+    for verb in (shown, linted):
+        verb.add_argument(
+            "--management-url",
+            metavar="URL",
+            default=os.environ.get(URL_VARIABLE) or None,
+            help="RabbitMQ's management API, as http://HOST:PORT, with user:password@ if it is not "
+            f"that of the broker's URL; default: {URL_VARIABLE}, else port 15672 of its host",
+        )
+
+
+def apply(options: argparse.Namespace, context: Context) -> int:
+    """Declare everything; what exists is left as it is."""
+    settings = context.settings
+    with broker_of(settings) as publisher:
+        topology.declare(publisher.link, settings.retry_delays, settings.queue_type)
+        if options.events:
+            declare_listeners(publisher.link, settings.queue_type)
+        names = [
+            each.name
+            for each in needed(settings.retry_delays)
+            if options.events or not each.is_optional
+        ]
+    if context.screen.is_json:
+        context.screen.document({"there": names})
+    else:
+        context.screen.line(f"all there: {', '.join(names)}")
+    return ExitCode.DONE
+
+
+def show(options: argparse.Namespace, context: Context) -> int:
+    """Print each queue and exchange; what AMQP does not tell comes from the management API."""
+    settings, screen = context.settings, context.screen
+    with broker_of(settings) as publisher:
+        management = _management(options, context, publisher)
+        facts: dict[str, QueueFacts] = {}
+        try:
+            facts = queue_facts(management)
+        except ManagementFault as fault:
+            screen.note(f"types, arguments and policies as found are not known: {fault}")
+        rows = [
+            _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
+        ]
+    if screen.is_json:
+        screen.document(rows)
+    else:
+        screen.table(Table(_COLUMNS, [_cells(row) for row in rows]))
+    return ExitCode.DONE
+
+
+def check(options: argparse.Namespace, context: Context) -> int:
+    """Print every contradiction; a failure where there is one."""
+    settings, screen = context.settings, context.screen
+    with broker_of(settings) as publisher:
+        found = lint(settings, publisher, _management(options, context, publisher))
+    if screen.is_json:
+        screen.document(
+            {
+                "ok": not found.contradictions,
+                "contradictions": [asdict(one) for one in found.contradictions],
+                "not_checked": found.not_checked,
+            }
+        )
+    else:
+        _show_contradictions(screen, found.contradictions)
+        for text in found.not_checked:
+            screen.note(f"not checked: {text}")
+    return ExitCode.FAILED if found.contradictions else ExitCode.DONE
+
+
+def _management(options: argparse.Namespace, context: Context, publisher: Publisher) -> Management:
+    endpoint = endpoint_of(context.settings)
+    return management_of(endpoint, publisher.link.where, options.management_url)
+
+
+def _row(publisher: Publisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
+    found = find(publisher.link, wanted)
+    difference = None if found is None else unusable(publisher.link, wanted)
+    state = MISSING if found is None else difference or "as needed"
+    if found is None and wanted.is_optional:
+        state = "not declared, for listeners only"
+    return {
+        "name": wanted.name,
+        "kind": "exchange" if wanted.is_exchange else "queue",
+        "for": str(wanted.kind),
+        "state": state,
+        "ok": difference is None and (found is not None or wanted.is_optional),
+        "ready": None if found is None else found.ready,
+        "consumers": None if found is None else found.consumers,
+        "needed_arguments": wanted.arguments,
+        "type": None if facts is None else facts.type,
+        "arguments": None if facts is None else facts.arguments,
+        "policy": None if facts is None else facts.policy,
+        "policy_definition": None if facts is None else facts.definition,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    arguments = row["arguments"] or row["needed_arguments"]
+    policy = (
+        f" policy {row['policy']}: {compact(row['policy_definition'])}" if row["policy"] else ""
+    )
+    kind = "topic exchange" if row["kind"] == "exchange" else row["type"]
+    numbers = ["" if row[name] is None else str(row[name]) for name in ("ready", "consumers")]
+    said = f"{compact(arguments) if arguments else ''}{policy}".strip()
+    return [row["name"], row["for"], row["state"], kind or "", *numbers, said]
+
+
+def _show_contradictions(screen: Screen, found: Sequence[Contradiction]) -> None:
+    if not found:
+        screen.line("nothing in the broker contradicts the settings")
+        return
+    columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
+    screen.table(Table(columns, [(one.subject, one.problem, one.fix) for one in found]))

@@ -1,0 +1,126 @@
+"""What a request has left in database and broker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.topology import queue_depth
+from orderd.batch.load import orders_with_items
+from orderd.batch.suspects import key_of
+from orderd.contract.names import Queue, dead_letter_queue, retry_queue
+from orderd.contract.rows import Product, Row, User
+from orderd.contract.strict_json import loads, quote
+from orderd.ctl import ledger, outbox
+from orderd.ctl.broker import browser_of
+from orderd.ctl.letters import Letter
+from orderd.db.arrays import array
+from orderd.db.transaction import Transaction
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
+
+# Of each queue so many are looked at, from its head on; the rest is said to be unseen.
+LOOKED_AT_MAX: Final = 10_000
+EVENTS_MAX: Final = 100
+
+
+@dataclass(slots=True)
+class Messages:
+    """The messages of one request, and what could not be looked at, by queue."""
+
+    retries: list[Letter] = field(default_factory=list)
+    dead_letters: list[Letter] = field(default_factory=list)
+    ready: dict[str, int] = field(default_factory=dict)
+    not_looked_at: dict[str, int] = field(default_factory=dict)
+
+
+def in_broker(settings: "Settings", publisher: Publisher, request_id: str) -> Messages:
+    """Return what waits in retry queues and dead letter queues, and how full the others are.
+
+    Command queues are not looked into: what is given back counts as redelivered there.
+    """
+    messages = Messages()
+    retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
+    with browser_of(publisher) as browser:
+        for names, found in (
+            (retries, messages.retries),
+            (map(dead_letter_queue, Queue), messages.dead_letters),
+        ):
+            for name in names:
+                for letter in _looked_at(publisher, browser, name, messages):
+                    if letter.request_id == request_id:
+                        found.append(letter)
+    for queue in Queue:
+        depth = queue_depth(publisher.link, queue)
+        messages.ready[str(queue)] = 0 if depth is None else depth.ready
+    return messages
+
+
+def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
+    """Return its row of the ledger, the row that it made or changed, and its unsent events."""
+    settled = ledger.read(tx, request_id)
+    kind, row_id = _named(settled)
+    events = tx.rows(
+        "find_events",
+        correlation=f'"correlationid":{quote(request_id)},',
+        refusal=f'"request":{{"id":{quote(request_id)},',
+        settled_at=None if settled is None else settled["created_at"],
+        subject=f'"subject":{quote(f"{kind}/{row_id}")},',
+        rows_max=EVENTS_MAX,
+    )
+    rows = _rows(tx, kind, row_id)
+    return {
+        "ledger": settled,
+        "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
+        "events": [outbox.event(fields) for fields in events],
+    }
+
+
+def tries_of(tx: Transaction, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+    """Return what is on record of crashes while one of *letters* was in hand."""
+    keys = {
+        key_of(replace(letter.delivery, queue=letter.origin)): letter.origin for letter in letters
+    }
+    if not keys:
+        return []
+    return [
+        {"queue": keys[key], "tries": tries, "is_committed": is_committed}
+        for key, tries, is_committed in tx.rows("read_tries", keys=list(keys))
+    ]
+
+
+def _looked_at(
+    publisher: Publisher, browser: Browser, name: str, messages: Messages
+) -> Iterator[Letter]:
+    depth = queue_depth(publisher.link, name)
+    if depth is None:
+        return
+    if depth.ready > LOOKED_AT_MAX:
+        messages.not_looked_at[name] = depth.ready - LOOKED_AT_MAX
+    for _ in range(min(depth.ready, LOOKED_AT_MAX)):
+        delivery = browser.take(name)
+        if delivery is None:
+            return
+        yield Letter(delivery)
+
+
+def _named(settled: dict[str, Any] | None) -> tuple[str, int]:
+    """Return kind and id of the row that the answer tells of; no kind where there is none."""
+    answer = settled["response"]["data"] if settled is not None else None
+    if settled is None or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+        return "", 0
+    return settled["queue"], answer["id"]
+
+
+def _rows(tx: Transaction, kind: str, row_id: int) -> Sequence[Row]:
+    ids = array([row_id])
+    match kind:
+        case Queue.PRODUCT:
+            return [Product(*row) for row in tx.rows("read_products", ids=ids)]
+        case Queue.USER:
+            return [User(*row) for row in tx.rows("read_users", ids=ids, usernames=[], emails=[])]
+        case Queue.ORDER:
+            return orders_with_items(tx, tx.rows("read_orders", ids=ids))
+    return []

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import pika.exceptions
 from pika import spec
@@ -11,9 +11,6 @@ from orderd.amqp.channel import CALL_TIMEOUT_S
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.link import Link
 from orderd.amqp.message import Delivery
-
-# The broker understands it as all that is unacked on the channel.
-_ALL: Final = 0
 
 
 class Browser:
@@ -57,9 +54,7 @@ class Browser:
         """Put all that was not acked back to its old place, and take no more; never raises."""
         # Where this fails the connection is lost, and by that everything went back.
         with contextlib.suppress(BrokerFault, pika.exceptions.AMQPError):
-            self._channel.raise_if_closed()
-            self._channel.raw.basic_nack(_ALL, multiple=True, requeue=True)
-            # Closed in good order: the broker has then done what was sent before.
+            # Not by nack: a quorum queue without a delivery limit puts at its end what is nacked.
             self._channel.close()
 
     def _is_answered(self) -> bool:

@@ -35,10 +35,13 @@ def read_table(encoded: bytes, offset: int, depth: int = 0) -> tuple[dict[str, A
 
 
 def read_short(encoded: bytes, offset: int) -> tuple[str, int]:
-    r"""Return the short string at *offset*, and the offset behind it; bad UTF-8 reads ``\xff``."""
+    """Return the short string at *offset*, and the offset behind it.
+
+    Bytes that are not UTF-8 become lone surrogates, which `write_short` turns back into them.
+    """
     start = offset + 1
     end = start + encoded[offset]
-    return encoded[start:end].decode(errors="backslashreplace"), end
+    return encoded[start:end].decode(errors="surrogateescape"), end
 
 
 def _read_value(encoded: bytes, offset: int, depth: int) -> tuple[Any, int]:

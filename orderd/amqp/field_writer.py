@@ -40,7 +40,7 @@ def write_short(text: Any) -> bytes:
 
 def _utf8(text: Any) -> bytes:
     try:
-        return text.encode()
+        return text.encode(errors="surrogateescape")
     except AttributeError as error:
         raise Unpublishable(f"must be a string, not {type(text).__name__}") from error
     except UnicodeEncodeError as error:

@@ -143,7 +143,8 @@ class Publisher:
             for message, properties in zip(messages, prepared, strict=True):
                 basic_publish(
                     message.exchange,
-                    message.routing_key,
+                    # A reply queue may have a name that is not UTF-8.
+                    message.routing_key.encode(errors="surrogateescape"),
                     message.body,
                     properties,
                     message.mandatory,

@@ -42,8 +42,14 @@ class Result:
 
 
 def correlation_of(delivery: Delivery, request_id: str | None) -> str | None:
-    """Return what the caller knows the request by."""
-    return delivery.properties.correlation_id or request_id
+    """Return what the caller knows the request by, as JSON can say it.
+
+    A property may hold bytes that are not UTF-8; they are spelled out.
+    """
+    property_ = delivery.properties.correlation_id
+    if not property_:
+        return request_id
+    return property_.encode(errors="backslashreplace").decode()
 
 
 def attempt_of(delivery: Delivery) -> int:

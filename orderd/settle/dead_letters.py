@@ -9,22 +9,26 @@ from orderd.amqp.properties import encode
 from orderd.batch.results import Result
 from orderd.contract.events import Event
 from orderd.contract.names import (
+    DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
     HEADER_CODE,
     HEADER_ERROR,
+    HEADER_EXPIRATION,
     HEADER_FAILED_AT,
     HEADER_QUEUE,
     HEADER_REASON,
+    HEADER_USER_ID,
     dead_letter_queue,
 )
 from orderd.contract.rows import rfc3339
 from orderd.contract.strict_json import dumps
-from orderd.settle.messages import copied_properties
+from orderd.settle.messages import SHORT_STRING_BYTES_MAX, copied_properties
 
 # A header table has to fit into one frame, or it costs the connection, each time anew.
 HEADERS_BYTES_MAX: Final = 16 * 1024
 REASON_CHARACTERS_MAX: Final = 1000
 _HEADER_OVERHEAD_BYTES: Final = 64
+_MOVED_PROPERTIES: Final = frozenset({HEADER_EXPIRATION, HEADER_USER_ID})
 
 
 def dead_letter(
@@ -53,7 +57,10 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
     ours = {
         name: value
         for name, value in (message.properties.headers or {}).items()
-        if str(name).startswith("orderd-")
+        if name == HEADER_ATTEMPT
+        or name in DEAD_LETTER_HEADERS
+        # Producers can set these two as well, and then to anything.
+        or (name in _MOVED_PROPERTIES and len(str(value)) <= SHORT_STRING_BYTES_MAX)
     }
     return replace(message, properties=replace(message.properties, headers=ours))
 

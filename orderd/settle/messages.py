@@ -30,7 +30,7 @@ def reply_message(result: Result, response: Response, reply_to: str) -> Outgoing
     properties = Properties(
         content_type="application/json",
         delivery_mode=PERSISTENT,
-        correlation_id=short(correlation_id),
+        correlation_id=short(result.delivery.properties.correlation_id or result.request_id),
         app_id=APPLICATION,
     )
     return OutgoingMessage("", reply_to, response.reply(correlation_id), properties, mandatory=True)
@@ -71,6 +71,6 @@ def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properti
 
 def short(text: str | None) -> str | None:
     """Return *text* if a short string property can carry it; the body has it in any case."""
-    if text is None or len(text.encode()) > SHORT_STRING_BYTES_MAX:
+    if text is None:
         return None
-    return text
+    return text if len(text.encode(errors="surrogateescape")) <= SHORT_STRING_BYTES_MAX else None

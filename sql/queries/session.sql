@@ -19,11 +19,6 @@ SELECT version, name, checksum
 FROM schema_migrations
 ORDER BY version
 
--- name: table_sizes
-SELECT
-    (SELECT count(*) FROM processed_requests),
-    (SELECT count(*) FROM outbox)
-
 -- name: take_time_to_migrate
 -- A big table may take its time; others that wait for it are to be waited for.
 SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '60s', true)

@@ -200,17 +200,20 @@ def test_headers_nested_too_deeply_are_kept_raw() -> None:
     assert found.headers == {HEADER_UNREADABLE: nested(20_000)[4:]}
 
 
-def test_text_that_is_not_utf8_becomes_printable() -> None:
-    found = decode(struct.pack(">H", 1 << 7) + b"\x03a\xff\xfe")
+def test_text_that_is_not_utf8_goes_out_as_it_came() -> None:
+    encoded = struct.pack(">H", 1 << 7) + b"\x03a\xff\xfe"
 
-    assert found.message_id == r"a\xff\xfe"
+    found = decode(encoded)
+
+    assert found.message_id == "a\udcff\udcfe"
+    assert encode(found) == encoded
 
 
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
         ({"message_id": "é" * 128}, "message_id: 256 bytes"),
-        ({"reply_to": "\udcff"}, "reply_to: not encodable"),
+        ({"reply_to": "\ud800"}, "reply_to: not encodable"),
         ({"correlation_id": b"raw"}, "correlation_id: must be a string, not bytes"),
         ({"expiration": "soon"}, "expiration: 'soon' is not a whole number"),
         ({"priority": 256}, "priority: 256 is not in"),

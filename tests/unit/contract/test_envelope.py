@@ -132,9 +132,7 @@ def test_what_is_no_token_is_refused_without_showing_it(auth: object) -> None:
     one = invalid(CREATE | {"auth": auth})
 
     assert one.code == "malformed"
-    assert one.message.startswith("auth: should be a string, is a ")
-    assert TOKEN not in one.message
-    assert "12345678" not in one.message
+    assert one.message == "auth: should be a string"
 
 
 @pytest.mark.parametrize("spoilt", [{"data": 1}, {"version": "v9"}, {"action": "x"}, {"id": 1}])

@@ -67,7 +67,8 @@ class Settings(LayeredSettings):
         default=0,
         ge=0,
         le=_PREFETCH_MAX,
-        description="most unacknowledged messages in hand from each queue, up to 65535; 0 is twice batch_max",
+        description="most unacknowledged messages in hand from each queue, up to 65535; "
+        "0 is twice batch_max",
     )
     retry_delays: Annotated[tuple[_Delay, ...], Listed] = Field(
         default=(5.0, 30.0, 300.0),

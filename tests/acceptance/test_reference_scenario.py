@@ -25,7 +25,9 @@ ORDERS = [
     (2, "shipped", Decimal("299.96")),
     (3, "cancelled", Decimal("259.97")),
 ]
-ITEM_COLUMNS = "order_id, product_id, quantity, unit_price"
+ALL_ITEMS = """
+    SELECT order_id, product_id, quantity, unit_price FROM order_items ORDER BY order_id, id
+"""
 ITEMS = [
     (1, 1, 1, Decimal("1299.99")),
     (1, 2, 2, Decimal("79.99")),
@@ -72,7 +74,7 @@ def test_the_reference_scenario_sent_by_rabbitmqadmin_ends_as_the_contract_says(
         PRODUCTS
     )
     assert shop.query("SELECT id, status, total_amount FROM orders ORDER BY id") == ORDERS
-    assert shop.query(f"SELECT {ITEM_COLUMNS} FROM order_items ORDER BY order_id, id") == ITEMS
+    assert shop.query(ALL_ITEMS) == ITEMS
     assert [reply["status"] for reply in replies] == ["ok"] * 14 + ["error"]
     assert (replies[-1]["code"], replies[-1]["error"]) == ("insufficient_stock", REFUSAL)
     assert replies[6]["data"]["total_amount"] == 1459.97

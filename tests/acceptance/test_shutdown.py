@@ -10,7 +10,7 @@ from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
 from tests.harness.waiting import wait_until
 
-COUNT = 3_000
+COUNT = 1_500
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -50,14 +50,23 @@ def run_both(
     for shop in shops:
         shop.reset()
         shop.process(stocked_shop())
-    in_batches = [result for batch in batches for result in batched.process(batch, arriving)]
+    in_batches = [
+        result
+        for batch in batches
+        for result in batched.process(batch, arriving, breathe=nobody_is_in_the_way)
+    ]
     one_by_one = {
         one.tag: result
         for batch in batches
         for one in in_queue_order(batch)
-        for result in serial.process([one], arriving)
+        for result in serial.process([one], arriving, breathe=nobody_is_in_the_way)
     }
     return in_batches, [one_by_one[result.delivery.tag] for result in in_batches]
+
+
+def nobody_is_in_the_way() -> None:
+    """Fail where a batch met a conflict: with itself it must not have any."""
+    raise AssertionError("a batch was in conflict with itself")
 
 
 def assert_nobody_sees_a_difference(

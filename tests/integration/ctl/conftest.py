@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from orderd.contract.strict_json import loads
 from tests.harness.daemon import clean_environment
+from tests.integration.ctl.letters import Broker, broker_at
 
 TIMEOUT_S = 60
 
@@ -57,3 +58,10 @@ def _on(servers: dict[str, str]) -> Orderctl:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def broker(vhost_url: str) -> Iterator[Broker]:
+    """Somebody else's connection to this test's virtual host."""
+    with broker_at(vhost_url) as broker:
+        yield broker

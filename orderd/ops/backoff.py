@@ -4,14 +4,15 @@ import random
 from collections.abc import Callable
 
 _FIRST_S = 1.0
-_LONGEST_S = 30.0
-_DOUBLINGS_MAX = 5
+# A server that is back is found within 5 s.
+_LONGEST_S = 4.0
+_DOUBLINGS_MAX = 2
 
 
 def delay_s(attempt: int, chance: float) -> float:
     """Return the wait in seconds after the attempt (1 is the first), `chance` in 0..1.
 
-    It doubles from 1 s to 30 s; half of it is left to chance, so that many daemons that lost the
+    It doubles from 1 s to 4 s; half of it is left to chance, so that many daemons that lost the
     same server do not come back at the same moment.
     """
     doublings = min(max(attempt, 1) - 1, _DOUBLINGS_MAX)

@@ -3,6 +3,8 @@
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pika.exceptions
@@ -33,8 +35,8 @@ class Browser:
         self._channel.raw.add_callback(self._on_empty, [spec.Basic.GetEmpty], one_shot=False)
         self._queue = ""
         self._answers: list[Delivery | None] = []
-        # In the order in which they were taken.
-        self._unacked: dict[str, dict[int, None]] = {}
+        # Tag to queue, in the order of taking.
+        self._unacked: dict[int, str] = {}
 
     def take(self, queue: str) -> Delivery | None:
         """Return the message at the head of *queue*, None where there is none; raise BrokerFault.
@@ -56,7 +58,7 @@ class Browser:
         self._channel.raise_if_closed()
         for delivery in deliveries:
             self._channel.raw.basic_ack(delivery.tag)
-            del self._unacked[delivery.queue][delivery.tag]
+            del self._unacked[delivery.tag]
         # pika only buffers: this turn hands it to the socket.
         self._link.run(0)
 
@@ -68,11 +70,11 @@ class Browser:
         """
         # Where this fails the connection is lost, and by that everything goes back.
         with contextlib.suppress(BrokerFault, pika.exceptions.AMQPError):
-            for queue, tags in self._unacked.items():
-                self._return(queue, list(tags))
+            for queue, tagged in groupby(self._unacked.items(), key=itemgetter(1)):
+                self._return(queue, [tag for tag, _ in tagged])
             self._channel.close()
 
-    def _return(self, queue: str, tags: list[int]) -> None:
+    def _return(self, queue: str, tags: Sequence[int]) -> None:
         """Nack *tags* group by group, each once the one before has arrived.
 
         Not by closing the channel: a quorum queue would take them in any order.
@@ -80,8 +82,8 @@ class Browser:
         ready = topology.depth_on(self._channel, queue).ready
         is_arriving = True
         for group in _groups(tags):
-            for tag in group:
-                self._channel.raw.basic_nack(tag, requeue=True)
+            # All that is older is settled: so one frame is enough, and one step of the broker.
+            self._channel.raw.basic_nack(group[-1], multiple=True, requeue=True)
             ready += len(group)
             # Somebody else may take them, or they expire: then their order is nobody's concern.
             is_arriving = is_arriving and self._arrive(queue, ready)
@@ -100,7 +102,7 @@ class Browser:
 
     def _on_message(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
         tag = method.delivery_tag
-        self._unacked.setdefault(self._queue, {})[tag] = None
+        self._unacked[tag] = self._queue
         self._answers.append(Delivery(self._queue, body, found.decoded, tag, 0, method.redelivered))
         self._link.wake()
 

@@ -51,6 +51,10 @@ _LEDGER: Final[Mapping[str, _Encoder]] = {
 
 def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> None:
     """Let the statements that write what *decisions* changed travel with COMMIT."""
+    # First, and by id: of two daemons with the same requests one waits here, holding nothing that
+    # the other one is still to write.
+    ledger = sorted(_ledger_row(decision) for decision in decisions if decision.is_recorded)
+    _write_rows(tx, "insert_processed_requests", ledger, _LEDGER)
     _write(tx, "insert_users", world.new_rows(world.users), {**_USER, "username": list})
     _write(tx, "update_users", [now for _, now in world.changed_rows(world.users)], _USER)
     _write(tx, "insert_products", world.new_rows(world.products), _PRODUCT)
@@ -60,9 +64,6 @@ def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> Non
     _write(tx, "insert_orders", new_orders, {**_ORDER, "user_id": array})
     _write(tx, "update_orders", [now for _, now in changed_orders], _ORDER)
     _write_items(tx, new_orders, changed_orders)
-    # In one order everywhere: two daemons with the same ids would wait for each other otherwise.
-    ledger = sorted(_ledger_row(decision) for decision in decisions if decision.is_recorded)
-    _write_rows(tx, "insert_processed_requests", ledger, _LEDGER)
 
 
 def _write(

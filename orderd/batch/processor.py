@@ -151,7 +151,8 @@ class BatchProcessor:
                 arriving = surroundings.arriving()
             except TransactionConflict as error:
                 surroundings.breathe()
-                if is_cut or tries == TRIES_MAX or isinstance(error, LockedOut):
+                is_cut_up_next = is_cut and len(group) > 1
+                if is_cut_up_next or tries == TRIES_MAX or isinstance(error, LockedOut):
                     return error
                 emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
                 tries += 1

@@ -62,4 +62,4 @@ def attempt_of(delivery: Delivery) -> int:
     if not headers or HEADER_FAILED_AT in headers:
         return 0
     attempt = headers.get(HEADER_ATTEMPT)
-    return attempt if isinstance(attempt, int) and attempt > 0 else 0
+    return attempt if type(attempt) is int and attempt > 0 else 0

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orderd.contract.fields import (
+    BIGINT_MAX,
     Email,
     Identity,
     Money,
@@ -206,7 +207,7 @@ class List(CommandData):
     is_query: ClassVar[bool] = True
 
     limit: Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)] = LIST_LIMIT_DEFAULT
-    after: Annotated[int, Field(ge=0)] | None = None
+    after: Annotated[int, Field(ge=0, le=BIGINT_MAX)] | None = None
 
 
 class UserList(List):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
@@ -24,6 +24,8 @@ from tests.integration.batch.requests import (
 from tests.integration.batch.shop import Shop, seen
 
 Pair = tuple[Shop, Shop]
+# The special cases of the first test get a part of its examples.
+fewer = settings(max_examples=settings().max_examples // 3)
 
 arrivals = st.sampled_from([frozenset(), frozenset({Queue.PRODUCT, Queue.USER})])
 queues = st.sampled_from(list(Queue))
@@ -102,6 +104,7 @@ def test_any_cut_gives_the_rows_replies_and_events_of_one_by_one(
     assert_nobody_sees_a_difference(shops, cut(sequence, batch_sizes), arriving)
 
 
+@fewer
 @given(data=st.data(), queue=queues, batch_sizes=sizes())
 def test_commands_of_one_queue_take_effect_in_the_order_of_delivery(
     shops: Pair, data: st.DataObject, queue: Queue, batch_sizes: list[int]
@@ -113,6 +116,7 @@ def test_commands_of_one_queue_take_effect_in_the_order_of_delivery(
     assert_nobody_sees_a_difference(shops, cut(sequence, batch_sizes))
 
 
+@fewer
 @given(sequence=sequences(), batch_sizes=sizes(), arriving=arrivals)
 def test_messages_in_the_order_of_the_queues_may_be_cut_anywhere(
     shops: Pair, sequence: list[Delivery], batch_sizes: list[int], arriving: frozenset[Queue]
@@ -120,6 +124,7 @@ def test_messages_in_the_order_of_the_queues_may_be_cut_anywhere(
     assert_nobody_sees_a_difference(shops, cut(in_queue_order(sequence), batch_sizes), arriving)
 
 
+@fewer
 @given(sequence=cursed_sequences(), batch_sizes=sizes())
 def test_commands_that_cannot_be_written_change_nothing_for_their_neighbours(
     shops: Pair, sequence: list[Delivery], batch_sizes: list[int]

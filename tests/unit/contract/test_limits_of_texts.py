@@ -104,12 +104,12 @@ def test_other_pages_are_invalid(limit: object) -> None:
     assert refused("product", "list", {"limit": limit}).startswith("data.limit: ")
 
 
-@pytest.mark.parametrize("after", [0, 1, BIGINT_MAX, 2**70])
+@pytest.mark.parametrize("after", [0, 1, BIGINT_MAX])
 def test_a_page_may_begin_after_any_id(after: int) -> None:
     assert taken("order", "list", {"after": after}, "after") == after
 
 
-@pytest.mark.parametrize("after", [-1, *NO_INTEGERS[:5]])
+@pytest.mark.parametrize("after", [-1, BIGINT_MAX + 1, *NO_INTEGERS[:5]])
 def test_a_page_does_not_begin_anywhere_else(after: object) -> None:
     assert refused("order", "list", {"after": after}).startswith("data.after: ")
 

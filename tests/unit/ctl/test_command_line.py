@@ -51,6 +51,17 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         ("publish", "product\udcff", "list"),
         ("migrate", "--check", "--dry-run"),
         ("status", "--js"),
+        ("dlq",),
+        ("dlq", "list", "orders"),
+        ("dlq", "list", "--limit", "0"),
+        ("dlq", "list", "--older-than", "soon"),
+        ("dlq", "list", "--id", ""),
+        ("dlq", "list", "--yes"),
+        ("explain",),
+        ("ledger", "show"),
+        ("ledger", "list", "--outcome", "lost"),
+        ("outbox", "retry", "first"),
+        ("topology",),
     ],
 )
 def test_wrong_usage_ends_with_2(

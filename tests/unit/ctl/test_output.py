@@ -1,3 +1,4 @@
+import io
 import json
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,7 @@ from rich.console import Console
 
 from orderd.contract.strict_json import loads
 from orderd.ctl.json_text import compact, pretty
+from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table, plain, printable, rich_table
 
 VALUE: dict[str, Any] = {
@@ -73,3 +75,31 @@ def test_a_narrow_terminal_loses_nothing_of_a_long_text() -> None:
 def test_text_is_made_printable() -> None:
     assert printable("Käse 😀") == "Käse 😀"
     assert printable("a\x1b[0m\r\x85\ud800") == r"a\x1b[0m\r\x85\ud800"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stderr", "steps", "is_drawn"),
+    [(Terminal(), 1000, True), (Terminal(), 10, False), (io.StringIO(), 1000, False)],
+)
+def test_a_bar_is_drawn_on_a_terminal_for_what_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stderr: io.StringIO,
+    steps: int,
+    is_drawn: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    monkeypatch.setattr("sys.stderr", stderr)
+    screen = Screen(is_json=False)
+
+    with screen.progress("looking", steps) as advance:
+        for _ in range(steps):
+            advance()
+        screen.line("a result")
+
+    assert ("looking" in stderr.getvalue()) == is_drawn
+    assert capsys.readouterr().out == "a result\n"

@@ -109,6 +109,17 @@ def test_a_token_in_the_environment_is_no_unknown_setting(monkeypatch: pytest.Mo
         ("demo",),
         ("migrate",),
         ("migrate", "--check"),
+        ("dlq", "list"),
+        ("dlq", "show"),
+        ("dlq", "replay"),
+        ("dlq", "discard", "--yes"),
+        ("ledger", "list"),
+        ("ledger", "show", "r1"),
+        ("outbox", "list"),
+        ("outbox", "retry", "--all"),
+        ("topology", "apply"),
+        ("topology", "show"),
+        ("topology", "lint"),
     ],
 )
 def test_a_server_that_is_away_is_named(
@@ -140,3 +151,22 @@ def test_wrong_data_is_found_before_a_server_is_looked_for(
 ) -> None:
     assert main(["publish", "product", "create", "{"]) == 2
     assert capsys.readouterr().err.startswith("orderctl: JSON: ")
+
+
+def test_a_request_cannot_be_explained_without_servers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "r1", "--json"]) == 69
+
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["state"] == "unknown"
+    assert [line.split(":")[1] for line in captured.err.splitlines()] == [" broker", " database"]
+    assert "hunter2" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("3", "--all")])
+def test_whether_all_events_are_meant_must_be_said(
+    arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["outbox", "retry", *arguments]) == 2
+    assert "or --all" in capsys.readouterr().err

@@ -1,0 +1,148 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from orderd.amqp.inspection import Tuning, needed
+from orderd.ctl.lint_limits import judge_limits, judge_permissions, judge_tuning
+from orderd.ctl.lint_rules import QueueFacts, judge_leftovers, judge_queue
+
+HELD_S = 90.0
+WANTED = needed([5.0, 300.0])
+BY_NAME = {each.name: each for each in WANTED}
+
+
+def problems(
+    name: str,
+    *,
+    kind: str = "classic",
+    version: int = 3,
+    is_durable: bool = True,
+    arguments: Mapping[str, Any] | None = None,
+    **keys: Any,
+) -> list[str]:
+    definition = {key.replace("_", "-"): keys[key] for key in keys}
+    wanted = BY_NAME[name]
+    facts = QueueFacts(
+        name,
+        kind,
+        is_durable,
+        0,
+        {**wanted.arguments, **(arguments or {})},
+        definition,
+        "p" if definition else None,
+    )
+    return [one.problem for one in judge_queue(wanted, facts, version, HELD_S)]
+
+
+@pytest.mark.parametrize("name", [each.name for each in WANTED if not each.is_exchange])
+def test_queues_as_orderd_declares_them_contradict_nothing(name: str) -> None:
+    assert problems(name) == []
+    assert problems(name, kind="quorum") == []
+
+
+@pytest.mark.parametrize("name", ["user", "order.dlq"])
+def test_the_limit_of_deliveries_that_rabbitmq_4_sets_by_itself_is_found(name: str) -> None:
+    [problem] = problems(name, kind="quorum", version=4)
+    assert problem.startswith("delivery-limit is 20 by default")
+
+    assert problems(name, kind="quorum", version=4, delivery_limit=-1) == []
+    assert problems(name, kind="classic", version=4) == []
+    assert problems("user.retry.5s", kind="quorum", version=4) == []
+    [problem] = problems(name, kind="quorum", version=3, delivery_limit=5)
+    assert problem.startswith("policy p: delivery-limit 5: ")
+
+
+def test_a_consumer_timeout_must_be_longer_than_messages_are_held() -> None:
+    assert problems("user", consumer_timeout=90_000) == []
+    [problem] = problems("user", consumer_timeout=60_000)
+    assert "orderd may hold messages for 90 s" in problem
+    assert problems("user.dlq", consumer_timeout=60_000) == []
+
+
+def test_a_queue_that_forgets_or_cannot_be_taken_from_is_found() -> None:
+    assert problems("user", is_durable=False) == ["not durable: a restart of the broker empties it"]
+    assert problems("user", kind="stream") == ["a stream: its messages cannot be taken out"]
+
+
+def test_of_two_limits_the_smaller_one_is_in_force() -> None:
+    [by_argument] = problems("user", arguments={"x-message-ttl": 5}, message_ttl=9)
+    [by_policy] = problems("user", arguments={"x-message-ttl": 9}, message_ttl=5)
+
+    assert by_argument.startswith("argument x-message-ttl: message-ttl 5")
+    assert by_policy.startswith("policy p: message-ttl 5")
+
+
+def test_a_retry_queues_own_arguments_are_no_contradiction_but_a_shorter_delay_is() -> None:
+    assert problems("user.retry.5s", message_ttl=5000) == []
+    [problem] = problems("user.retry.5min", message_ttl=5000)
+    assert problem.endswith("commands come back earlier than after 5min")
+
+
+def test_queues_of_listeners_may_be_limited() -> None:
+    assert problems("system_events", message_ttl=5, max_length=5, expires=5) == []
+
+
+def test_a_leftover_counts_only_while_it_holds_messages() -> None:
+    facts = [
+        QueueFacts("user.retry.1h", "classic", is_durable=True, messages=2),
+        QueueFacts("user.retry.2h", "classic", is_durable=True, messages=0),
+        QueueFacts("user.retry.5s", "classic", is_durable=True, messages=9),
+        QueueFacts("other.retry.9s", "classic", is_durable=True, messages=9),
+    ]
+
+    [found] = judge_leftovers(facts, ["user.retry.5s"])
+
+    assert (found.subject, "holds 2 messages" in found.problem) == ("user.retry.1h", True)
+
+
+@pytest.mark.parametrize(
+    ("granted", "said"),
+    [
+        ({"configure": ".*", "write": ".*", "read": ".*"}, []),
+        (
+            {"configure": "", "write": ".*", "read": ".*"},
+            ["has no permission to configure user and 12 more"],
+        ),
+        (
+            {"configure": ".*", "write": "^(amq.default)$", "read": ".*"},
+            ["has no permission to write orderd.events"],
+        ),
+        (
+            {"configure": ".*", "write": ".*", "read": "^(user|product|order)(.retry.*)?$"},
+            ["has no permission to read user.dlq and 2 more"],
+        ),
+        ({"configure": "(?<", "write": ".*", "read": ".*"}, []),
+    ],
+)
+def test_permissions_that_are_missing_are_named(
+    granted: Mapping[str, str], said: list[str]
+) -> None:
+    assert [one.problem for one in judge_permissions(granted, "u", WANTED)] == said
+
+
+def test_limits_must_leave_room_for_a_daemon() -> None:
+    def said(**limits: int) -> list[str]:
+        named = {key.replace("_", "-"): limits[key] for key in limits}
+        return [one.problem for one in judge_limits(named, "virtual host x", WANTED)]
+
+    assert said(max_connections=-1, max_queues=12, max_channels=100) == []
+    assert said(max_queues=11) == ["max-queues 11: a daemon and an orderctl need 12"]
+    assert len(said(max_connections=0, max_channels=1)) == 2
+
+
+def test_a_connection_needs_frames_for_headers_and_a_heartbeat_beyond_a_statement() -> None:
+    def said(frame_max: int, heartbeat_s: int) -> list[str]:
+        return [one.problem.split(":")[0] for one in judge_tuning(Tuning(frame_max, heartbeat_s))]
+
+    assert said(131_072, 20) == []
+    assert said(8192, 20) == ["frame_max 8192"]
+    assert said(131_072, 0) == ["heartbeat 0 s"]
+
+
+def test_what_is_needed_has_no_arguments_but_in_retry_queues() -> None:
+    assert [each.name for each in WANTED if each.arguments] == [
+        f"{queue}.retry.{delay}"
+        for queue in ("user", "product", "order")
+        for delay in ("5s", "5min")
+    ]

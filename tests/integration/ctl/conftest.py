@@ -10,6 +10,8 @@ import pytest
 
 from orderd.contract.strict_json import loads
 from tests.harness.daemon import clean_environment
+from tests.harness.management import Management
+from tests.harness.servers import Servers
 from tests.integration.ctl.letters import Broker, broker_at
 
 TIMEOUT_S = 60
@@ -65,3 +67,21 @@ def broker(vhost_url: str) -> Iterator[Broker]:
     """Somebody else's connection to this test's virtual host."""
     with broker_at(vhost_url) as broker:
         yield broker
+
+
+@pytest.fixture
+def management(servers: Servers) -> Management:
+    if servers.rabbit.management is None:
+        pytest.skip("needs the management API")
+    return servers.rabbit.management
+
+
+@pytest.fixture
+def topology(orderctl: Orderctl, management: Management) -> Callable[..., Ended]:
+    """Run `orderctl topology ARGS` with the management API that the server really has."""
+    url = f"http://{management.host}:{management.port}"
+
+    def run(*arguments: str, **env: str) -> Ended:
+        return orderctl("topology", *arguments, **{"RABBITMQ_MANAGEMENT_URL": url, **env})
+
+    return run

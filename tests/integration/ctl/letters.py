@@ -1,0 +1,117 @@
+"""Dead letters as the daemon would leave them, put there without it, and what is left of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pika
+import psycopg2
+
+from tests.harness.waiting import wait_until
+
+QUEUES = ("user", "product", "order")
+# Events as a daemon leaves them that dies before it sends them.
+UNSENT = """
+    INSERT INTO outbox (message_id, type, body, created_at, claimed_at)
+    SELECT gen_random_uuid(), 'order.created', concat(
+        '{{"specversion":"1.0","subject":"{subject}",', '"correlationid":"{correlation}",',
+        '"data":{{"text":"r1 \\\\u0000"}}}}'
+    ), now() - interval '90 s', now() + interval '1 h'
+    FROM generate_series(1, {count})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message as somebody else finds it."""
+
+    body: bytes
+    properties: Any
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        return self.properties.headers or {}
+
+
+class Broker:
+    """A plain client of the virtual host, which knows nothing of orderd."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        channel.confirm_delivery()
+
+    def declare(self, **arguments: Any) -> None:
+        """Declare command queues and dead letter queues, all durable."""
+        arguments = {f"x-{name.replace('_', '-')}": arguments[name] for name in arguments}
+        for queue in QUEUES:
+            for name in (queue, f"{queue}.dlq"):
+                self.channel.queue_declare(name, durable=True, arguments=arguments)
+
+    def bury(self, queue: str, body: bytes, **told: Any) -> None:
+        """Put a dead letter where the daemon would; *told* are headers, by name in orderd's."""
+        age_s = told.pop("age_s", 0)
+        more = told.pop("headers", {})
+        moment = datetime.now(UTC) - timedelta(seconds=age_s)
+        headers = {
+            "orderd-failed-at": moment.isoformat().replace("+00:00", "Z"),
+            "orderd-code": told.pop("code", "malformed"),
+            "orderd-reason": "because",
+            "orderd-queue": queue,
+            "orderd-attempt": 2,
+            "orderd-error": "Traceback",
+        }
+        properties = pika.BasicProperties(headers=headers | more, delivery_mode=2, **told)
+        self.channel.basic_publish("", f"{queue}.dlq", body, properties, mandatory=True)
+
+    def bury_numbered(self, queue: str, numbers: Sequence[int], **told: Any) -> None:
+        for number in numbers:
+            self.bury(queue, b"%d" % number, **told)
+
+    def ready(self, queue: str) -> int:
+        return int(self.channel.queue_declare(queue, passive=True).method.message_count)
+
+    def take_all(self, queue: str) -> list[Taken]:
+        taken: list[Taken] = []
+        while True:
+            method, properties, body = self.channel.basic_get(queue, auto_ack=True)
+            if method is None:
+                return taken
+            taken.append(Taken(body, properties))
+
+    def take_bodies(self, queue: str) -> list[bytes]:
+        return [one.body for one in self.take_all(queue)]
+
+    def wait_for(self, queue: str, count: int) -> None:
+        """Return when the queue has so many messages ready."""
+        wait_until(
+            lambda: self.ready(queue) == count, timeout_s=20, what=f"{count} messages in {queue}"
+        )
+
+
+@contextmanager
+def broker_at(url: str) -> Iterator[Broker]:
+    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
+        yield Broker(connection.channel())
+
+
+def execute(database_url: str, sql: str) -> None:
+    with closing(psycopg2.connect(database_url)) as connection, connection:
+        connection.cursor().execute(sql)
+
+
+def value(database_url: str, sql: str) -> Any:
+    with closing(psycopg2.connect(database_url)) as connection:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        ((found,),) = cursor.fetchall()
+        return found
+
+
+def wait_for_value(database_url: str, sql: str, wanted: object) -> None:
+    wait_until(
+        lambda: value(database_url, sql) == wanted,
+        timeout_s=20,
+        what=f"{sql}: {wanted}",
+    )

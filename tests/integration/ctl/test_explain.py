@@ -1,0 +1,158 @@
+"""`orderctl explain`: what became of a request, whatever became of it."""
+
+import json
+
+from orderd.amqp.message import Delivery, Properties
+from orderd.batch.suspects import key_of
+from tests.conftest import StartDaemon
+from tests.integration.ctl.conftest import Orderctl
+from tests.integration.ctl.letters import UNSENT, Broker, execute, wait_for_value
+
+ANN = '{"username": "ann", "email": "ann@example.com"}'
+LAMP = '{"name": "lamp", "price": 5.50, "stock_quantity": 3}'
+NO_PRODUCTS = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no lamps today' USING ERRCODE = '22012'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON products FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def order(*items: tuple[int, int]) -> str:
+    lines = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in items]
+    return json.dumps({"user_id": 1, "items": lines})
+
+
+def open_shop(orderctl: Orderctl) -> None:
+    orderctl("call", "user", "create", ANN)
+    orderctl("call", "product", "create", LAMP)
+
+
+def test_an_applied_request_is_explained_with_its_row_as_it_is_now(
+    orderctl: Orderctl, daemon: StartDaemon, database_url: str
+) -> None:
+    daemon()
+    open_shop(orderctl)
+    orderctl("call", "order", "create", order((1, 2)), "--id", "r1")
+    orderctl("call", "order", "update_status", '{"order_id": 1, "status": "cancelled"}')
+    wait_for_value(database_url, "SELECT count(*) FROM outbox", 0)
+
+    done = orderctl("explain", "r1", "--json")
+    readable = orderctl("explain", "r1")
+
+    known = done.document
+    assert (done.code, known["state"]) == (0, "applied")
+    assert known["ledger"]["response"]["data"]["status"] == "pending"
+    [row] = known["rows"]
+    assert (row["kind"], row["id"], row["status"]) == ("order", 1, "cancelled")
+    assert row["items"][0]["quantity"] == 2
+    assert (known["events"], known["retries"], known["dead_letters"]) == ([], [], [])
+    assert readable.code == 0
+    assert "order create: applied at" in readable.out
+    assert "order 1 now" in readable.out
+
+
+def test_a_refused_request_is_explained_with_its_code(
+    orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    daemon()
+    open_shop(orderctl)
+    orderctl("call", "order", "create", order((1, 100)), "--id", "r1")
+
+    done = orderctl("explain", "r1", "--json")
+
+    known = done.document
+    assert (done.code, known["state"]) == (0, "refused")
+    assert known["ledger"]["code"] == "insufficient_stock"
+    assert known["rows"] == []
+
+
+def test_a_dead_lettered_request_is_explained_with_its_letter(
+    orderctl: Orderctl, daemon: StartDaemon, broker: Broker
+) -> None:
+    daemon()
+    orderctl("call", "product", "create", '{"price": "free"}', "--id", "r1")
+    orderctl("call", "product", "create", '{"price": "free"}', "--id", "r2")
+
+    done = orderctl("explain", "r1", "--json")
+    readable = orderctl("explain", "r1")
+
+    known = done.document
+    assert (done.code, known["state"]) == (0, "dead_lettered")
+    [letter] = known["dead_letters"]
+    assert (letter["code"], letter["request"]["id"]) == ("invalid_data", "r1")
+    assert "given up: it waits as a dead letter" in readable.out
+    assert broker.ready("product.dlq") == 2
+
+
+def test_a_retried_request_is_explained_with_its_queue(
+    orderctl: Orderctl, daemon: StartDaemon, broker: Broker, database_url: str
+) -> None:
+    execute(database_url, NO_PRODUCTS)
+    orderd = daemon()
+    orderctl("publish", "product", "create", LAMP, "--id", "r1")
+    orderd.wait_for_event("command.deferred", id="r1")
+    broker.wait_for("product.retry.5s", 1)
+
+    done = orderctl("explain", "r1", "--json")
+
+    known = done.document
+    assert (done.code, known["state"]) == (0, "retrying")
+    [waiting] = known["retries"]
+    assert waiting["retry_queue"] == "product.retry.5s"
+    assert waiting["attempt"] == 1
+
+
+def test_a_request_that_crashed_the_daemon_is_explained_with_its_tries(
+    orderctl: Orderctl, broker: Broker, database_url: str
+) -> None:
+    broker.declare()
+    body = b'{"id": "r1", "action": "create"}'
+    broker.bury("order", body, code="poison")
+    key = key_of(Delivery("order", body, Properties(), 0, 0, redelivered=True))
+    tried = f"INSERT INTO message_tries (key, queue, tries) VALUES ('{key}', 'order', 2)"  # noqa: S608
+    execute(database_url, tried)
+
+    known = orderctl("explain", "r1", "--json").document
+
+    assert known["tries"] == [{"queue": "order", "tries": 2, "is_committed": False}]
+
+
+def test_a_request_that_never_came_is_said_to_be_so(orderctl: Orderctl, broker: Broker) -> None:
+    broker.declare()
+    orderctl("publish", "user", "create", ANN, "--id", "other")
+
+    done = orderctl("explain", "nobody", "--json")
+    readable = orderctl("explain", "nobody")
+
+    assert (done.code, done.document["state"]) == (1, "never_seen")
+    assert done.document["commands_ready"] == {"user": 1, "product": 0, "order": 0}
+    assert "never seen" in readable.out
+    assert "user 1: commands wait there" in readable.out
+
+
+def test_what_one_server_knows_is_told_without_the_other(
+    orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    daemon()
+    orderctl("call", "user", "create", ANN, "--id", "r1")
+
+    no_broker = orderctl("explain", "r1", "--json", ORDERD_RABBITMQ_URL="amqp://127.0.0.1:1/")
+    no_database = orderctl("explain", "r1", "--json", ORDERD_DATABASE_URL="host=127.0.0.1 port=1")
+
+    assert (no_broker.code, no_broker.document["state"]) == (69, "applied")
+    assert (no_database.code, no_database.document["state"]) == (69, "unknown")
+    assert "database: " in no_database.err
+
+
+def test_unsent_events_of_a_request_are_told(
+    orderctl: Orderctl, daemon: StartDaemon, database_url: str
+) -> None:
+    daemon().stop()
+    for correlation in ("r1", "other"):
+        execute(database_url, UNSENT.format(subject="order/1", correlation=correlation, count=1))
+
+    known = orderctl("explain", "r1", "--json").document
+
+    [event] = known["events"]
+    assert (event["type"], event["correlationid"]) == ("order.created", "r1")
+    assert event["age_s"] >= 90

@@ -1,0 +1,101 @@
+"""`orderctl topology apply` and `show`: what is declared, and what there is."""
+
+from typing import Any
+
+from tests.conftest import StartDaemon
+from tests.integration.ctl.conftest import Orderctl
+from tests.integration.ctl.letters import Broker
+
+LISTENERS = (
+    "order_processing",
+    "order_completed",
+    "system_events",
+    "user_notifications",
+    "admin_notifications",
+)
+
+
+def test_everything_is_declared_once_and_again(topology: Any, broker: Broker) -> None:
+    first, again = topology("apply"), topology("apply", "--json")
+
+    assert (first.code, again.code) == (0, 0)
+    assert "product.retry.5s" in first.out
+    assert len(again.document["there"]) == 16
+    for queue in ("user", "product.dlq", "order.retry.5min"):
+        assert broker.ready(queue) == 0
+
+
+def test_listeners_are_declared_and_hear(
+    topology: Any, orderctl: Orderctl, daemon: StartDaemon, broker: Broker
+) -> None:
+    assert topology("apply", "--events").code == 0
+    orderd = daemon()
+    orderctl("call", "user", "create", '{"username": "ann", "email": "ann@example.com"}')
+    product = '{"name": "lamp", "price": 5, "stock_quantity": 1}'
+    orderctl("call", "product", "create", product)
+    order = '{"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]}'
+    orderctl("call", "order", "create", order)
+    for status in ("processing", "shipped", "delivered"):
+        change = f'{{"order_id": 1, "status": "{status}"}}'
+        assert orderctl("call", "order", "update_status", change).code == 0
+    orderd.stop()
+
+    assert [broker.ready(queue) for queue in LISTENERS[:2]] == [1, 1]
+    assert broker.ready("system_events") > 0
+    assert [broker.ready(queue) for queue in LISTENERS[3:]] == [0, 0]
+
+
+def test_a_queue_that_orderd_cannot_use_is_said(topology: Any, broker: Broker) -> None:
+    broker.channel.queue_declare("user.retry.5s", durable=True)
+
+    applied, shown, linted = topology("apply"), topology("show", "--json"), topology("lint")
+
+    assert applied.code == 78
+    assert "user.retry.5s" in applied.err
+    assert "x-message-ttl" in applied.err
+    [row] = [row for row in shown.document if row["name"] == "user.retry.5s"]
+    assert (row["ok"], "x-message-ttl" in row["state"]) == (False, True)
+    assert linted.code == 1
+    assert "user.retry.5s" in linted.out
+
+
+def test_what_there_is_is_shown_beside_what_is_needed(
+    topology: Any, daemon: StartDaemon, broker: Broker
+) -> None:
+    daemon(retry_delays="1s")
+    broker.bury("user", b"1")
+
+    rows = {
+        row["name"]: row for row in topology("show", "--json", ORDERD_RETRY_DELAYS="1s").document
+    }
+    table = topology("show", ORDERD_RETRY_DELAYS="1s")
+
+    assert (rows["user"]["ok"], rows["user"]["consumers"], rows["user"]["type"]) == (
+        True,
+        1,
+        "classic",
+    )
+    assert (rows["user.dlq"]["ready"], rows["user.dlq"]["consumers"]) == (1, 0)
+    assert rows["user.retry.1s"]["arguments"] == rows["user.retry.1s"]["needed_arguments"]
+    assert rows["user.retry.1s"]["arguments"]["x-message-ttl"] == 1000
+    assert (rows["orderd.events"]["kind"], rows["orderd.events"]["ok"]) == ("exchange", True)
+    assert rows["system_events"]["state"] == "not declared, for listeners only"
+    assert table.code == 0
+    assert "topic exchange" in table.out
+
+
+def test_without_the_management_api_the_rest_is_still_shown(orderctl: Orderctl) -> None:
+    nowhere = "http://127.0.0.1:1"
+    orderctl("topology", "apply")
+
+    shown = orderctl("topology", "show", "--management-url", nowhere)
+    linted = orderctl("topology", "lint", "--json", "--management-url", nowhere)
+
+    assert (shown.code, "as needed" in shown.out) == (0, True)
+    assert "are not known: http://127.0.0.1:1" in shown.err
+    assert linted.code == 0
+    assert [text.split(":")[0] for text in linted.document["not_checked"]][:3] == [
+        "policies and arguments",
+        "permissions",
+        "limits",
+    ]

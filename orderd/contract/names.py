@@ -65,6 +65,15 @@ HEADER_USER_ID: Final = "orderd-user-id"
 DEAD_LETTER_HEADERS: Final = frozenset(
     {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
 )
+# What brokers note on a message on its way: on a copy of ours it would be somebody else's history.
+# Beginnings of names.
+BROKER_HEADERS: Final = (
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+)
 
 # Queues that `orderctl topology apply --events` declares, and the routing key each is bound by.
 EVENT_QUEUES: Final = {

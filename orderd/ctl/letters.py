@@ -11,6 +11,7 @@ from typing import Any, Final
 from orderd.amqp.message import Delivery, OutgoingMessage, Properties
 from orderd.contract.limits import REQUEST_ID_MAX
 from orderd.contract.names import (
+    BROKER_HEADERS,
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
     HEADER_CODE,
@@ -26,14 +27,6 @@ from orderd.contract.rows import rfc3339
 from orderd.contract.strict_json import MalformedJson, loads
 
 _EXPIRATION_MAX_MS: Final = 2**32 - 1
-# A dead letter of orderd's has none of these at first: they tell of its time in the queue.
-_BROKER_HEADERS: Final = (
-    "x-death",
-    "x-first-death-",
-    "x-last-death-",
-    "x-delivery-count",
-    "x-acquired-count",
-)
 
 
 @dataclass(frozen=True)
@@ -141,7 +134,7 @@ class Letter:
             for name, value in self.headers.items()
             if name not in DEAD_LETTER_HEADERS
             and name != HEADER_ATTEMPT
-            and not name.startswith(_BROKER_HEADERS)
+            and not name.startswith(BROKER_HEADERS)
         }
         properties = self.delivery.properties
         if _is_expiration(headers.get(HEADER_EXPIRATION)):

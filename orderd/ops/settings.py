@@ -124,10 +124,10 @@ class Settings(LayeredSettings):
     )
     heartbeat: Seconds = Field(
         default=20.0,
-        ge=5,
+        ge=10,
         le=600,
         multiple_of=1,
-        description="AMQP heartbeat asked for, 5s to 10min, whole seconds",
+        description="AMQP heartbeat asked for, 10s to 10min, whole seconds",
     )
     poison_after: Annotated[WholeNumber, RELOADABLE] = Field(
         default=3,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.batch.results import Result
 from orderd.contract.names import (
+    BROKER_HEADERS,
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
     HEADER_EXPIRATION,
@@ -19,8 +20,6 @@ PERSISTENT: Final = 2
 SHORT_STRING_BYTES_MAX: Final = 255
 # The default exchange would route a copy to each of these.
 _FAN_OUT_HEADERS: Final = frozenset({"CC", "BCC"})
-# What brokers note on a message on its way; on a copy of ours it would be somebody else's history.
-_BROKER_HEADERS: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count")
 APPLICATION: Final = "orderd"
 
 
@@ -54,7 +53,7 @@ def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properti
         for name, value in (original.headers or {}).items()
         if name not in _FAN_OUT_HEADERS
         and name not in DEAD_LETTER_HEADERS
-        and not str(name).startswith(_BROKER_HEADERS)
+        and not str(name).startswith(BROKER_HEADERS)
     }
     if original.expiration is not None:
         headers[HEADER_EXPIRATION] = original.expiration

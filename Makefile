@@ -27,8 +27,9 @@ check: install lint ## format, lint, types, import contracts, unit tests (under 
 bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
-soak: install ## the tests that need minutes
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+soak: install ## what needs minutes: batch = one by one, over thousands of examples
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
+		tests/integration/batch/test_equivalence.py tests/unit/domain $(PYTEST_ARGS)
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .

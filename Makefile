@@ -22,7 +22,7 @@ test: install lint ## everything but the soak tests: check, integration, accepta
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
-	$(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
 
 bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench

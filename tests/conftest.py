@@ -21,6 +21,7 @@ from tests.harness.servers import Servers
 
 # Examples stay random everywhere, and a failure prints what repeats it.
 settings.register_profile("ci", deadline=None, derandomize=False, print_blob=True)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -62,14 +62,6 @@ class Found:
     consumers: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What a connection agreed on with the broker: 0 is no limit, and no heartbeat."""
-
-    frame_max: int
-    heartbeat_s: int
-
-
 def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
     """Return all that orderd uses, and what only listeners of events do."""
     own = [
@@ -152,9 +144,9 @@ def declare_listeners(link: Link, queue_type: str) -> None:
             channel.close()
 
 
-def tuning(link: Link) -> Tuning:
-    """Return what the connection agreed on."""
+def frame_bytes_max(link: Link) -> int:
+    """Return the largest frame that the connection agreed on with the broker."""
     channel = link.open_channel()
     agreed = channel.raw.connection.params
     channel.close()
-    return Tuning(agreed.frame_max, agreed.heartbeat or 0)
+    return int(agreed.frame_max)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.faults import ChannelFault
-from orderd.amqp.inspection import Kind, Needed, find, needed, tuning, unusable
+from orderd.amqp.inspection import Kind, Needed, find, frame_bytes_max, needed, unusable
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
-from orderd.ctl.lint_limits import judge_limits, judge_permissions, judge_tuning
+from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint_rules import Contradiction, QueueFacts, judge_leftovers, judge_queue
 from orderd.ctl.management import Management, ManagementFault
 
@@ -35,7 +35,7 @@ def lint(settings: "Settings", publisher: Publisher, management: Management) -> 
     found = Lint()
     wanted = needed(settings.retry_delays)
     found.contradictions += _judge_topology(publisher, wanted)
-    found.contradictions += judge_tuning(tuning(publisher.link))
+    found.contradictions += judge_frames(frame_bytes_max(publisher.link))
     user = publisher.link.user or ""
     judges: dict[str, Callable[[], list[Contradiction]]] = {
         "policies and arguments": lambda: _judge_queues(settings, management, wanted),

@@ -1,10 +1,10 @@
-"""What of permissions, limits and a connection's tuning contradicts orderd: pure, as lint_rules."""
+"""What of permissions, limits and a connection's frames contradicts orderd: pure, as lint_rules."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from orderd.amqp.inspection import Needed, Tuning
+from orderd.amqp.inspection import Needed
 from orderd.ctl.lint_rules import Contradiction
 from orderd.settle.dead_letters import HEADERS_BYTES_MAX
 
@@ -13,8 +13,6 @@ _CONNECTIONS: Final = 4
 _CHANNELS: Final = 8
 # The headers, and room for the other properties and the frame's own bytes.
 _FRAME_MIN_BYTES: Final = HEADERS_BYTES_MAX + 4096
-# The statement_timeout of a session, during which nothing else is done.
-_HEARTBEAT_MIN_S: Final = 10
 
 
 def judge_permissions(
@@ -50,18 +48,14 @@ def judge_limits(
             yield Contradiction(subject, problem, f"raise {key}, or set it to -1")
 
 
-def judge_tuning(agreed: Tuning) -> Iterator[Contradiction]:
-    """Yield what is wrong with what a connection agreed on."""
-    if agreed.frame_max < _FRAME_MIN_BYTES:
-        problem = f"frame_max {agreed.frame_max}: the headers of a dead letter do not fit"
+def judge_frames(frame_bytes_max: int) -> Iterator[Contradiction]:
+    """Yield what is wrong with the frame size that a connection agreed on.
+
+    The heartbeat needs no judging: the broker takes the client's, and the settings bound that.
+    """
+    if frame_bytes_max < _FRAME_MIN_BYTES:
+        problem = f"frame_max {frame_bytes_max}: the headers of a dead letter do not fit"
         fix = f"set frame_max in rabbitmq.conf to at least {_FRAME_MIN_BYTES}, such as 131072"
-        yield Contradiction("connection", problem, fix)
-    if agreed.heartbeat_s < _HEARTBEAT_MIN_S:
-        problem = (
-            f"heartbeat {agreed.heartbeat_s} s: a statement of the database may take longer, and "
-            "the broker would close the connection meanwhile"
-        )
-        fix = f"set heartbeat to at least {_HEARTBEAT_MIN_S}s"
         yield Contradiction("connection", problem, fix)
 
 

@@ -183,14 +183,6 @@ def test_a_message_size_below_the_largest_body_is_found(
     assert "max_message_size" in done.out
 
 
-def test_a_heartbeat_that_is_too_short_is_found(topology: Any) -> None:
-    topology("apply")
-
-    done = topology("lint", ORDERD_HEARTBEAT="5s")
-
-    assert (done.code, "heartbeat 5 s" in done.out) == (1, True)
-
-
 def test_a_user_without_access_to_the_api_is_told_so(
     topology: Any, management: Management, vhost: str, vhost_url: str
 ) -> None:

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from orderd.amqp.inspection import Tuning, needed
-from orderd.ctl.lint_limits import judge_limits, judge_permissions, judge_tuning
+from orderd.amqp.inspection import needed
+from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint_rules import QueueFacts, judge_leftovers, judge_queue
 
 HELD_S = 90.0
@@ -131,13 +131,9 @@ def test_limits_must_leave_room_for_a_daemon() -> None:
     assert len(said(max_connections=0, max_channels=1)) == 2
 
 
-def test_a_connection_needs_frames_for_headers_and_a_heartbeat_beyond_a_statement() -> None:
-    def said(frame_max: int, heartbeat_s: int) -> list[str]:
-        return [one.problem.split(":")[0] for one in judge_tuning(Tuning(frame_max, heartbeat_s))]
-
-    assert said(131_072, 20) == []
-    assert said(8192, 20) == ["frame_max 8192"]
-    assert said(131_072, 0) == ["heartbeat 0 s"]
+def test_a_connection_needs_frames_that_hold_the_headers_of_a_dead_letter() -> None:
+    assert [one.problem.split(":")[0] for one in judge_frames(8192)] == ["frame_max 8192"]
+    assert list(judge_frames(131_072)) == []
 
 
 def test_what_is_needed_has_no_arguments_but_in_retry_queues() -> None:

@@ -130,7 +130,8 @@ class Link:
         with contextlib.suppress(pika.exceptions.AMQPError, AssertionError, OSError, BrokerFault):
             if not (connection.is_closed or connection.is_closing):
                 connection.close()
-            self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing")
+            # Nobody's slices: who closes has often given up, and must not be told so once more.
+            self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing", no_slice)
         connection.ioloop.close()
         self._connection = None
         self._opened = False

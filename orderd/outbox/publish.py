@@ -65,7 +65,7 @@ class Sweeper:
             return 0
         rows.sort()
         receipt = self._publisher.publish([event_message(row) for row in rows])
-        self._publisher.wait(receipt, CONFIRM_TIMEOUT_S, on_slice)
+        self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
         taken = [row.id for index, row in enumerate(rows) if index not in receipt.failed]
         self._confirmed.add(taken)
         self.delete_confirmed()

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.publisher import Publisher
@@ -90,6 +91,25 @@ def test_closing_twice_and_without_a_connection_is_fine(
 
     with pytest.raises(BrokerFault, match="not connected"):
         publisher.pump()
+
+
+def test_closing_does_not_ask_its_owner_who_may_have_given_up(
+    opened: Opened, endpoint: BrokerEndpoint, consumer: Consumer
+) -> None:
+    has_given_up = False
+
+    def on_slice() -> None:
+        if has_given_up:
+            raise RuntimeError("given up")
+
+    for one in (opened.publisher(endpoint), consumer):
+        has_given_up = False
+        one.connect(on_slice)
+        has_given_up = True
+
+        one.close()
+
+        assert not one.is_ready
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")

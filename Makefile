@@ -19,7 +19,7 @@ sandbox: install ## leave private servers and a daemon running, print the lines 
 	@$(BIN)/python -m tests.harness.sandbox sandbox
 
 test: install lint ## everything but the soak tests: check, integration, acceptance
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.harness.lanes $(PYTEST_ARGS)
 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)

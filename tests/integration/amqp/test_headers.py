@@ -1,18 +1,16 @@
 """Headers of other people's messages, as a real broker hands them on."""
 
 import struct
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from pika import BasicProperties
 
 from orderd.amqp.consumer import Consumer
-from orderd.amqp.field_reader import Epoch
 from orderd.amqp.message import Properties
 from orderd.amqp.properties import HEADER_UNREADABLE
 from orderd.amqp.publisher import Publisher
+from tests.integration.amqp.headers import HEADERS
 from tests.integration.amqp.steps import bodies, receive, send, to_queue
 
 HEADERS_FLAG = struct.pack(">H", 1 << 13)
@@ -40,26 +38,12 @@ def nested(depth: int) -> bytes:
 def test_headers_of_every_type_come_back_as_they_were_sent(
     consumer: Consumer, publisher: Publisher
 ) -> None:
-    headers = {
-        "text": "ü",
-        "raw": b"\x00\xff",
-        "yes": True,
-        "small": 1,
-        "big": 2**62,
-        "half": 0.5,
-        "price": Decimal("19.90"),
-        "at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        "late": Epoch(1_763_777_777_000),
-        "none": None,
-        "list": [1, "two", [3.0], {"four": None}],
-        "table": {"deep": {"deeper": False}},
-    }
     consumer.connect()
 
-    send(publisher, [to_queue("user", b"", Properties(headers=headers))])
+    send(publisher, [to_queue("user", b"", Properties(headers=HEADERS))])
 
     [taken] = receive(consumer, 1)
-    assert taken.properties.headers == headers
+    assert taken.properties.headers == HEADERS
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,13 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime
-from decimal import Decimal
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.field_reader import Epoch
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
 from tests.conftest import StartDaemon
+from tests.integration.amqp.headers import HEADERS
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker, execute, value, wait_for_value
 
@@ -43,20 +41,7 @@ def test_body_and_properties_are_kept_to_the_byte(
     sent = Properties(
         content_type="text/odd; charset=ü",
         content_encoding="none",
-        headers={
-            "text": "ü",
-            "raw": b"\x00\xff",
-            "yes": True,
-            "small": 1,
-            "big": 2**62,
-            "half": 0.5,
-            "price": Decimal("19.90"),
-            "at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-            "late": Epoch(1_763_777_777_000),
-            "none": None,
-            "list": [1, "two", [3.0], {"four": None}],
-            "table": {"deep": {"deeper": False}},
-        },
+        headers=HEADERS,
         delivery_mode=2,
         priority=7,
         correlation_id="c",

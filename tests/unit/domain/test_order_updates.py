@@ -15,16 +15,9 @@ from tests.unit.domain.worlds import (
     items,
     order,
     refused,
+    stock,
     world_of,
 )
-
-
-def stock(world: World) -> tuple[int, int, int]:
-    return (
-        world.products[1].stock_quantity,
-        world.products[2].stock_quantity,
-        world.products[3].stock_quantity,
-    )
 
 
 def updated(world: World, **changes: Any) -> Order:

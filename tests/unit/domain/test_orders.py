@@ -5,7 +5,7 @@ import pytest
 
 from orderd.contract.rows import Order, OrderItem
 from orderd.domain.outcomes import Answered
-from orderd.domain.world import Table, World
+from orderd.domain.world import Table
 from tests.unit.domain.worlds import (
     ANN,
     DESK,
@@ -18,16 +18,9 @@ from tests.unit.domain.worlds import (
     items,
     order,
     refused,
+    stock,
     world_of,
 )
-
-
-def stock(world: World) -> tuple[int, int, int]:
-    return (
-        world.products[1].stock_quantity,
-        world.products[2].stock_quantity,
-        world.products[3].stock_quantity,
-    )
 
 
 def test_a_new_order_takes_the_stock_at_the_current_prices() -> None:

@@ -78,3 +78,12 @@ def items(**quantities: int) -> list[dict[str, int]]:
         {"product_id": {"desk": 1, "lamp": 2, "shelf": 3, "other": 99}[name], "quantity": quantity}
         for name, quantity in quantities.items()
     ]
+
+
+def stock(world: World) -> tuple[int, int, int]:
+    """Return the stock of desk, lamp and shelf."""
+    return (
+        world.products[1].stock_quantity,
+        world.products[2].stock_quantity,
+        world.products[3].stock_quantity,
+    )

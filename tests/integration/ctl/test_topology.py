@@ -76,7 +76,9 @@ def test_what_there_is_is_shown_beside_what_is_needed(
         "classic",
     )
     assert (rows["user.dlq"]["ready"], rows["user.dlq"]["consumers"]) == (1, 0)
-    assert rows["user.retry.1s"]["arguments"] == rows["user.retry.1s"]["needed_arguments"]
+    has, needs = (rows["user.retry.1s"][key] for key in ("arguments", "needed_arguments"))
+    has.pop("x-queue-type", None)  # which RabbitMQ 4 adds by itself
+    assert has == needs
     assert rows["user.retry.1s"]["arguments"]["x-message-ttl"] == 1000
     assert (rows["orderd.events"]["kind"], rows["orderd.events"]["ok"]) == ("exchange", True)
     assert rows["system_events"]["state"] == "not declared, for listeners only"

@@ -69,7 +69,9 @@ class Consumer:
         try:
             self._link.open(on_slice)
             topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            self._consume(self._link.open_channel())
+            channel = self._link.open_channel()
+            channel.raw.add_on_cancel_callback(self._on_cancelled)
+            self._consume(channel)
         except Exception:
             self.close()
             raise
@@ -118,6 +120,28 @@ class Consumer:
             self._void()
             raise
 
+    def change_retry_delays(self, delays_s: Sequence[float]) -> None:
+        """Have retry queues for *delays_s*, now and after each connecting.
+
+        Raises TopologyMismatch where one cannot be used, and BrokerFault; all is as before then.
+        """
+        topology.declare(self._link, delays_s, self._queue_type)
+        self._retry_delays_s = tuple(delays_s)
+
+    def change_prefetch(self, prefetch: int) -> None:
+        """Let the broker send so many from each queue; what is in hand stays in hand.
+
+        Raises BrokerFault as `poll` does.
+        """
+        if prefetch == self._prefetch:
+            return
+        self._prefetch = prefetch
+        channel = self._channel
+        if channel is not None and self.is_ready:
+            # The broker gives each consumer the limit that was set last before it began.
+            self.cancel()
+            self._consume(channel)
+
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
         # pika rejects what comes while it waits for the broker's answer, and some brokers count
@@ -144,7 +168,6 @@ class Consumer:
 
     def _consume(self, channel: Channel) -> None:
         self._channel = channel
-        channel.raw.add_on_cancel_callback(self._on_cancelled)
         channel.call("basic_qos", prefetch_count=self._prefetch)
         for queue in self._queues:
             tag = f"orderd.{queue}"

@@ -100,10 +100,10 @@ def _write_decimal(value: Decimal) -> bytes:
     if exponent > 0:
         # AMQP only counts places behind the point; the check of the range follows below.
         digits, exponent = (*digits, *(0,) * min(exponent, _LONG_BITS)), 0
-    unscaled = int("".join(map(str, digits)))
-    if unscaled >> _INT_BITS or -exponent > _DECIMAL_PLACES_MAX:
+    unscaled = int("".join(map(str, digits))) * (-1 if sign else 1)
+    if not -(1 << _INT_BITS) <= unscaled < 1 << _INT_BITS or -exponent > _DECIMAL_PLACES_MAX:
         raise Unpublishable(f"decimal {value} is out of range: 32 bits and 255 places")
-    return struct.pack(">cBi", b"D", -exponent, -unscaled if sign else unscaled)
+    return struct.pack(">cBi", b"D", -exponent, unscaled)
 
 
 def _write_moment(value: datetime) -> bytes:

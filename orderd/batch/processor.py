@@ -32,6 +32,8 @@ from orderd.ops.logs import Event, emit
 from orderd.outbox.rows import Confirmed, OutboxRow, insert_rows
 
 TRIES_MAX: Final = 3
+# To read a mebibyte of hostile JSON takes up to two seconds.
+BREATHE_AFTER_BYTES: Final = 100_000
 # Once a batch is being cut up, whoever holds a row is known to hold it for long.
 LOCK_TIMEOUT_WHEN_CUT_MS: Final = 100
 _QUEUE_RANK: Final = {queue: rank for rank, queue in enumerate(Queue)}
@@ -50,7 +52,7 @@ class Surroundings:
     """What a batch asks of the world outside the database.
 
     `arriving` returns the queues that may still bring users or products; it asks the broker.
-    `breathe` is called between two tries, so that heartbeats go on.
+    `breathe` is called between two tries and between big bodies, so that heartbeats go on.
     """
 
     arriving: Callable[[], frozenset[Queue]]
@@ -94,7 +96,12 @@ class BatchProcessor:
         reach("received", (delivery.properties.message_id for delivery in deliveries))
         requests: list[_Request] = []
         invalid: list[Result] = []
+        read_bytes = 0
         for delivery in deliveries:
+            if read_bytes > BREATHE_AFTER_BYTES:
+                surroundings.breathe()
+                read_bytes = 0
+            read_bytes += len(delivery.body)
             decoded = self._decode(delivery)
             if isinstance(decoded, Invalid):
                 invalid.append(_result(delivery, None, decoded))

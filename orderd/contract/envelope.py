@@ -128,12 +128,13 @@ def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
 
 
 def explain(error: ValidationError) -> str:
-    """Return every fault of *error* as ``data.field: what should be, is VALUE``."""
-    faults = [_fault(detail) for detail in error.errors(include_url=False)]
-    more = len(faults) - ERRORS_SHOWN_MAX
+    """Return the faults of *error*, some of many, as ``data.field: what should be, is VALUE``."""
+    details = error.errors(include_url=False)
+    faults = [_fault(detail) for detail in details[:ERRORS_SHOWN_MAX]]
+    more = len(details) - ERRORS_SHOWN_MAX
     tail = [f"and {more} more"] if more > 0 else []
     # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
-    return _plain("; ".join(faults[:ERRORS_SHOWN_MAX] + tail))
+    return _plain("; ".join(faults + tail))
 
 
 def _fault(detail: Any) -> str:

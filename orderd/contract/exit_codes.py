@@ -1,6 +1,7 @@
 """How orderd and orderctl end."""
 
 from enum import IntEnum
+from typing import Final
 
 
 class ExitCode(IntEnum):
@@ -12,3 +13,22 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 69
     CONFIG = 78
     INTERRUPTED = 130
+
+
+# In the words of the README and of the manual.
+ENDS_OF_ORDERD: Final = {
+    ExitCode.DONE: "stopped as asked",
+    ExitCode.FAILED: "failed: a fault nobody foresaw; the last line says which",
+    ExitCode.USAGE: "wrong usage of the command line",
+    ExitCode.UNAVAILABLE: "a server cannot be reached at start, and `--no-wait` asked not to wait",
+    ExitCode.CONFIG: "bad configuration, schema not migrated, a missing privilege, or a topology "
+    "it cannot use",
+}
+ENDS_OF_ORDERCTL: Final = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed, refused, or something is not well",
+    ExitCode.USAGE: "usage",
+    ExitCode.UNAVAILABLE: "a server cannot be reached, or the daemon does not live",
+    ExitCode.CONFIG: "bad configuration, or a schema not migrated",
+    ExitCode.INTERRUPTED: "interrupted",
+}

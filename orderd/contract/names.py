@@ -94,6 +94,11 @@ def retry_queue(queue: str, delay_s: float) -> str:
     return f"{queue}.retry.{delay_name(delay_s)}"
 
 
+def is_retry_queue(name: str) -> bool:
+    """Return whether *name* is that of a retry queue, be it of delays that are no longer set."""
+    return name.startswith(tuple(f"{queue}.retry." for queue in Queue))
+
+
 def delay_name(delay_s: float) -> str:
     """Return a delay as people write it: ``500ms``, ``5s``, ``5min``, ``1h``."""
     delay_ms = round(delay_s * 1000)

@@ -79,10 +79,18 @@ def _check_nesting(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedJson(f"the key {repeated[:100]!a} stands twice")
+        raise MalformedJson(f"the key {_repeated(pairs)[:100]!a} stands twice")
     return found
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first key that stands there again; there may be a hundred thousand."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return key
+        seen.add(key)
+    raise AssertionError("no key is there twice")
 
 
 def _not_a_number(name: str) -> NoReturn:

@@ -19,6 +19,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(run=show)
     checked = verbs.add_parser("check", help="everything that is wrong; exit with 78 then")
     checked.set_defaults(run=check)
+    example = verbs.add_parser("example", help="a file to begin with: every setting, its default")
+    example.set_defaults(run=show_example)
 
 
 def show(_options: argparse.Namespace, context: Context) -> int:
@@ -47,6 +49,18 @@ def check(_options: argparse.Namespace, context: Context) -> int:
     else:
         context.screen.line("the configuration can be used")
     return ExitCode.CONFIG if problems else ExitCode.DONE
+
+
+def show_example(_options: argparse.Namespace, context: Context) -> int:
+    """Print a configuration file in which every line is a comment."""
+    from orderd.ctl.config_example import config_example  # noqa: PLC0415 - as above
+
+    text = config_example()
+    if context.screen.is_json:
+        context.screen.document({"orderd.toml": text})
+    else:
+        context.screen.line(text.rstrip())
+    return ExitCode.DONE
 
 
 def _problems(context: Context) -> tuple[Problem, ...]:

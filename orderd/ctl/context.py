@@ -6,25 +6,33 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.exits import Misconfigured
-from orderd.ctl.screen import Screen
-from orderd.ops.faults import ConfigError
 
 if TYPE_CHECKING:
+    from orderd.ctl.screen import Screen
     from orderd.ops.settings import Settings
 
 TOKEN_VARIABLE: Final = "ORDERD_TOKEN"  # noqa: S105 (where it stands, not what it is)
 
 
 class Context:
-    """The screen to print to, and the settings, which are loaded when they are first asked for."""
+    """The screen to print to, and the settings; each is loaded when it is first asked for."""
 
-    def __init__(self, options: argparse.Namespace, screen: Screen) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self.screen = screen
+
+    @cached_property
+    def screen(self) -> "Screen":
+        """Where results and remarks go."""
+        # A probe of a daemon's health need not wait for it.
+        from orderd.ctl.screen import Screen  # noqa: PLC0415
+
+        return Screen(is_json=self._options.json)
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings, as the daemon would have them here; raises Misconfigured."""
+        from orderd.ops.faults import ConfigError  # noqa: PLC0415
+
         try:
             return self.load_settings()
         except ConfigError as error:
@@ -34,8 +42,11 @@ class Context:
     def load_settings(self) -> "Settings":
         """Return the settings, or raise ConfigError with everything that is wrong with them."""
         # What needs no settings need not wait for pydantic.
+        from pathlib import Path  # noqa: PLC0415
+
         from orderd.ops.config import load  # noqa: PLC0415
 
+        file = self._options.config
         # The token is whose turn it is to ask, and no setting of any daemon.
         environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        return load(self._options.config, environ=environ)
+        return load(None if file is None else Path(file), environ=environ)

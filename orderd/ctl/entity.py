@@ -54,7 +54,7 @@ def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
         "--after", metavar="ID", type=partial(whole_number, least=0), help="only ids above this one"
     )
     got = verbs.add_parser("get", help="the row with an id")
-    got.add_argument("id", metavar="ID", type=whole_number)
+    got.add_argument("id", metavar="ID", type=whole_number, help="the row's id")
     for verb, run in ((listed, list_rows), (got, get_row)):
         add_token_argument(verb)
         add_timeout_argument(verb, TIMEOUT_S)

@@ -1,7 +1,6 @@
 """`orderctl ledger`: which requests were settled, how, and what was answered."""
 
 import argparse
-from functools import partial
 from typing import Any, Final
 
 from orderd.contract.exit_codes import ExitCode
@@ -9,16 +8,15 @@ from orderd.contract.rows import rfc3339
 from orderd.contract.strict_json import loads
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.entity import Shown, plainly, table_of, whole_number
+from orderd.ctl.entity import Shown, plainly
 from orderd.ctl.exits import Failure
 from orderd.ctl.json_text import compact
+from orderd.ctl.pages import add_limit_argument, show_page
 from orderd.ctl.request import duration, request_id, text
 from orderd.ctl.tables import Column, Table
 from orderd.db.transaction import Transaction
 from orderd.ops.durations import format_duration
 
-LIMIT: Final = 100
-LIMIT_MAX: Final = 10_000
 SINCE_S: Final = 86_400.0
 # Longer ago than any row, and still within what PostgreSQL can subtract.
 SINCE_MAX_S: Final = 1e9
@@ -35,7 +33,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     shown = verbs.add_parser("show", help="the outcome of one request, and what was answered")
-    shown.add_argument("id", metavar="ID", type=request_id)
+    shown.add_argument("id", metavar="ID", type=request_id, help="the request's id")
     shown.set_defaults(run=show)
     listed = verbs.add_parser("list", help="requests, the latest first")
     listed.add_argument("--outcome", choices=OUTCOMES, help="only those with this outcome")
@@ -47,13 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=SINCE_S,
         help="settled at most so long ago, as 10min or 2h; default: 24h",
     )
-    listed.add_argument(
-        "--limit",
-        metavar="N",
-        type=partial(whole_number, most=LIMIT_MAX),
-        default=LIMIT,
-        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
-    )
+    add_limit_argument(listed)
     listed.set_defaults(run=list_requests)
 
 
@@ -82,16 +74,9 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
             since_s=min(options.since, SINCE_MAX_S),
             rows_max=options.limit + 1,
         )
-    rows = [_row(*fields) for fields in found[: options.limit]]
-    screen = context.screen
-    if screen.is_json:
-        screen.document(rows)
-    else:
-        screen.table(table_of(_COLUMNS, rows))
-    if len(found) > options.limit:
-        screen.note(f"stopped at {options.limit}; there are more: see --limit")
-    elif not found:
-        screen.note(f"nothing in the last {format_duration(options.since)}: see --since")
+    show_page(context.screen, _COLUMNS, [_row(*fields) for fields in found], options.limit)
+    if not found:
+        context.screen.note(f"nothing in the last {format_duration(options.since)}: see --since")
     return ExitCode.DONE
 
 

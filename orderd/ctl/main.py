@@ -5,20 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from orderd import __version__
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
 from orderd.ctl.exits import Failure, Misconfigured
-from orderd.ctl.screen import Screen
-from orderd.ops import failpoints
-from orderd.ops.faults import ConfigError
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
 COMMANDS: Final = {
+    "health": "tell whether the daemon here lives and is ready, by its health file",
     "status": "tell how daemon, queues and database are",
     "publish": "publish a command, and wait until the broker has it",
     "call": "publish a command, and wait for the daemon's reply",
@@ -30,9 +27,11 @@ COMMANDS: Final = {
     "ledger": "show or list the outcomes of requests",
     "outbox": "list the events that wait to be sent, or have them sent",
     "topology": "declare, show or check the broker's queues",
+    "prune": "delete what the ledger need not remember any more",
     "migrate": "bring the database's schema up to date",
-    "config": "show or check the settings",
+    "config": "show or check the settings, or print a file to begin with",
     "demo": "run the reference scenario on an empty database",
+    "completion": "print what makes a shell complete command lines",
 }
 EPILOG: Final = (
     "Settings come from the configuration file and the environment, as for orderd. Exit codes: 0 "
@@ -44,16 +43,16 @@ EPILOG: Final = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* ask for; return its exit code."""
     options = build_parser().parse_args(arguments)
-    screen = Screen(is_json=options.json)
+    context = Context(options)
     try:
-        return _run(options, screen)
+        return _run(options, context)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except OSError as error:
         # Python flushes once more at the end, and would complain of stdout then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            screen.complain(str(error))
+            context.screen.complain(str(error))
         return ExitCode.FAILED
 
 
@@ -75,18 +74,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, screen: Screen) -> int:
+def _run(options: argparse.Namespace, context: Context) -> int:
     try:
-        _arm_failpoints()
-        code: int = options.run(options, Context(options, screen))
-        screen.flush()
+        if os.environ.get("ORDERD_FAILPOINT"):
+            _arm_failpoints()
+        code: int = options.run(options, context)
+        # A closed pipe is found out here.
+        sys.stdout.flush()
     except Failure as failure:
-        screen.complain(str(failure))
+        context.screen.complain(str(failure))
         return failure.code
     return code
 
 
 def _arm_failpoints() -> None:
+    # For tests only, so nobody else need wait for them.
+    from orderd.ops import failpoints  # noqa: PLC0415
+    from orderd.ops.faults import ConfigError  # noqa: PLC0415
+
     try:
         failpoints.arm()
     except ConfigError as error:
@@ -102,18 +107,21 @@ class CommandParser(argparse.ArgumentParser):
         # Not given here, they must not undo what was given before the command.
         _add_common_options(self, config=argparse.SUPPRESS, json=argparse.SUPPRESS)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Let the command's module add its arguments, then parse."""
+    def load(self) -> None:
+        """Let the command's module add its arguments, once."""
         if self._module is not None:
-            import_module(f"orderd.ctl.{self._module}").register(self)
-            self._module = None
+            module, self._module = self._module, None
+            import_module(f"orderd.ctl.{module}").register(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with all that the command takes."""
+        self.load()
         return super().parse_known_args(args, namespace)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     parser.add_argument(
         "--config",
-        type=Path,
         metavar="FILE",
         default=defaults["config"],
         help="configuration file; default: /etc/orderd/orderd.toml if it exists",

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 from orderd.contract.exit_codes import ExitCode
@@ -10,11 +9,10 @@ from orderd.contract.rows import rfc3339
 from orderd.contract.strict_json import loads
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.entity import Shown, plainly, table_of, whole_number
+from orderd.ctl.entity import Shown, plainly, whole_number
 from orderd.ctl.exits import Failure, WrongUsage
+from orderd.ctl.pages import add_limit_argument, show_page
 
-LIMIT: Final = 100
-LIMIT_MAX: Final = 10_000
 _COLUMNS: Final = (
     Shown("id", plainly("id"), is_right=True),
     Shown("age", lambda row: f"{row['age_s']} s", is_right=True),
@@ -29,18 +27,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     listed = verbs.add_parser("list", help="the events that wait to be sent, the oldest first")
-    listed.add_argument(
-        "--limit",
-        metavar="N",
-        type=partial(whole_number, most=LIMIT_MAX),
-        default=LIMIT,
-        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
-    )
+    add_limit_argument(listed)
     listed.set_defaults(run=list_events)
     retried = verbs.add_parser(
         "retry", help="have the daemon send them at its next sweep, whoever had claimed them"
     )
-    retried.add_argument("ids", metavar="ID", nargs="*", type=whole_number)
+    retried.add_argument(
+        "ids", metavar="ID", nargs="*", type=whole_number, help="as orderctl outbox list shows it"
+    )
     retried.add_argument("--all", action="store_true", help="all of them")
     retried.set_defaults(run=retry)
 
@@ -49,14 +43,7 @@ def list_events(options: argparse.Namespace, context: Context) -> int:
     """Print the rows of the outbox; one more than asked for tells whether there are more."""
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("list_outbox", rows_max=options.limit + 1)
-    rows = [event(fields) for fields in found[: options.limit]]
-    screen = context.screen
-    if screen.is_json:
-        screen.document(rows)
-    else:
-        screen.table(table_of(_COLUMNS, rows))
-    if len(found) > options.limit:
-        screen.note(f"stopped at {options.limit}; there are more: see --limit")
+    show_page(context.screen, _COLUMNS, [event(fields) for fields in found], options.limit)
     return ExitCode.DONE
 
 

@@ -14,7 +14,7 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
 from orderd.daemon.parts import Parts
 from orderd.daemon.reload import reload
-from orderd.daemon.state import State, Tally
+from orderd.daemon.state import State
 from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
@@ -25,10 +25,17 @@ TICK_S: Final = 1.0
 # One batch's confirms come in while the next one is in its transaction.
 ON_THE_WAY_MAX: Final = 1
 SWEEPS_PER_GRACE: Final = 5
+# Statements that were sent together may each take their 10 s; and a COMMIT that waits for its
+# standby is not to be left early, since its locks would stay.
+ANSWER_WAIT_S: Final = 120.0
+LAST_WAIT_S: Final = 5.0
 
 
-class _GiveUp(Exception):
-    """Leave everything as it is: the broker delivers again what was not acked."""
+class _GiveUp(BaseException):
+    """Leave everything as it is: the broker delivers again what was not acked.
+
+    No fault of a command's, so nothing that handles those may catch it.
+    """
 
 
 class Daemon:
@@ -39,10 +46,13 @@ class Daemon:
         self._parts = parts
         self._load = load
         self._state = State(parts)
-        self._tally = Tally()
         self._backoff = Backoff()
         self._give_up_at_s = float("inf")
         self._next_sweep_s = 0.0
+        self._is_reload_due = False
+        self._is_ending = False
+        parts.database.on_slice = self._breathe_unanswered
+        parts.database.patience_s = ANSWER_WAIT_S
         self._surroundings = Surroundings(self._arriving, self._breathe)
 
     def run(self) -> ExitCode:
@@ -60,10 +70,16 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - the last line: said, not swallowed
             return self._state.failed(error, ExitCode.FAILED)
         finally:
-            self._let_go()
-            self._parts.close()
-        self._state.stopped(self._tally)
+            self._end()
+        self._state.stopped()
         return ExitCode.DONE
+
+    def _end(self) -> None:
+        """Close everything; nothing of that is worth a long wait."""
+        self._is_ending = True
+        self._parts.database.patience_s = LAST_WAIT_S
+        self._let_go()
+        self._parts.close()
 
     def _turn_or_pause(self) -> None:
         """Do one turn; an outage in it costs nothing but the time until it is over."""
@@ -115,9 +131,7 @@ class Daemon:
         parts.publisher.pump()
         parts.direct_replies.pump()
         self._breathe()
-        if parts.signals.take_reload():
-            reload(parts, self._load)
-        self._state.log_if_asked(self._tally)
+        self._reload_if_asked()
 
     def _process_batch(self) -> None:
         parts = self._parts
@@ -128,13 +142,14 @@ class Daemon:
         commands = 0
         try:
             for group in parts.suspects.groups(batch, parts.settings.poison_after):
+                self._breathe()
                 for results in self._results_of(group):
                     committed_s = time.monotonic()
                     commands += sum(result.command is not None for result in results)
                     parts.settler.begin(results, self._breathe)
                     for result in results:
                         del unsettled[result.delivery.tag]
-                    self._tally.count(results)
+                    parts.vitals.figures.count(results)
                     parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
         except (DatabaseOutage, TransactionConflict):
             # They are still ours: tried again as soon as the database is back.
@@ -166,24 +181,33 @@ class Daemon:
             raise fault
         until_s = time.monotonic() + self._backoff.next()
         while not parts.signals.stop_requested and time.monotonic() < until_s:
-            self._breathe()
-            if dependency == "broker" or not parts.is_broker_connected:
-                parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
-            elif self._state.paused_for_s > parts.settings.give_back_after:
-                # Others may be able to do what this daemon cannot.
-                self._state.gave_back(len(parts.consumer.inbox))
+            try:
+                self._wait_a_slice(until_s)
+            except BrokerFault as loss:
                 self._let_go()
-            else:
-                self._wait_with_broker()
+                self._state.paused("broker", loss)
 
-    def _wait_with_broker(self) -> None:
+    def _wait_a_slice(self, until_s: float) -> None:
         parts = self._parts
-        try:
+        self._breathe()
+        self._reload_if_asked()
+        if not parts.is_broker_connected:
+            parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
+        elif self._state.paused_for_s > parts.settings.give_back_after:
+            # Others may be able to do what this daemon cannot.
+            self._state.gave_back(len(parts.consumer.inbox))
+            self._let_go()
+        else:
             parts.consumer.poll(TICK_S)
             parts.publisher.pump()
-        except BrokerFault as fault:
-            self._let_go()
-            self._state.paused("broker", fault)
+
+    def _reload_if_asked(self) -> None:
+        parts = self._parts
+        is_due = self._is_reload_due and parts.is_broker_connected
+        if parts.signals.take_reload() or is_due:
+            # Where the broker is lost in it, it is done again.
+            self._is_reload_due = True
+            self._is_reload_due = not reload(parts, self._load)
 
     def _drain(self) -> None:
         """Finish what is in hand and give back the rest, within the configured time."""
@@ -191,10 +215,10 @@ class Daemon:
         timeout_s = parts.settings.shutdown_timeout
         self._state.draining(timeout_s)
         reach("drain_started")
-        self._breathe()
         if not parts.is_broker_connected:
             return
         try:
+            self._breathe()
             parts.consumer.cancel()
             while parts.consumer.inbox and parts.database.is_connected:
                 self._process_batch()
@@ -225,18 +249,39 @@ class Daemon:
         return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
 
     def _breathe(self) -> None:
-        """Feed the watchdog and the consumer's heartbeat; called at least once a second.
+        """Feed the watchdog and both connections' heartbeats; called at least once a second.
 
         Wherever the loop waits: for confirms, for a server, between two tries at a transaction.
         """
         parts = self._parts
-        parts.service.watchdog()
+        parts.vitals.breathe()
         if parts.consumer.is_ready:
             parts.consumer.poll(0)
+        if parts.publisher.is_ready:
+            parts.publisher.pump()
         self._state.note_blocked(is_blocked=parts.publisher.blocked)
+        self._state.log_if_asked()
+        self._give_up_if_asked()
+
+    def _breathe_unanswered(self, waited_s: float) -> None:
+        """Do the same while the database owes an answer, so leave all else for later."""
+        parts = self._parts
+        parts.vitals.breathe(silent_s=waited_s)
+        # A connection that is lost now is found so when the batch is settled.
+        with suppress(BrokerFault):
+            if parts.is_broker_connected:
+                parts.consumer.poll(0)
+                parts.publisher.pump()
+        self._give_up_if_asked()
+
+    def _give_up_if_asked(self) -> None:
+        parts = self._parts
         now_s = time.monotonic()
         if parts.signals.stop_requested:
             # From the first sight of it: the batch in hand is part of the drain.
+            parts.vitals.draining()
             self._give_up_at_s = min(self._give_up_at_s, now_s + parts.settings.shutdown_timeout)
+        if self._is_ending:
+            return
         if parts.signals.stop_now or now_s > self._give_up_at_s:
             raise _GiveUp

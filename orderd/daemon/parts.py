@@ -11,8 +11,10 @@ from orderd.amqp.publisher import Publisher
 from orderd.batch.processor import BatchProcessor, Limits
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue, own_queues
+from orderd.daemon.vitals import Vitals
 from orderd.db.connection import Database
 from orderd.domain.authorize import Grants
+from orderd.ops.health import Health
 from orderd.ops.service import Service
 from orderd.ops.settings import Settings
 from orderd.ops.signals import Signals
@@ -34,7 +36,8 @@ class Parts:
         """Build all parts; nothing is connected by that."""
         self.settings = settings
         self.signals = signals
-        self.service = service
+        self._health = Health(settings.health_file)
+        self.vitals = Vitals(service, self._health)
         self.database = Database(settings.database_url.get_secret_value())
         endpoint = broker_endpoint(settings)
         self.consumer = Consumer(
@@ -94,6 +97,7 @@ class Parts:
         """Close every connection; never raises."""
         self.disconnect_broker()
         self.database.close()
+        self._health.close()
 
 
 def grants_of(settings: Settings) -> Grants:

@@ -1,40 +1,79 @@
 """SIGHUP: the configuration is read again, and what can change at run time does."""
 
 from collections.abc import Callable
+from typing import Final
 
+from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.batch.processor import Limits
 from orderd.daemon.parts import Parts, grants_of
 from orderd.ops.config import ConfigError
 from orderd.ops.logs import Event, configure, emit
 from orderd.ops.reference import shown
-from orderd.ops.reload import reload_settings
+from orderd.ops.reload import Reload, reload_settings
 from orderd.ops.settings import SECRET, Settings, has_mark
 
-
-def reload(parts: Parts, load: Callable[[], Settings]) -> None:
-    """Take over what *load* brings; a configuration that is wrong changes nothing."""
-    parts.service.reloading()
-    try:
-        fresh = load()
-    except ConfigError as error:
-        emit(Event.CONFIG_REJECTED, f"the old settings stay: {error}")
-    else:
-        _take_over(parts, fresh)
-    parts.service.ready()
+_STEPS: Final = "retry_delays"
 
 
-def _take_over(parts: Parts, fresh: Settings) -> None:
-    outcome = reload_settings(parts.settings, fresh)
+def reload(parts: Parts, load: Callable[[], Settings]) -> bool:
+    """Take over what *load* brings; a configuration that is wrong changes nothing.
+
+    Return False where new retry steps wait for the broker: reload again when it is back.
+    """
+    with parts.vitals.reloading():
+        try:
+            fresh = load()
+        except ConfigError as error:
+            emit(Event.CONFIG_REJECTED, f"the old settings stay: {error}")
+            return True
+        outcome = reload_settings(parts.settings, fresh)
+        try:
+            _declare_steps(parts, outcome)
+        except TopologyMismatch as fault:
+            emit(Event.CONFIG_REJECTED, f"the old {_STEPS} stay: {fault}")
+            _take_over(parts, outcome.without(parts.settings, _STEPS))
+        except BrokerFault:
+            waiting = f"{_STEPS} waits for the broker"
+            _take_over(parts, outcome.without(parts.settings, _STEPS), waiting)
+            return False
+        else:
+            _take_over(parts, outcome)
+        return True
+
+
+def doubt(settings: Settings) -> None:
+    """Log what is allowed, but hardly wise."""
+    if settings.prefetch_count < 2 * settings.batch_max:
+        emit(
+            Event.CONFIG_DOUBTED,
+            f"prefetch {settings.prefetch_count} is less than twice batch_max "
+            f"{settings.batch_max}: batches will be smaller than they could be",
+        )
+
+
+def _declare_steps(parts: Parts, outcome: Reload) -> None:
+    """Declare the queues of new retry steps, before any message could be sent to one."""
+    if _STEPS in outcome.changed:
+        parts.consumer.change_retry_delays(outcome.settings.retry_delays)
+
+
+def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     before, settings = parts.settings, outcome.settings
     parts.settings = settings
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
+    parts.vitals.expect_watchdog(settings.watchdog)
     parts.processor.limits = Limits(settings.body_bytes_max, len(settings.retry_delays))
     parts.processor.grants = grants_of(settings)
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()
     changes = [f"{key}: {_change(before, settings, key)}" for key in outcome.changed]
     needs_restart = [f"{key} needs a restart" for key in outcome.needs_restart]
-    emit(Event.CONFIG_RELOADED, "; ".join(changes + needs_restart) or "nothing has changed")
+    told = "; ".join([*changes, *needs_restart, *remarks])
+    emit(Event.CONFIG_RELOADED, told or "nothing has changed")
+    if outcome.changed:
+        doubt(settings)
+    # At last: this speaks with the broker, and what was lost by that is made good as ever.
+    parts.consumer.change_prefetch(settings.prefetch_count)
 
 
 def _change(before: Settings, after: Settings, key: str) -> str:

@@ -1,9 +1,7 @@
-"""How the daemon is, told to everyone who asks: log, service manager, event listeners."""
+"""How the daemon is, told to everyone: log, event listeners, and by its vitals."""
 
 import os
 import time
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -11,7 +9,6 @@ from uuid import uuid4
 
 from orderd import __version__
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
-from orderd.batch.results import Result
 from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.strict_json import dumps
@@ -27,22 +24,6 @@ _LOST: Final = {
     "database": Event.DATABASE_DISCONNECTED,
     "broker": Event.BROKER_DISCONNECTED,
 }
-
-
-class Tally:
-    """How many deliveries came to which outcome since the start."""
-
-    def __init__(self) -> None:
-        """Begin at nothing."""
-        self._outcomes: Counter[str] = Counter()
-
-    def count(self, results: Sequence[Result]) -> None:
-        """Add *results*."""
-        self._outcomes.update(type(result.outcome).__name__.lower() for result in results)
-
-    def __str__(self) -> str:
-        """Return the counts as one line."""
-        return ", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.items()) or "nothing yet"
 
 
 class State:
@@ -70,6 +51,7 @@ class State:
             f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
             f"to {settings.batch_max}, prefetch {settings.prefetch_count}",
         )
+        self._parts.vitals.starting()
 
     def database_connected(self) -> None:
         """Tell that PostgreSQL is there."""
@@ -95,7 +77,7 @@ class State:
             self.has_been_running = True
             self._announce("system.started", {})
         self._paused_since_s = None
-        self._parts.service.ready("running")
+        self._parts.vitals.running()
 
     def paused(self, dependency: str, fault: Exception) -> None:
         """Tell, once per outage, which server is away and why."""
@@ -109,19 +91,18 @@ class State:
         if self._is_running:
             self._is_running = False
             self._announce("system.paused", {"waiting_for": dependency})
-        self._parts.service.status(f"paused: waiting for the {dependency}: {fault}")
+        self._parts.vitals.waiting(dependency, fault)
 
     def note_blocked(self, *, is_blocked: bool) -> None:
         """Tell, once per change, whether the broker takes messages."""
         if is_blocked is self._is_blocked:
             return
         self._is_blocked = is_blocked
+        self._parts.vitals.blocked(is_blocked=is_blocked)
         if is_blocked:
             emit(Event.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
-            self._parts.service.status("paused: RabbitMQ takes no messages")
         else:
             emit(Event.BROKER_UNBLOCKED, "RabbitMQ takes messages again")
-            self._parts.service.status("running")
 
     def batch_committed(self, size: int, duration_s: float) -> None:
         """Tell that a batch is in the database and on its way to be settled."""
@@ -145,18 +126,19 @@ class State:
         """Tell that the broker has messages again that were in hand here."""
         emit(Event.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")
 
-    def log_if_asked(self, tally: Tally) -> None:
+    def log_if_asked(self) -> None:
         """Log a line on the daemon's state where SIGUSR1 asked for one."""
         if self._parts.signals.take_status():
             inbox = len(self._parts.consumer.inbox)
-            emit(Event.STATUS_LOGGED, f"{tally}; {inbox} deliveries in hand")
+            figures = self._parts.vitals.figures
+            emit(Event.STATUS_LOGGED, f"{figures}; {inbox} deliveries in hand")
 
     def draining(self, timeout_s: float) -> None:
         """Tell that a stop was asked for."""
         signal_name = self._parts.signals.stop_signal
         emit(Event.DAEMON_DRAINING, f"{signal_name}: finishing what is in hand ({timeout_s:g} s)")
         self._announce("system.stopping", {"signal": signal_name})
-        self._parts.service.stopping("draining")
+        self._parts.vitals.draining()
 
     def drain_cut_short(self, fault: Exception) -> None:
         """Tell that the broker will deliver again what was in hand."""
@@ -166,9 +148,9 @@ class State:
         """Tell that a second signal, or the time limit, ended the drain."""
         emit(Event.MESSAGE_REQUEUED, "drain given up: the broker delivers again what was in hand")
 
-    def stopped(self, tally: Tally) -> None:
+    def stopped(self) -> None:
         """Tell that the daemon ends as asked."""
-        emit(Event.DAEMON_STOPPED, f"stopped; {tally}")
+        emit(Event.DAEMON_STOPPED, f"stopped; {self._parts.vitals.figures}")
 
     def failed(self, error: Exception, code: ExitCode) -> ExitCode:
         """Tell why the daemon cannot go on; return *code*."""
@@ -178,7 +160,7 @@ class State:
         elif isinstance(error, TopologyMismatch):
             event = Event.TOPOLOGY_MISMATCHED
         emit(event, str(error), error=error)
-        self._parts.service.failed(int(code), str(error))
+        self._parts.vitals.failed(code, error)
         return code
 
     def _announce(self, event_type: str, told: dict[str, object]) -> None:

@@ -11,14 +11,14 @@ from pydantic_core import ErrorDetails
 from orderd.ops import sources
 from orderd.ops.faults import ConfigError, Problem
 from orderd.ops.layers import merged_origins
+from orderd.ops.places import CONFIG_FILE, SECRETS_DIRECTORY
 from orderd.ops.redaction import redact
 from orderd.ops.settings import SECRET, Settings, Token, has_mark
 from orderd.ops.sources import KeyPath, Layer, Origins
 
 __all__ = ["DEFAULT_FILE", "ConfigError", "Settings", "load"]
 
-DEFAULT_FILE = Path("/etc/orderd/orderd.toml")
-SECRETS_DIRECTORY = Path("/run/secrets")
+DEFAULT_FILE = Path(CONFIG_FILE)
 
 _VALUE_CHARS_MAX = 200
 
@@ -29,7 +29,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     *,
     default_file: Path = DEFAULT_FILE,
-    secrets_directory: Path = SECRETS_DIRECTORY,
+    secrets_directory: Path = Path(SECRETS_DIRECTORY),
 ) -> Settings:
     """Return the settings: command line, environment, credentials, file, defaults, in this order.
 

@@ -66,6 +66,11 @@ class Event(StrEnum):
     )
     QUERY_UNANSWERED = "query.unanswered", WARNING, "A query names no queue for its reply."
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
+    HEALTH_DROPPED = (
+        "health.dropped",
+        WARNING,
+        "The health file cannot be written; the work goes on.",
+    )
     FAILPOINT_ARMED = "failpoint.armed", WARNING, "A crash point is armed: for tests only."
     LIBRARY_LOGGED = "library.logged", WARNING, "A line of a library that orderd uses."
     LOG_DROPPED = "log.dropped", WARNING, "Log lines were lost while stdout took none; how many."

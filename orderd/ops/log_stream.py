@@ -61,6 +61,9 @@ class LogStream:
 
     def _send_unsent(self, deadline_s: float) -> bool:
         """Return whether nothing is left to send; a broken descriptor loses the rest."""
+        if not self._unsent:
+            # Nothing was sent, so nothing is known of the descriptor that was not known before.
+            return True
         try:
             while self._unsent:
                 left_s = max(0.0, deadline_s - self._now_s())

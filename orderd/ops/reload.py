@@ -13,6 +13,11 @@ class Reload:
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
 
+    def without(self, current: Settings, key: str) -> "Reload":
+        """Return the same, but with *key* as it is in the *current* settings."""
+        changed = tuple(other for other in self.changed if other != key)
+        return Reload(self.settings.taking(current, {key}), changed, self.needs_restart)
+
 
 def reload_settings(current: Settings, fresh: Settings) -> Reload:
     """Return the current settings with what may change at run time taken from the fresh ones."""

@@ -2,34 +2,48 @@
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from sdnotify import SystemdNotifier
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _STATUS_CHARS_MAX = 500
-_SEND_TIMEOUT_S = 0.2
-# Where the manager's own interval is not passed on (podman), pings go out this often.
-_PING_INTERVAL_S = 10.0
+_USEC_PER_S = 1_000_000
+# Three pings in a watchdog's time: one may be late, and one lost.
+_PINGS: Final = 3
+# More than the longest stretch in which the loop cannot ask again.
+EXTENSION_S: Final = 60.0
+_EXTEND_EVERY_S: Final = 10.0
+# More than a life has states; beyond it the oldest news is the least interesting.
+_UNSENT_MAX: Final = 20
 
 
 class Service:
     """The service manager's notification socket, as the environment names it.
 
     The variables are removed from the environment, so that children do not speak for the daemon.
+    Nothing here waits: what the socket does not take is kept, or left out where it would be old.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, watchdog_s: float = 30.0, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Expect a watchdog of *watchdog_s* seconds, 0 for none, unless the environment says."""
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._notifier = _connect(self._address) if address else None
-        self._ping_interval_s = _ping_interval_s() if self._notifier else None
+        self._watchdog_s = _watchdog_s()
+        self.expect_watchdog(watchdog_s)
         for variable in _VARIABLES:
             os.environ.pop(variable, None)
         self._now_s = now_s
         self._last_ping_s = float("-inf")
+        self._last_extension_s = float("-inf")
         self._last_status = ""
+        self._unsent: deque[str] = deque(maxlen=_UNSENT_MAX)
 
     @property
     def is_present(self) -> bool:
@@ -41,23 +55,38 @@ class Service:
         """Seconds between two watchdog pings; None: no pings are wanted from this daemon."""
         return self._ping_interval_s
 
+    def expect_watchdog(self, watchdog_s: float) -> None:
+        """Take this time, 0 for none, where the manager did not tell its own."""
+        wanted_s = watchdog_s if self._watchdog_s is None else self._watchdog_s
+        self._ping_interval_s = wanted_s / _PINGS if wanted_s and self._notifier else None
+
     def ready(self, status: str = "") -> None:
         """Say that start-up, or a reload, is over."""
         self._send("READY=1", *self._status(status))
 
     def status(self, text: str) -> None:
         """Show one line in `systemctl status`; the same line again is not sent."""
-        if lines := self._status(text):
-            self._send(*lines)
+        if (lines := self._status(text)) and not self._send(*lines, is_kept=False):
+            # So that it is news again when the socket has room.
+            self._last_status = ""
 
     def watchdog(self) -> None:
         """Say that the loop turns. To be called freely: few of the calls send anything."""
+        self._send_unsent()
         if self._ping_interval_s is None:
             return
         now_s = self._now_s()
-        if now_s - self._last_ping_s >= self._ping_interval_s:
+        is_due = now_s - self._last_ping_s >= self._ping_interval_s
+        if is_due and self._send("WATCHDOG=1", is_kept=False):
             self._last_ping_s = now_s
-            self._send("WATCHDOG=1")
+
+    def extend_timeout(self) -> None:
+        """Ask for more time to start or stop. To be called freely, while that goes on."""
+        now_s = self._now_s()
+        is_due = now_s - self._last_extension_s >= _EXTEND_EVERY_S
+        line = f"EXTEND_TIMEOUT_USEC={round(EXTENSION_S * _USEC_PER_S)}"
+        if is_due and self._send(line, is_kept=False):
+            self._last_extension_s = now_s
 
     def reloading(self) -> None:
         """Say that a reload has begun; `ready` ends it."""
@@ -66,11 +95,8 @@ class Service:
 
     def stopping(self, status: str = "") -> None:
         """Say that the drain has begun."""
+        self._last_extension_s = float("-inf")
         self._send("STOPPING=1", *self._status(status))
-
-    def extend_timeout(self, seconds: float) -> None:
-        """Ask for so many more seconds, from now on, for the phase at hand."""
-        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
     def failed(self, exit_status: int, status: str = "", errno: int | None = None) -> None:
         """Say why the daemon is about to exit with this code."""
@@ -82,6 +108,7 @@ class Service:
         if self._notifier is not None:
             self._notifier.socket.close()
             self._notifier = None
+            self._unsent.clear()
 
     def _status(self, text: str) -> tuple[str, ...]:
         # sdnotify drops what is not Latin-1, and a line end would begin another assignment.
@@ -91,21 +118,45 @@ class Service:
         self._last_status = line
         return (f"STATUS={line}",)
 
-    def _send(self, *lines: str) -> None:
-        if self._notifier is None:
-            return
+    def _send(self, *lines: str, is_kept: bool = True) -> bool:
+        """Send the lines as one message, after those that were kept; keep it if it must arrive."""
         message = "\n".join(lines)
+        if self._send_unsent() and self._notify(message):
+            return True
+        if is_kept:
+            self._unsent.append(message)
+        return False
+
+    def _send_unsent(self) -> bool:
+        """Return whether nothing is left of what was kept."""
+        while self._unsent:
+            if not self._notify(self._unsent[0]):
+                return False
+            self._unsent.popleft()
+        return True
+
+    def _notify(self, message: str) -> bool:
+        """Return whether the message is out, or nobody is there to have it."""
+        notifier = self._notifier
+        if notifier is None:
+            return True
         try:
-            self._notifier.notify(message)
-        except TimeoutError:
-            return
+            notifier.notify(message)
+        except BlockingIOError:
+            return False
         except OSError:
-            # The socket may have been made anew; to be heard is never worth more than the work.
-            try:
-                self._notifier.socket.connect(self._address)
-                self._notifier.notify(message)
-            except OSError:
-                return
+            return self._notify_anew(notifier, message)
+        return True
+
+    def _notify_anew(self, notifier: SystemdNotifier, message: str) -> bool:
+        """Try once more: the socket may have been made anew."""
+        try:
+            notifier.socket.connect(self._address)
+            notifier.notify(message)
+        except OSError:
+            # To be heard is never worth more than the work.
+            return False
+        return True
 
 
 def _connect(address: str) -> SystemdNotifier | None:
@@ -117,17 +168,16 @@ def _connect(address: str) -> SystemdNotifier | None:
     except OSError:
         return None
     # A manager that does not read must not hold up the loop.
-    notifier.socket.settimeout(_SEND_TIMEOUT_S)
+    notifier.socket.setblocking(False)
     return notifier
 
 
-def _ping_interval_s() -> float | None:
+def _watchdog_s() -> float | None:
+    """Return the time that the manager told, 0 for no watchdog, None where it told nothing."""
     watchdog_pid = os.environ.get("WATCHDOG_PID", "")
     if watchdog_pid and watchdog_pid != str(os.getpid()):
-        return None
+        return 0.0
     watchdog_usec = os.environ.get("WATCHDOG_USEC", "")
     if not watchdog_usec:
-        return _PING_INTERVAL_S
-    if not watchdog_usec.isdecimal() or int(watchdog_usec) == 0:
         return None
-    return int(watchdog_usec) / 3_000_000
+    return int(watchdog_usec) / _USEC_PER_S if watchdog_usec.isdecimal() else 0.0

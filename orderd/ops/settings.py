@@ -16,10 +16,12 @@ from orderd.ops.fields import (
     Seconds,
     WholeNumber,
 )
+from orderd.ops.health_file import path_to_write
 from orderd.ops.layers import LayeredSettings
 
 _PREFETCH_MAX = 65_535
 _MIB = 1 << 20
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,14 @@ class Settings(LayeredSettings):
     batch_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=200, ge=1, le=1_000, description="most commands in one transaction, 1 to 1000"
     )
-    prefetch: WholeNumber = Field(
+    prefetch: Annotated[WholeNumber, RELOADABLE] = Field(
         default=0,
         ge=0,
         le=_PREFETCH_MAX,
         description="most unacknowledged messages in hand from each queue, up to 65535; "
         "0 is twice batch_max",
     )
-    retry_delays: Annotated[tuple[_Delay, ...], Listed] = Field(
+    retry_delays: Annotated[tuple[_Delay, ...], Listed, RELOADABLE] = Field(
         default=(5.0, 30.0, 300.0),
         min_length=1,
         max_length=10,
@@ -120,6 +122,7 @@ class Settings(LayeredSettings):
         min_length=1,
         max_length=64,
         pattern=r"^[!-~]+$",
+        examples=["orderd-1"],
         description="name of this daemon on its connections and in its reports; default: host name",
     )
     heartbeat: Seconds = Field(
@@ -145,6 +148,28 @@ class Settings(LayeredSettings):
     wait_for_servers: bool = Field(
         default=True,
         description="wait for servers that cannot be reached at start; false: exit with 69",
+    )
+    ledger_retention: Annotated[Seconds, RELOADABLE] = Field(
+        default=90 * _DAY_S,
+        ge=_DAY_S,
+        le=36_500 * _DAY_S,
+        description="how long a request's id is remembered at least: `orderctl prune` deletes what "
+        "is older, 1d to 36500d",
+    )
+    health_file: str = Field(
+        default_factory=lambda: path_to_write(os.environ),
+        max_length=255,
+        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
+        examples=["/run/orderd/health"],
+        description="file for `orderctl health`, best on a tmpfs; default: `health` in "
+        "$RUNTIME_DIRECTORY, else in /run/orderd if that can be written; empty: none",
+    )
+    watchdog: Annotated[Seconds, RELOADABLE] = Field(
+        default=30.0,
+        ge=0,
+        le=3_600,
+        description="time of the service manager's watchdog where it does not pass it on itself "
+        "(podman); 0: none",
     )
     tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(
         default_factory=dict,

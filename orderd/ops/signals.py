@@ -5,6 +5,16 @@ import select
 import signal
 import time
 from types import FrameType
+from typing import Final
+
+# In the words of the README and of the manual.
+EFFECTS: Final = {
+    "SIGTERM, SIGINT": "drain: take no more, finish what is in hand, settle, exit 0; after "
+    "`shutdown_timeout` the rest is left to the broker, which delivers it again",
+    "a second one": "give up at once, losing nothing; exit 0",
+    "SIGUSR1": "log a status line (`status.logged`)",
+    "SIGHUP": "read the configuration again",
+}
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _WAKE_BYTES_MAX = 4_096

@@ -10,7 +10,7 @@ from uuid import uuid4
 from orderd.amqp.message import OutgoingMessage
 from orderd.batch.results import Result
 from orderd.contract.events import Event
-from orderd.contract.names import POISON, RETRIES_EXHAUSTED
+from orderd.contract.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
 from orderd.contract.replies import Response
 from orderd.domain.outcomes import (
     Abandoned,
@@ -108,7 +108,7 @@ class Consequences:
             if result.command is not None and result.command.content.is_query:
                 self._reporter.query_unanswered(result)
             return []
-        if reply_to in self.policy.own_queues:
+        if reply_to in self.policy.own_queues or is_retry_queue(reply_to):
             self._reporter.reply_ignored(result, reply_to)
             return []
         return [Consequence(Role.REPLY, reply_message(result, response, reply_to), result)]

@@ -1,10 +1,12 @@
 """The dead letter: the original, byte for byte, with what was wrong with it in its headers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from orderd.amqp.message import OutgoingMessage
+from orderd.amqp.faults import Unpublishable
+from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.properties import encode
 from orderd.batch.results import Result
 from orderd.contract.events import Event
@@ -43,13 +45,21 @@ def dead_letter(
         HEADER_ATTEMPT: result.attempt,
     }
     properties = copied_properties(result.delivery.properties, ours)
-    room_bytes = HEADERS_BYTES_MAX - len(encode(properties)) - _HEADER_OVERHEAD_BYTES
+    room_bytes = HEADERS_BYTES_MAX - _size_of(properties, ours) - _HEADER_OVERHEAD_BYTES
     if error and room_bytes > 0:
         # The end of a trace says most.
         ours[HEADER_ERROR] = error.encode(errors="replace")[-room_bytes:].decode(errors="ignore")
         properties = copied_properties(result.delivery.properties, ours)
     queue = dead_letter_queue(result.delivery.queue)
     return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)
+
+
+def _size_of(properties: Properties, ours: Mapping[str, Any]) -> int:
+    try:
+        return len(encode(properties))
+    except Unpublishable:
+        # A header that can be read but not written: the letter goes without its producer's ones.
+        return len(encode(replace(properties, headers=ours)))
 
 
 def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
@@ -60,7 +70,11 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
         if name == HEADER_ATTEMPT
         or name in DEAD_LETTER_HEADERS
         # Producers can set these two as well, and then to anything.
-        or (name in _MOVED_PROPERTIES and len(str(value)) <= SHORT_STRING_BYTES_MAX)
+        or (
+            name in _MOVED_PROPERTIES
+            and isinstance(value, str)
+            and len(value) <= SHORT_STRING_BYTES_MAX
+        )
     }
     return replace(message, properties=replace(message.properties, headers=ours))
 

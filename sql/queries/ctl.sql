@@ -36,6 +36,36 @@ WHERE created_at > now() - make_interval(secs => %(since_s)s)
 ORDER BY created_at DESC, id
 LIMIT %(rows_max)s
 
+-- name: ledger_horizon
+SELECT now() - make_interval(secs => %(age_s)s)
+
+-- name: take_time_to_count
+SELECT set_config('statement_timeout', '0', true)
+
+-- name: count_ledger_before
+SELECT count(*)
+FROM (
+    SELECT
+    FROM processed_requests
+    WHERE created_at < %(horizon)s
+    LIMIT %(rows_max)s
+) AS old
+
+-- name: prune_ledger
+WITH pruned AS (
+    DELETE FROM processed_requests
+    WHERE id IN (
+        SELECT id
+        FROM processed_requests
+        WHERE created_at < %(horizon)s
+        ORDER BY created_at
+        LIMIT %(rows_max)s
+    )
+    RETURNING 1
+)
+SELECT count(*)
+FROM pruned
+
 -- name: find_events
 -- The text is written by orderd itself, so it need not be parsed to find a request in it: by its
 -- correlation id, by the id in a refusal, or as told by the transaction that wrote the ledger.

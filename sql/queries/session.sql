@@ -6,10 +6,25 @@ SELECT
     set_config('lock_timeout', '3s', false),
     set_config('statement_timeout', '10s', false),
     set_config('idle_in_transaction_session_timeout', '40s', false),
+    -- So the server finds a cut wire as soon as its client does.
+    set_config('tcp_keepalives_idle', '10', false),
+    set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false),
     -- The checks of foreign keys keep their plans, and one that was made while a table was empty
     -- would read all of it for each row, for ever. Planning each check anew (plan_cache_mode =
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
     set_config('enable_seqscan', 'off', false)
+
+-- name: replace_session
+-- A session that was cut off is there until the server finds out: its role may end it before.
+SELECT
+    pg_backend_pid(),
+    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+    (
+        SELECT pg_terminate_backend(pid)
+        FROM pg_stat_activity
+        WHERE pid = %(pid)s::integer AND backend_start = %(started_at)s::timestamptz
+    )
 
 -- name: has_migrations
 SELECT to_regclass('schema_migrations') IS NOT NULL

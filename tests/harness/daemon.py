@@ -17,13 +17,14 @@ READY_EVENT = "consumer.started"
 EVENT_TIMEOUT_S = 20.0
 EXIT_TIMEOUT_S = 40.0
 TAIL_LINES = 40
+PROGRAM = (sys.executable, "-m", "orderd")
 
 # What would reach the daemon from the shell of whoever runs the tests.
 FOREIGN_PREFIXES = ("ORDERD_", "RABBITMQ_", "DATABASE_URL", "NOTIFY_", "WATCHDOG_", "JOURNAL_")
 
 
 class DaemonProcess:
-    """`python -m orderd` with the given environment, started at once.
+    """`python -m orderd`, or another program that is orderd, started at once.
 
     A thread of ours reads its output, so that a full pipe never holds the daemon up.
     """
@@ -34,13 +35,14 @@ class DaemonProcess:
         *,
         args: Sequence[str] = (),
         log_path: Path | None = None,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._output: list[str] = []
         self._events: list[dict[str, Any]] = []
         self._ended = False
         self._changed = threading.Condition()
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "orderd", *args],
+            [*program, *args],
             env=clean_environment() | dict(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, LockedOut, RowFault, SchemaFault, TransactionConflict
+from tests.acceptance.gate import Gate
 from tests.harness.waiting import wait_until
 
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
@@ -123,6 +124,34 @@ def test_a_connection_lost_in_the_block_rolls_back(database: Database, session: 
         add_and_lose()
 
     assert count_users(session) == 0
+
+
+def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next_one(
+    database_url: str, session: Connection
+) -> None:
+    ask(session, "INSERT INTO products (name, price, stock_quantity) VALUES ('lamp', 1, 1)")
+    with Gate(database_url) as gate, closing(Database(gate.url)) as database:
+        gate.open()
+        database.patience_s = 1
+        with pytest.raises(DatabaseOutage):
+            lock_and_be_cut_off(database, gate)
+        assert locked(session)
+        database.connect()
+
+        wait_until(lambda: not locked(session), timeout_s=10, what="the row to be free")
+        with database.transaction() as tx:
+            assert len(tx.rows("lock_products", ids="{1}")) == 1
+
+
+def lock_and_be_cut_off(database: Database, gate: Gate) -> None:
+    with database.transaction() as tx:
+        tx.rows("lock_products", ids="{1}")
+        # From now on the server hears nothing more, not even that the connection is closed.
+        gate.forget()
+
+
+def locked(session: Connection) -> bool:
+    return ask(session, "SELECT id FROM products FOR UPDATE SKIP LOCKED") == []
 
 
 def test_an_exception_after_the_connection_was_lost_drops_it(

@@ -151,6 +151,15 @@ def test_a_mebibyte_of_open_texts_is_refused_at_once(piece: bytes) -> None:
     assert time.monotonic() - started_s < 2
 
 
+def test_a_key_repeated_among_90_000_is_found_at_once() -> None:
+    keys = b",".join(b'"%d":0' % number for number in range(90_000))
+    started_s = time.monotonic()
+    with pytest.raises(MalformedJson, match="the key 'last' stands twice"):
+        loads(b"{" + keys + b',"last":1,"last":2}')
+
+    assert time.monotonic() - started_s < 2
+
+
 @given(values)
 def test_what_is_written_is_read_again_to_the_digit(value: object) -> None:
     assert digits(loads(dumps(value).encode())) == digits(value)

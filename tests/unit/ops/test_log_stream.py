@@ -75,6 +75,17 @@ def test_a_full_pipe_costs_a_bounded_wait_once_and_then_none(pipe: Pipe) -> None
     assert pipe.stream.dropped == 1_001
 
 
+def test_asking_for_room_in_a_full_pipe_does_not_begin_another_wait(pipe: Pipe) -> None:
+    pipe.fill()
+    pipe.stream.write(b"a\n")
+    began_s = time.monotonic()
+    for _ in range(1_000):
+        assert not pipe.stream.has_room()
+        pipe.stream.write(b"b\n")
+
+    assert time.monotonic() - began_s < 1
+
+
 def test_writing_goes_on_when_the_pipe_is_read_again(pipe: Pipe) -> None:
     pipe.fill()
     pipe.stream.write(b"lost\n")

@@ -133,6 +133,27 @@ def test_a_line_stays_short_and_readable_whatever_is_in_it(pipe: Pipe, character
     line["message"].encode()
 
 
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("character", ["a", "\0", "\ud800", "é", "😀", "\n", "\x1b"])
+def test_the_journal_splits_no_line_whatever_the_format(
+    pipe: Pipe, log_to_pipe: Configure, log_format: str, character: str
+) -> None:
+    log_to_pipe("debug", log_format, "always")
+    big = character * 100_000
+
+    fields: dict[str, Any] = dict.fromkeys(FIELD_NAMES[:-1], big)
+    emit(Event.DAEMON_FAILED, big, error=raised(ValueError(big), OSError(big)), **fields)
+    content = b""
+    while not content.endswith(b"\n"):
+        content += pipe.drain()
+        pipe.stream.finish()
+
+    assert content.startswith(b"<2>")
+    assert content.count(b"\n") == 1
+    # Its LineMax, which is 48K by default.
+    assert len(content) < 48 * 1024
+
+
 @pytest.mark.usefixtures("log_to_pipe")
 def test_libraries_log_through_the_same_lines(pipe: Pipe) -> None:
     logging.getLogger("library").warning("100%% of %s", "amqp://a:hunter2@b")

@@ -1,7 +1,9 @@
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +47,7 @@ Make = Callable[..., Service]
 def make_service() -> Iterator[Make]:
     services: list[Service] = []
 
-    def make(**options: Callable[[], float]) -> Service:
+    def make(**options: Any) -> Service:
         services.append(Service(**options))
         return services[-1]
 
@@ -59,13 +61,13 @@ def test_the_life_of_a_daemon_is_told(manager: Manager, make_service: Make) -> N
 
     service.ready("consuming")
     service.stopping()
-    service.extend_timeout(30)
+    service.extend_timeout()
     service.failed(78, "schema outdated", errno=2)
 
     assert manager.received() == [
         ["READY=1", "STATUS=consuming"],
         ["STOPPING=1"],
-        ["EXTEND_TIMEOUT_USEC=30000000"],
+        ["EXTEND_TIMEOUT_USEC=60000000"],
         ["ERRNO=2", "EXIT_STATUS=78", "STATUS=schema outdated"],
     ]
 
@@ -165,7 +167,8 @@ def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_servi
 
     service.stopping()
 
-    assert successor.received() == [["STOPPING=1"]]
+    # Also what was said while nobody was there.
+    assert successor.received() == [["READY=1"], ["STOPPING=1"]]
     successor.close()
 
 
@@ -183,14 +186,61 @@ def test_where_nobody_listens_nothing_happens(
     assert service.ping_interval_s is None
 
 
-def test_a_manager_that_does_not_read_holds_nobody_up(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+def test_a_manager_that_does_not_read_holds_nobody_up_and_misses_no_change_of_state(
+    manager: Manager, make_service: Make
 ) -> None:
-    monkeypatch.setattr("orderd.ops.service._SEND_TIMEOUT_S", 0.01)
     service = make_service()
-
     queued_max = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
     for number in range(queued_max + 5):
         service.status(str(number))
+    started_s = time.monotonic()
 
-    assert queued_max <= len(manager.received()) < queued_max + 5
+    for _ in range(1_000):
+        service.watchdog()
+        service.status("last")
+    service.ready()
+    service.stopping()
+
+    assert time.monotonic() - started_s < 1
+    assert len(manager.received()) <= queued_max + 1
+    service.watchdog()
+    service.status("last")
+    assert manager.received() == [["READY=1"], ["STOPPING=1"], ["WATCHDOG=1"], ["STATUS=last"]]
+
+
+def test_a_longer_start_is_asked_for_again_and_again(manager: Manager, make_service: Make) -> None:
+    clock = iter([0.0, 9.9, 10.0, 10.1])
+    service = make_service(now_s=lambda: next(clock))
+
+    for _ in range(4):
+        service.extend_timeout()
+
+    assert manager.received() == [["EXTEND_TIMEOUT_USEC=60000000"]] * 2
+
+
+@pytest.mark.parametrize(("setting_s", "interval_s"), [(9.0, 3.0), (0.0, None)])
+def test_where_the_manager_tells_no_interval_the_setting_counts(
+    manager: Manager,
+    monkeypatch: pytest.MonkeyPatch,
+    make_service: Make,
+    setting_s: float,
+    interval_s: float | None,
+) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC")
+    service = make_service()
+
+    service.expect_watchdog(setting_s)
+
+    assert service.ping_interval_s == interval_s
+    assert manager.received() == []
+
+
+def test_the_interval_that_the_manager_tells_counts_more_than_the_setting(
+    manager: Manager, make_service: Make
+) -> None:
+    service = make_service()
+
+    service.expect_watchdog(3)
+
+    assert service.ping_interval_s == 30
+    assert manager.received() == []

@@ -91,7 +91,7 @@ def test_direct_reply_to_is_a_queue_like_any_other() -> None:
     assert only(Role.REPLY, result(APPLIED, reply_to=name)).routing_key == name
 
 
-@pytest.mark.parametrize("name", sorted(own_queues(DELAYS_S)))
+@pytest.mark.parametrize("name", [*sorted(own_queues(DELAYS_S)), "order.retry.of-former-settings"])
 def test_no_reply_goes_to_a_queue_of_orderd(name: str) -> None:
     assert roles(result(APPLIED, reply_to=name)) == []
     assert roles(spoilt(reply_to=name)) == ["DEAD_LETTER", "NOTICE"]

@@ -173,6 +173,14 @@ HOSTILE = {
         HEADERS, table(short(b"orderd-" + b"\xe9" * 100) + b"t\1")
     ),
     "a header in our name of a whole frame": Properties(headers={"orderd-x": "x" * 131_000}),
+    "the least decimal that there is": wire(HEADERS, table(short(b"a") + b"D\0\x80\0\0\0")),
+    "the least decimal in a name of ours": wire(
+        HEADERS, table(short(b"orderd-user-id") + b"D\0\x80\0\0\0")
+    ),
+    "a number that is none": wire(HEADERS, table(short(b"a") + b"d\x7f\xf8\0\0\0\0\0\0")),
+    "a number that is none in a name of ours": wire(
+        HEADERS, table(short(b"orderd-expiration") + b"d\x7f\xf8\0\0\0\0\0\0")
+    ),
     "headers that cannot be read": wire(HEADERS, table(b"\xff\xff")),
     "a long correlation id in Latin-1": wire(CORRELATION_ID, short(b"\xe9" * 200)),
     "a long message id in Latin-1": wire(MESSAGE_ID, short(b"\xe9" * 200)),

@@ -1,0 +1,59 @@
+"""A configuration file to begin with: every setting with its default, all of them left out."""
+
+import json
+import textwrap
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from orderd.ops.places import CONFIG_FILE
+from orderd.ops.reference import ReferenceRow, reference, shown
+from orderd.ops.settings import Settings
+
+_WIDTH: Final = 98
+_HEAD: Final = f"""\
+# Configuration of orderd, for {CONFIG_FILE}.
+# What stands here are the defaults, or examples where there are none: remove the first # of a line
+# to set it. The environment and credentials count more than this file. Passwords are better kept in
+# credentials (database_url, rabbitmq_url) than here. What is marked [restart] changes by a restart
+# only, all else also by a reload.
+"""
+_TOKENS: Final = """\
+#[tokens.shop]
+#sha256 = "fece50d2287f7245aea5819b75f95ee8bec295a14f8ef1e7a31f17f1dae9df44"
+#allow = ["order.create", "product.*"]"""
+
+
+def config_example() -> str:
+    """Return the file as text."""
+    return "\n".join([_HEAD, *(_entry(row) for row in reference())])
+
+
+def _entry(row: ReferenceRow) -> str:
+    remark = "" if row.reloadable else " [restart]"
+    lines = textwrap.wrap(f"{row.description}{remark}", _WIDTH - 2)
+    assignment = _TOKENS if row.key == "tokens" else f"#{row.key} = {_toml(_default(row.key))}"
+    return "\n".join([*(f"# {line}" for line in lines), assignment, ""])
+
+
+def _default(key: str) -> Any:
+    """Return the default, or an example where it differs from machine to machine."""
+    field = Settings.model_fields[key]
+    return field.default if field.default_factory is None else (field.examples or [""])[0]
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case int():
+            text = str(value)
+        case float():
+            text = json.dumps(shown(value))
+        case SecretStr():
+            text = json.dumps(value.get_secret_value())
+        case tuple():
+            text = f"[{', '.join(map(_toml, value))}]"
+        case _:
+            text = json.dumps(value)
+    return text

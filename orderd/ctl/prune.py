@@ -1,0 +1,87 @@
+"""`orderctl prune`: delete what the ledger need not remember any more."""
+
+import argparse
+import math
+from typing import Any, Final
+
+from orderd.contract.exit_codes import ExitCode
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
+from orderd.ctl.entity import whole_number
+from orderd.ctl.request import duration
+from orderd.db.connection import Database
+from orderd.ops.durations import format_duration
+
+# Few enough for a transaction that nobody has to wait for.
+SLICE_ROWS_MAX: Final = 1_000
+# Who forgets a request while it may still be delivered again would do it twice.
+OLDER_THAN_MIN_S: Final = 3_600.0
+OLDER_THAN_MAX_S: Final = 36_500 * 86_400.0
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--older-than",
+        dest="older_than_s",
+        metavar="DURATION",
+        type=_age,
+        help="settled longer ago than that, as 90d or 12h; default: setting ledger_retention",
+    )
+    parser.add_argument(
+        "--limit", metavar="N", type=whole_number, help="at most so many, the oldest first"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing; tell what would be done"
+    )
+    parser.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, context: Context) -> int:
+    """Delete, or only count, requests that were settled long enough ago; tell how many."""
+    settings, screen = context.settings, context.screen
+    age_s = options.older_than_s or settings.ledger_retention
+    is_meant = options.yes and not options.dry_run
+    with database_of(settings) as database:
+        with database.transaction() as tx:
+            (horizon,) = tx.row("ledger_horizon", age_s=age_s)
+        act = _prune if is_meant else _count
+        rows = act(database, horizon, options.limit)
+    older_than = format_duration(age_s)
+    if screen.is_json:
+        screen.document({"pruned" if is_meant else "to_prune": rows, "older_than": older_than})
+    else:
+        done = "were deleted" if is_meant else "would be deleted"
+        screen.line(f"{rows} requests older than {older_than} {done}")
+    if not (options.yes or options.dry_run):
+        screen.complain("nothing was deleted: give --yes for that")
+        return ExitCode.USAGE
+    return ExitCode.DONE
+
+
+def _prune(database: Database, horizon: Any, limit: int | None) -> int:
+    """Delete slice by slice, each for good, and return how many requests that were."""
+    left: float = math.inf if limit is None else limit
+    pruned = 0
+    while True:
+        wanted = int(min(left - pruned, SLICE_ROWS_MAX))
+        with database.transaction() as tx:
+            rows = int(tx.row("prune_ledger", horizon=horizon, rows_max=wanted)[0])
+        pruned += rows
+        if rows < wanted or pruned >= left:
+            return pruned
+
+
+def _count(database: Database, horizon: Any, limit: int | None) -> int:
+    with database.transaction() as tx:
+        tx.later("take_time_to_count")
+        (rows,) = tx.row("count_ledger_before", horizon=horizon, rows_max=limit)
+    return int(rows)
+
+
+def _age(value: str) -> float:
+    seconds = duration(value)
+    if not OLDER_THAN_MIN_S <= seconds <= OLDER_THAN_MAX_S:
+        raise argparse.ArgumentTypeError("should be from 1h to 36500d")
+    return seconds

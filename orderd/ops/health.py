@@ -1,0 +1,74 @@
+"""Keeps the health file up to date: what state the daemon is in, and that its loop turns."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from orderd.ops import health_file
+from orderd.ops.logs import Event, emit
+
+INTERVAL_S: Final = 1.0
+
+
+class Health:
+    """Writes the file at a change of state, and else once a second while `beat` is called.
+
+    A file that cannot be written is said once; the work never waits for it.
+    """
+
+    def __init__(self, path: str, now_s: Callable[[], float] = health_file.now_s) -> None:
+        """Write to *path*; an empty one means that nobody wants the file."""
+        self._path = path
+        self._now_s = now_s
+        self._state = "starting"
+        self._waiting_for: str | None = None
+        self._since = _now()
+        self._next_s = float("-inf")
+        self._is_failing = False
+
+    def note(self, state: str, waiting_for: str | None = None) -> None:
+        """Tell of the state, one of `health_file.STATES`, and which server it waits for."""
+        if (state, waiting_for) != (self._state, self._waiting_for):
+            self._state, self._waiting_for = state, waiting_for
+            self._since = _now()
+            self._next_s = float("-inf")
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the loop turns. To be called freely: few of the calls write anything."""
+        now_s = self._now_s()
+        if now_s < self._next_s or not self._path:
+            return
+        self._next_s = now_s + INTERVAL_S
+        content = {
+            "pid": os.getpid(),
+            "state": self._state,
+            "waiting_for": self._waiting_for,
+            "since": self._since,
+            "monotonic_s": round(now_s, 3),
+        }
+        try:
+            health_file.write(self._path, content)
+        except OSError as error:
+            self._tell_once(error)
+        else:
+            self._is_failing = False
+
+    def close(self) -> None:
+        """Remove the file: whoever ends in good order is not to look like one that hangs."""
+        if self._path:
+            with suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108 - as it was written
+            self._path = ""
+
+    def _tell_once(self, error: OSError) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            text = f"{self._path}: {error.strerror}: orderctl health cannot see this daemon"
+            emit(Event.HEALTH_DROPPED, text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

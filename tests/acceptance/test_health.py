@@ -1,0 +1,204 @@
+"""The health file of a running daemon, and what `orderctl health` makes of it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.acceptance.gate import gate_before
+from tests.acceptance.shop import Shop, order, product
+from tests.conftest import StartDaemon
+from tests.harness.daemon import clean_environment
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.waiting import wait_until
+
+PROBE_MAX_S = 0.15
+
+Probe = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "health"
+
+
+@pytest.fixture
+def probe(file: Path) -> Probe:
+    """Run `orderctl health --json ARGS` on the file; return exit code and document."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "orderd.ctl", "health", "--json", *arguments],
+            env=clean_environment() | {"ORDERD_HEALTH_FILE": str(file)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+def wait_for_state(probe: Probe, state: str, code: int) -> dict[str, Any]:
+    """Return the document once it has this state, with this exit code; it lives all the time."""
+
+    def seen() -> dict[str, Any]:
+        ended, document = probe()
+        return document if (ended, document.get("state")) == (code, state) else {}
+
+    document = wait_until(seen, timeout_s=20, what=f"health: {state}", poll_s=0.2)
+    assert probe("--live")[0] == 0
+    return document
+
+
+@pytest.mark.parametrize("server", ["database", "broker"])
+def test_an_outage_makes_a_daemon_not_ready_but_it_lives(  # noqa: PLR0917
+    daemon: StartDaemon, database_url: str, vhost_url: str, file: Path, probe: Probe, server: str
+) -> None:
+    urls = {"database": database_url, "broker": vhost_url}
+    with gate_before(urls[server]) as gate:
+        urls[server] = gate.url
+        orderd = daemon(
+            ready=False,
+            database_url=urls["database"],
+            rabbitmq_url=urls["broker"],
+            health_file=file,
+        )
+        document = wait_for_state(probe, "starting", 1)
+        assert (document["pid"], document["waiting_for"]) == (orderd.pid, server)
+
+        gate.open()
+        assert wait_for_state(probe, "running", 0)["waiting_for"] is None
+        gate.shut()
+        assert wait_for_state(probe, "paused", 1)["waiting_for"] == server
+        gate.open()
+        wait_for_state(probe, "running", 0)
+
+        assert orderd.stop() == 0
+    assert probe("--live")[0] == 69
+    assert not file.exists()
+
+
+def test_a_database_that_does_not_answer_makes_it_not_ready(
+    shop: Shop, daemon: StartDaemon, database_url: str, file: Path, probe: Probe
+) -> None:
+    with gate_before(database_url) as gate:
+        gate.open()
+        daemon(database_url=gate.url, health_file=file)
+        gate.silence()
+        shop.send_all([product(id="in-hand")])
+
+        assert wait_for_state(probe, "paused", 1)["waiting_for"] == "database"
+        gate.speak()
+
+        wait_for_state(probe, "running", 0)
+        assert shop.wait_for("in-hand") == {"in-hand": "applied"}
+
+
+def test_a_broker_that_takes_nothing_makes_it_not_ready(
+    shop: Shop, daemon: StartDaemon, private_rabbit: PrivateRabbit, file: Path, probe: Probe
+) -> None:
+    shop.open_with(stock=100)
+    shop.send_all([order({1: 1}, id=f"order-{n}") for n in range(50)])
+    try:
+        private_rabbit.ctl("set_vm_memory_high_watermark", "0")
+        # The broker says so to who publishes: the daemon does, at its start.
+        daemon(health_file=file)
+
+        wait_for_state(probe, "blocked", 1)
+    finally:
+        private_rabbit.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+    wait_for_state(probe, "running", 0)
+
+
+def test_a_drain_makes_it_not_ready(
+    shop: Shop, daemon: StartDaemon, database_url: str, file: Path, probe: Probe
+) -> None:
+    shop.open_with(stock=10)
+    orderd = daemon(health_file=file)
+    holder = psycopg2.connect(database_url)
+    holder.cursor().execute("SELECT FROM products FOR UPDATE")
+    shop.send_all([order({1: 1}, id="held-up")])
+    wait_until(
+        lambda: shop.value("SELECT count(*) FROM pg_locks WHERE NOT granted"),
+        timeout_s=10,
+        what="orderd waiting for the lock",
+    )
+
+    orderd.terminate()
+
+    wait_until(
+        lambda: json.loads(file.read_text())["state"] == "draining",
+        timeout_s=3,
+        what="health: draining",
+    )
+    assert probe()[0] == 1
+    holder.close()
+    assert orderd.exit_code() == 0
+
+
+def test_a_daemon_that_is_stopped_or_killed_lives_no_more(
+    daemon: StartDaemon, file: Path, probe: Probe
+) -> None:
+    orderd = daemon(health_file=file)
+    wait_for_state(probe, "running", 0)
+
+    orderd.send(signal.SIGSTOP)
+    wait_until(lambda: probe("--live", "--max-age", "3s")[0] == 69, timeout_s=20, what="not live")
+    orderd.send(signal.SIGCONT)
+    wait_until(lambda: probe("--max-age", "3s")[0] == 0, timeout_s=20, what="live again")
+    orderd.kill()
+
+    code, document = probe("--live")
+    assert (code, document["why"]) == (69, f"process {orderd.pid} is gone")
+
+
+def test_a_probe_takes_less_than_150_ms(daemon: StartDaemon, file: Path, probe: Probe) -> None:
+    daemon(health_file=file)
+    wait_for_state(probe, "running", 0)
+    took_s = []
+    for _ in range(10):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        probe()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    # Its own time, and the least of it: whatever else this machine has to do is not the probe's.
+    assert min(took_s) < PROBE_MAX_S
+
+
+@pytest.fixture
+def full_directory(tmp_path: Path) -> Iterator[Path]:
+    """A file system without room for even one more byte."""
+    directory = tmp_path / "full"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "tmpfs", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a file system")
+    (directory / "filling").write_bytes(b"x" * 4096)
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def test_a_full_file_system_holds_no_work_up_and_is_said_once(
+    shop: Shop, daemon: StartDaemon, full_directory: Path
+) -> None:
+    orderd = daemon(health_file=full_directory / "health")
+    for n in range(3):
+        shop.send_all([product(id=f"p-{n}")])
+        shop.wait_for(f"p-{n}")
+
+    assert shop.outcomes() == {f"p-{n}": "applied" for n in range(3)}
+    (dropped,) = orderd.events("health.dropped")
+    assert "No space left" in dropped["message"]
+    (full_directory / "filling").unlink()
+    wait_until((full_directory / "health").exists, timeout_s=10, what="the file")
+    assert orderd.stop() == 0

@@ -1,0 +1,167 @@
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderd.ops import health_file
+from orderd.ops.health import Health
+from orderd.ops.logs import configure
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "health"
+
+
+@pytest.fixture
+def health(path: Path) -> Iterator[Health]:
+    path.parent.mkdir()
+    health = Health(str(path))
+    yield health
+    health.close()
+
+
+@pytest.fixture
+def log_to_stdout() -> Iterator[None]:
+    """Log as the daemon does, and put logging back as it was afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure()
+    yield
+    root.handlers = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def content_of(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_the_file_says_who_how_since_when_and_when_last(path: Path, health: Health) -> None:
+    before_s = health_file.now_s()
+
+    health.note("paused", "database")
+
+    content = content_of(path)
+    assert content["pid"] == os.getpid()
+    assert (content["state"], content["waiting_for"]) == ("paused", "database")
+    assert content["since"].endswith("Z")
+    assert before_s - 0.001 <= content["monotonic_s"] <= health_file.now_s()
+
+
+def test_turns_are_written_once_a_second_and_changes_at_once(path: Path) -> None:
+    path.parent.mkdir()
+    clock = iter([10.0, 10.5, 10.9, 11.0, 11.1, 11.2])
+    health = Health(str(path), now_s=lambda: next(clock))
+    seen = []
+
+    for state in ("running", "running", "running", "running", "blocked", "blocked"):
+        health.note(state)
+        content = content_of(path)
+        seen.append((content["state"], content["monotonic_s"]))
+
+    assert seen == [
+        ("running", 10.0),
+        ("running", 10.0),
+        ("running", 10.0),
+        ("running", 11.0),
+        ("blocked", 11.1),
+        ("blocked", 11.1),
+    ]
+
+
+def test_the_time_of_a_state_is_that_of_its_beginning(path: Path, health: Health) -> None:
+    health.note("running")
+    since = content_of(path)["since"]
+    health.note("running")
+    assert content_of(path)["since"] == since
+
+
+def test_everybody_may_read_the_file_whatever_the_umask(path: Path, health: Health) -> None:
+    umask = os.umask(0o077)
+    try:
+        health.note("running")
+    finally:
+        os.umask(umask)
+
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_an_end_in_good_order_leaves_no_file(path: Path, health: Health) -> None:
+    health.note("running")
+
+    health.close()
+    health.beat()
+
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.usefixtures("log_to_stdout")
+def test_a_file_that_cannot_be_written_is_said_once_for_each_time_it_breaks(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(100))
+    health = Health(str(path), now_s=lambda: float(next(clock) * 2))
+
+    for _ in range(5):
+        health.note("running")
+    path.parent.mkdir()
+    health.note("running")
+    content_of(path)
+    path.unlink()
+    path.parent.rmdir()
+    for _ in range(5):
+        health.note("running")
+
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["health.dropped"] * 2
+    assert str(path) in lines[0]["message"]
+
+
+def test_nothing_is_written_where_nobody_wants_it(capfd: pytest.CaptureFixture[str]) -> None:
+    Health("").note("running")
+
+    assert capfd.readouterr().out == ""
+
+
+def test_no_link_is_followed(path: Path, health: Health, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    Path(f"{path}.new").symlink_to(victim)
+
+    health.note("running")
+
+    assert victim.read_text() == "precious"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({}, "/run/orderd/health"),
+        ({"RUNTIME_DIRECTORY": "/run/orderd/a"}, "/run/orderd/a/health"),
+        ({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, "/run/x/health"),
+    ],
+)
+def test_the_file_stands_where_the_service_manager_made_a_place(
+    environ: dict[str, str], path: str
+) -> None:
+    assert health_file.default_path(environ) == path
+
+
+def test_where_there_is_no_place_none_is_taken(tmp_path: Path) -> None:
+    assert health_file.path_to_write({"RUNTIME_DIRECTORY": str(tmp_path)}) == f"{tmp_path}/health"
+    assert health_file.path_to_write({"RUNTIME_DIRECTORY": f"{tmp_path}/none"}) == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"monotonic_s": null}'])
+def test_what_is_no_health_file_is_said_to_be_none(path: Path, text: str) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+
+    with pytest.raises(health_file.NoHealth, match=str(path)):
+        health_file.read(str(path))

@@ -1,0 +1,1 @@
+"""Any sequence of commands and faults, against dictionaries as the model."""

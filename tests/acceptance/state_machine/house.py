@@ -1,0 +1,236 @@
+"""The servers, the gates before them, and the daemons behind: what a sequence works on."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from tests.acceptance.gate import Gate
+from tests.acceptance.shop import COMMAND_QUEUES, HEARD, REPLIES, Received, Shop, command
+from tests.acceptance.state_machine.books import Row
+from tests.harness.daemon import DaemonProcess, clean_environment
+from tests.harness.postgresql import PrivatePostgres
+from tests.harness.waiting import wait_until
+
+TIMEOUT_S = 60.0
+RETRY_DELAYS = ("100ms", "300ms")
+LETTER_QUEUES = [f"{queue}.dlq" for queue in COMMAND_QUEUES]
+WORK_QUEUES = [
+    *COMMAND_QUEUES,
+    *(f"{queue}.retry.{delay}" for queue in COMMAND_QUEUES for delay in RETRY_DELAYS),
+]
+SENTINELS = "sentinels"
+# What the database refuses to write, for as long as it stands in this table.
+CURSES = """
+    CREATE TABLE curses (id text PRIMARY KEY);
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF EXISTS (SELECT FROM curses WHERE id = NEW.id) THEN
+            RAISE EXCEPTION 'cursed' USING ERRCODE = '22012';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON processed_requests
+        FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+EMPTIED = "users, products, orders, order_items, processed_requests, outbox, message_tries, curses"
+
+
+class House:
+    """One virtual host and one database, kept over many sequences, each of which finds it empty."""
+
+    def __init__(
+        self, shop: Shop, gates: Mapping[str, Gate], postgres: PrivatePostgres | None
+    ) -> None:
+        self.shop = shop
+        self.gates = gates
+        self.postgres = postgres
+        self.daemons: list[DaemonProcess] = []
+        self.ended: list[DaemonProcess] = []
+        self.kills = 0
+        self.is_at_rest = False
+        self._armed: dict[DaemonProcess, str] = {}
+        self._read_to: dict[DaemonProcess, int] = {}
+        self._env = {
+            "ORDERD_DATABASE_URL": gates["database"].url,
+            "ORDERD_RABBITMQ_URL": gates["broker"].url,
+            "ORDERD_RETRY_DELAYS": ",".join(RETRY_DELAYS),
+            "ORDERD_OUTBOX_GRACE": "0.5",
+        }
+        self._shut: set[str] = set(gates)
+        shop.query(CURSES)
+        shop.channel.queue_declare(SENTINELS)
+        self.open_gates()
+        # Which makes all the queues.
+        self.start().wait_ready(timeout_s=TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self.daemons:
+            one.kill()
+
+    def empty(self) -> None:
+        """Take everything out; one daemon is left, or started, on what is empty then."""
+        self.open_gates()
+        if not (len(self.daemons) == 1 and self.is_at_rest):
+            for one in list(self.daemons):
+                self.kill(one)
+            self.wait(lambda: all(map(self._is_left, COMMAND_QUEUES)), "no consumers")
+        for queue in (*WORK_QUEUES, *LETTER_QUEUES, REPLIES, HEARD, SENTINELS):
+            self.shop.channel.queue_purge(queue)
+        self.shop.query(f"TRUNCATE {EMPTIED}")
+        self.ended.clear()
+        self.kills = 0
+        if not self.daemons:
+            self.start()
+        self.is_at_rest = False
+
+    def start(self, *, batch_max: int = 200, failpoint: str = "") -> DaemonProcess:
+        """Start one more daemon; with a failpoint, one that kills itself there."""
+        more = {"ORDERD_BATCH_MAX": str(batch_max), "ORDERD_FAILPOINT": failpoint}
+        one = DaemonProcess(self._env | more)
+        self.daemons.append(one)
+        self._armed[one] = failpoint
+        # Before that, no signal is handled.
+        one.wait_for_event("daemon.started", timeout_s=TIMEOUT_S)
+        return one
+
+    def stop(self, one: DaemonProcess) -> None:
+        """Ask a daemon to end, and return when it has; it may die at its failpoint instead."""
+        one.terminate()
+        self._note_end(one, one.exit_code(TIMEOUT_S))
+
+    def kill(self, one: DaemonProcess) -> None:
+        """End a daemon by SIGKILL."""
+        one.kill()
+        self._armed[one] = "kill -9"
+        self._note_end(one, -signal.SIGKILL)
+
+    def replace_dead(self) -> None:
+        """Start a daemon for each that died at its failpoint, the only thing it may die of."""
+        for one in [one for one in self.daemons if not one.is_running]:
+            self._note_end(one, one.exit_code())
+            self.start()
+
+    def shut_gate(self, server: str) -> None:
+        """Cut the wire to a server; nobody gets through until the gates are opened."""
+        self.gates[server].shut()
+        self._shut.add(server)
+
+    def open_gates(self) -> None:
+        """Open the gates that are shut."""
+        while self._shut:
+            self.gates[self._shut.pop()].open()
+
+    def look_busy(self) -> None:
+        """Return once what was settled is also acked: two questions one after the other went by."""
+        for number in range(2):
+            self.shop.send_all(
+                [command(queue, "health_check", reply_to=SENTINELS) for queue in COMMAND_QUEUES]
+            )
+            answers = 0
+
+            def are_answered() -> bool:
+                nonlocal answers
+                self.replace_dead()
+                answers += len(self.shop.take_all(SENTINELS))
+                return answers >= len(COMMAND_QUEUES)
+
+            wait_until(are_answered, timeout_s=TIMEOUT_S, what=f"answers, round {number}")
+
+    def wait_idle(self) -> None:
+        """Return once nothing waits in a queue, nor an event in the outbox."""
+        self.wait(lambda: not any(map(self.shop.ready, WORK_QUEUES)), "empty queues")
+        self.wait(lambda: self.shop.value("SELECT count(*) FROM outbox") == 0, "an empty outbox")
+
+    def wait(self, is_so: Callable[[], bool], what: str) -> None:
+        """Return once it is so, replacing daemons that die meanwhile."""
+
+        def observe() -> bool:
+            self.replace_dead()
+            return is_so()
+
+        wait_until(observe, timeout_s=TIMEOUT_S, what=what)
+
+    def letters(self) -> list[Received]:
+        """Return the dead letters, which stay where they are."""
+        found = []
+        with self.shop.channel.connection.channel() as channel:
+            for queue in LETTER_QUEUES:
+                while (got := channel.basic_get(queue))[0] is not None:
+                    found.append(Received(got[2], got[1], queue))
+        return found
+
+    def heard(self) -> list[Received]:
+        """Take the events of users, products and orders since the last time."""
+        events = self.shop.take_all(HEARD)
+        return [event for event in events if not event.routing_key.startswith("system.")]
+
+    def tables(self) -> dict[str, dict[int, Row]]:
+        """Return the rows of the shop, as the model has them."""
+        items: dict[int, list[Row]] = {}
+        for order_id, *values in self.shop.query(
+            "SELECT order_id, id, product_id, quantity, unit_price FROM order_items ORDER BY id"
+        ):
+            item = dict(zip(("id", "product_id", "quantity", "unit_price"), values, strict=True))
+            items.setdefault(order_id, []).append(item)
+        orders = self._rows("orders", "id", "user_id", "status", "priority", "total_amount")
+        return {
+            "users": self._rows("users", "id", "username", "email", "full_name", "is_active"),
+            "products": self._rows("products", "id", "name", "price", "stock_quantity"),
+            "orders": {key: {**orders[key], "items": items.get(key, [])} for key in orders},
+        }
+
+    def replay(self, failpoint: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `orderctl dlq replay` to its end."""
+        env = clean_environment() | self._env | {"ORDERD_FAILPOINT": failpoint}
+        return subprocess.run(
+            [sys.executable, "-m", "orderd.ctl", "dlq", "replay", "--json"],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    def crash_database(self) -> None:
+        """Stop PostgreSQL as a crash does, and start it again, if it is ours."""
+        if self.postgres is not None:
+            self.postgres.restart("immediate")
+
+    @property
+    def kills_to_come(self) -> int:
+        """How many of the running daemons are to die at their failpoint."""
+        return sum(bool(self._armed[one]) for one in self.daemons)
+
+    def new_log_lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the log lines of that event since the last time, of all daemons."""
+        lines: list[dict[str, Any]] = []
+        for one in (*self.ended, *self.daemons):
+            mark = one.mark()
+            lines += one.log_lines[self._read_to.get(one, 0) : mark]
+            self._read_to[one] = mark
+        return [line for line in lines if line.get("event") == event]
+
+    def log(self) -> str:
+        """Return the end of the log of each daemon."""
+        return "\n".join(
+            f"orderd, pid {one.pid}:\n{one.log_tail()}" for one in (*self.ended, *self.daemons)
+        )
+
+    def _rows(self, table: str, *names: str) -> dict[int, Row]:
+        rows = self.shop.query(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608
+        return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+
+    def _is_left(self, queue: str) -> bool:
+        frame = self.shop.channel.queue_declare(queue, passive=True)
+        return bool(frame.method.consumer_count == 0)
+
+    def _note_end(self, one: DaemonProcess, code: int) -> None:
+        self.daemons.remove(one)
+        self.ended.append(one)
+        allowed = {0, -signal.SIGKILL} if self._armed[one] else {0}
+        self.kills += code != 0
+        assert code in allowed, f"orderd ended with {code}\n{one.log_tail()}"

@@ -1,0 +1,57 @@
+"""What each request is to be told, when they come one after the other.
+
+The ids of new rows are the database's to choose, so they are taken from what was told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.acceptance.state_machine.books import Books, Event, Request, Row, Told
+from tests.acceptance.state_machine.rules import RULES, Change, No
+
+
+def tell(books: Books, request: Request, reply: Row) -> tuple[Books, Told, Sequence[Event]]:
+    """Return the books after *request*, what it is told, and its events.
+
+    *reply* is what it was told in fact; only the ids of new rows are taken from it.
+    """
+    if request.spoilt:
+        return books, Told(None, request.spoilt), ()
+    known = None if request.is_query else books.ledger.get(request.id)
+    if known is not None:
+        content, told = known
+        return books, told if content == request.content else Told(None, "id_conflict"), ()
+    if request.id in books.cursed and not request.is_query:
+        return books, Told(None, "retries_exhausted"), ()
+    try:
+        change = RULES[request.queue, request.action](books, request.data, reply["data"] or {})
+    except No as no:
+        return _noted(books, request, no.told), no.told, _refusal(request, no.told)
+    subject = f"{request.queue}/{change.row['id']}"
+    events = [(event, subject, change.row) for event in change.events]
+    return _changed(books, request, change), Told(change.row), events
+
+
+def _changed(books: Books, request: Request, change: Change) -> Books:
+    books = replace(
+        books,
+        users={**books.users, **{row["id"]: row for row in change.users}},
+        products={**books.products, **{row["id"]: row for row in change.products}},
+        orders={**books.orders, **{row["id"]: row for row in change.orders}},
+    )
+    return _noted(books, request, Told(change.row))
+
+
+def _noted(books: Books, request: Request, told: Told) -> Books:
+    if request.is_query:
+        return books
+    return replace(books, ledger={**books.ledger, request.id: (request.content, told)})
+
+
+def _refusal(request: Request, told: Told) -> Sequence[Event]:
+    if request.is_query:
+        return ()
+    named = request.data.get("order_id") or request.data.get("id")
+    subject = f"{request.queue}/{named}" if named else request.queue
+    said = {"action": request.action, "code": told.code, "id": request.id}
+    return [(f"{request.queue}.refused", subject, said)]

@@ -1,0 +1,198 @@
+"""The shop's rules, written from the README alone, with nothing of orderd's code."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tests.acceptance.state_machine.books import Books, Row, Told
+
+EDITABLE = ("pending", "processing")
+STEPS = {
+    "pending": ("processing", "shipped", "cancelled"),
+    "processing": ("shipped", "cancelled"),
+    "shipped": ("delivered",),
+}
+
+
+class No(Exception):
+    """A rule says no."""
+
+    def __init__(self, code: str, text: str | None = None) -> None:
+        super().__init__(code)
+        self.told = Told(None, code, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request does: the row it is told, all rows that are other now, and its events."""
+
+    row: Row
+    events: Sequence[str] = ()
+    users: Sequence[Row] = ()
+    products: Sequence[Row] = ()
+    orders: Sequence[Row] = ()
+
+
+def _get(table: str) -> Callable[[Books, Row, Row], Change]:
+    def get(books: Books, data: Row, _new: Row) -> Change:
+        return Change(_row(books, table, data["id"]))
+
+    return get
+
+
+def _user_create(books: Books, data: Row, new: Row) -> Change:
+    if any(user["username"] == data["username"] for user in books.users.values()):
+        raise No("duplicate_username")
+    if any(user["email"] == data["email"] for user in books.users.values()):
+        raise No("duplicate_email")
+    row = {"id": _unused(books.users, new), "full_name": None, "is_active": True} | data
+    return Change(row, ["user.created"], users=[row])
+
+
+def _user_update(books: Books, data: Row, _new: Row) -> Change:
+    before = _row(books, "users", data["id"])
+    row = before | data
+    rivals = [user for user in books.users.values() if user["id"] != row["id"]]
+    if any(user["email"] == row["email"] for user in rivals):
+        raise No("duplicate_email")
+    return Change(row, ["user.updated"] if row != before else [], users=[row])
+
+
+def _product_create(books: Books, data: Row, new: Row) -> Change:
+    row = {"id": _unused(books.products, new)} | data | {"price": Decimal(data["price"])}
+    return Change(row, ["product.created"], products=[row])
+
+
+def _product_update(books: Books, data: Row, _new: Row) -> Change:
+    given = data | ({"price": Decimal(data["price"])} if "price" in data else {})
+    return _product(_row(books, "products", data["id"]), given, "product.updated")
+
+
+def _mark_out_of_stock(books: Books, data: Row, _new: Row) -> Change:
+    before = _row(books, "products", data["id"])
+    return _product(before, {"stock_quantity": 0}, "product.out_of_stock")
+
+
+def _adjust_stock(books: Books, data: Row, _new: Row) -> Change:
+    before = _row(books, "products", data["id"])
+    if before["stock_quantity"] + data["delta"] < 0:
+        raise _insufficient(before, -data["delta"], "to be taken")
+    given = {"stock_quantity": before["stock_quantity"] + data["delta"]}
+    return _product(before, given, "product.stock_adjusted")
+
+
+def _product(before: Row, given: Row, event: str) -> Change:
+    row = before | given
+    return Change(row, [event] if row != before else [], products=[row])
+
+
+def _order_create(books: Books, data: Row, new: Row) -> Change:
+    if not _row(books, "users", data["user_id"])["is_active"]:
+        raise No("user_inactive")
+    wanted = _sums(data["items"])
+    taken = _take(books, wanted)
+    items = _items(books, wanted, {}, new)
+    row = {
+        "id": _unused(books.orders, new),
+        "user_id": data["user_id"],
+        "status": "pending",
+        "priority": data.get("priority", "normal"),
+        "total_amount": _total(items),
+        "items": items,
+    }
+    return Change(row, ["order.created"], products=taken, orders=[row])
+
+
+def _order_change(books: Books, data: Row, new: Row) -> Change:
+    before = _row(books, "orders", data["order_id"])
+    status = data.get("status", before["status"])
+    is_edit = "items" in data or "priority" in data
+    if is_edit and before["status"] not in EDITABLE:
+        raise No("order_not_editable")
+    if status != before["status"] and status not in STEPS.get(before["status"], ()):
+        raise No("invalid_transition")
+    held = {item["product_id"]: item for item in before["items"]}
+    had = {product_id: item["quantity"] for product_id, item in held.items()}
+    wanted = _sums(data["items"]) if "items" in data else had
+    for product_id in wanted.keys() - held.keys():
+        _row(books, "products", product_id)
+    kept = {} if status == "cancelled" != before["status"] else wanted
+    # What is left of it, then what is given back: nothing of a product that stays as it is.
+    more = {one: kept.get(one, 0) - had.get(one, 0) for one in [*kept, *had]}
+    taken = _take(books, {one: quantity for one, quantity in more.items() if quantity})
+    items = _items(books, wanted, held, new)
+    priority = data.get("priority", before["priority"])
+    edited = before | {"items": items, "total_amount": _total(items), "priority": priority}
+    row = edited | {"status": status}
+    events = ["order.updated"] if edited != before else []
+    events += [f"order.{status}"] if status != before["status"] else []
+    return Change(row, events, products=taken, orders=[row])
+
+
+def _row(books: Books, table: str, row_id: int) -> Row:
+    rows: Mapping[int, Row] = getattr(books, table)
+    if row_id not in rows:
+        raise No(f"{table[:-1]}_not_found")
+    return rows[row_id]
+
+
+def _unused(rows: Mapping[int, Row], new: Row) -> int:
+    """Return the id that a new row was given; one that was given before explains nothing."""
+    given = new.get("id", 0)
+    return 0 if given in rows else int(given)
+
+
+def _sums(items: Sequence[Row]) -> dict[int, int]:
+    sums: dict[int, int] = {}
+    for item in items:
+        sums[item["product_id"]] = sums.get(item["product_id"], 0) + item["quantity"]
+    return sums
+
+
+def _take(books: Books, wanted: Mapping[int, int]) -> list[Row]:
+    taken = []
+    for product_id, quantity in wanted.items():
+        product = _row(books, "products", product_id)
+        left = product["stock_quantity"] - quantity
+        if quantity > 0 > left:
+            raise _insufficient(product, quantity, "ordered")
+        taken.append(product | {"stock_quantity": left})
+    return taken
+
+
+def _insufficient(product: Row, wanted: int, purpose: str) -> No:
+    has = f"product {product['id']} has {product['stock_quantity']}"
+    return No("insufficient_stock", f"Insufficient stock: {has}, {wanted} {purpose}")
+
+
+def _items(books: Books, wanted: Mapping[int, int], held: Mapping[int, Row], new: Row) -> list[Row]:
+    given = {item["product_id"]: item["id"] for item in new.get("items", ())}
+    items = []
+    for product_id, quantity in wanted.items():
+        if product_id in held:
+            items.append(held[product_id] | {"quantity": quantity})
+        else:
+            price = books.products[product_id]["price"]
+            item = {"product_id": product_id, "quantity": quantity, "unit_price": price}
+            items.append({"id": given.get(product_id, 0), **item})
+    return sorted(items, key=lambda item: int(item["id"]))
+
+
+def _total(items: Sequence[Row]) -> Decimal:
+    return sum((item["unit_price"] * item["quantity"] for item in items), Decimal(0))
+
+
+RULES: Mapping[tuple[str, str], Callable[[Books, Row, Row], Change]] = {
+    ("user", "create"): _user_create,
+    ("user", "update"): _user_update,
+    ("user", "get"): _get("users"),
+    ("product", "create"): _product_create,
+    ("product", "update"): _product_update,
+    ("product", "mark_out_of_stock"): _mark_out_of_stock,
+    ("product", "adjust_stock"): _adjust_stock,
+    ("product", "get"): _get("products"),
+    ("order", "create"): _order_create,
+    ("order", "update_status"): _order_change,
+    ("order", "update"): _order_change,
+    ("order", "get"): _get("orders"),
+}

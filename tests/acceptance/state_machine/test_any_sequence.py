@@ -1,0 +1,50 @@
+"""Any sequence of requests and faults leaves what dictionaries foretell."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.acceptance.gate import Gate, gate_before
+from tests.acceptance.shop import Shop
+from tests.acceptance.state_machine.house import House
+from tests.acceptance.state_machine.machine import AnySequence
+from tests.harness.postgresql import PrivatePostgres
+from tests.harness.servers import Servers
+
+# A sequence takes seconds, and what daemons do side by side never comes a second time just so:
+# a shorter sequence that fails too is not looked for.
+SOME = settings(
+    max_examples=4,
+    stateful_step_count=20,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    report_multiple_bugs=False,
+)
+MANY = settings(SOME, max_examples=40, stateful_step_count=30)
+
+
+@pytest.fixture
+def house(shop: Shop, servers: Servers, vhost_url: str, database_url: str) -> Iterator[House]:
+    postgres = servers.postgres if isinstance(servers.postgres, PrivatePostgres) else None
+    with gate_before(vhost_url) as broker, gate_before(database_url) as database:
+        gates: dict[str, Gate] = {"broker": broker, "database": database}
+        with House(shop, gates, postgres) as house:
+            yield house
+
+
+def run(house: House, how: settings) -> None:
+    begin: Any = partial(AnySequence, house)
+    run_state_machine_as_test(begin, settings=how)
+
+
+def test_any_sequence_leaves_what_the_books_say(house: House) -> None:
+    run(house, SOME)
+
+
+@pytest.mark.soak
+def test_many_sequences_leave_what_the_books_say(house: House) -> None:
+    run(house, MANY)

@@ -12,6 +12,7 @@ from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
+from orderd.daemon.breath import Breath, GiveUp
 from orderd.daemon.parts import Parts
 from orderd.daemon.reload import reload
 from orderd.daemon.state import State
@@ -25,17 +26,6 @@ TICK_S: Final = 1.0
 # One batch's confirms come in while the next one is in its transaction.
 ON_THE_WAY_MAX: Final = 1
 SWEEPS_PER_GRACE: Final = 5
-# Statements that were sent together may each take their 10 s; and a COMMIT that waits for its
-# standby is not to be left early, since its locks would stay.
-ANSWER_WAIT_S: Final = 120.0
-LAST_WAIT_S: Final = 5.0
-
-
-class _GiveUp(BaseException):
-    """Leave everything as it is: the broker delivers again what was not acked.
-
-    No fault of a command's, so nothing that handles those may catch it.
-    """
 
 
 class Daemon:
@@ -47,13 +37,10 @@ class Daemon:
         self._load = load
         self._state = State(parts)
         self._backoff = Backoff()
-        self._give_up_at_s = float("inf")
         self._next_sweep_s = 0.0
         self._is_reload_due = False
-        self._is_ending = False
-        parts.database.on_slice = self._breathe_unanswered
-        parts.database.patience_s = ANSWER_WAIT_S
-        self._surroundings = Surroundings(self._arriving, self._breathe)
+        self._breath = Breath(parts, self._state)
+        self._surroundings = Surroundings(self._arriving, self._breath.take)
 
     def run(self) -> ExitCode:
         """Work until a signal asks to stop, or until something only an operator can mend."""
@@ -61,7 +48,7 @@ class Daemon:
             while not self._parts.signals.stop_requested:
                 self._turn_or_pause()
             self._drain()
-        except _GiveUp:
+        except GiveUp:
             self._state.gave_up()
         except (SchemaFault, TopologyMismatch) as fault:
             return self._state.failed(fault, ExitCode.CONFIG)
@@ -75,9 +62,8 @@ class Daemon:
         return ExitCode.DONE
 
     def _end(self) -> None:
-        """Close everything; nothing of that is worth a long wait."""
-        self._is_ending = True
-        self._parts.database.patience_s = LAST_WAIT_S
+        """Close everything."""
+        self._breath.end()
         self._let_go()
         self._parts.close()
 
@@ -105,7 +91,7 @@ class Daemon:
             check_schema(parts.database)
             self._state.database_connected()
         if not parts.is_broker_connected:
-            parts.connect_broker(self._breathe)
+            parts.connect_broker(self._breath.take)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
         parts.suspects.withdraw()
@@ -117,7 +103,7 @@ class Daemon:
         parts = self._parts
         parts.consumer.fill(parts.settings.batch_max)
         if not parts.consumer.inbox:
-            parts.settler.finish(self._breathe)
+            parts.settler.finish(self._breath.take)
             parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
             # An ack reads too, so something may have come by now.
@@ -130,7 +116,7 @@ class Daemon:
             self._sweep_outbox()
         parts.publisher.pump()
         parts.direct_replies.pump()
-        self._breathe()
+        self._breath.take()
         self._reload_if_asked()
 
     def _process_batch(self) -> None:
@@ -142,15 +128,15 @@ class Daemon:
         commands = 0
         try:
             for group in parts.suspects.groups(batch, parts.settings.poison_after):
-                self._breathe()
+                self._breath.take()
                 for results in self._results_of(group):
                     committed_s = time.monotonic()
                     commands += sum(result.command is not None for result in results)
-                    parts.settler.begin(results, self._breathe)
+                    parts.settler.begin(results, self._breath.take)
                     for result in results:
                         del unsettled[result.delivery.tag]
                     parts.vitals.figures.count(results)
-                    parts.settler.finish(self._breathe, leave=ON_THE_WAY_MAX)
+                    parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
         except (DatabaseOutage, TransactionConflict):
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
@@ -167,9 +153,9 @@ class Daemon:
         """Publish what a crash, of this daemon or another, left behind."""
         parts = self._parts
         # What is on its way from here must not be taken for left behind.
-        parts.settler.finish(self._breathe)
+        parts.settler.finish(self._breath.take)
         grace_s = parts.settings.outbox_grace
-        self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breathe))
+        self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breath.take))
         parts.suspects.forget_settled()
         self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
 
@@ -189,7 +175,7 @@ class Daemon:
 
     def _wait_a_slice(self, until_s: float) -> None:
         parts = self._parts
-        self._breathe()
+        self._breath.take()
         self._reload_if_asked()
         if not parts.is_broker_connected:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
@@ -218,12 +204,12 @@ class Daemon:
         if not parts.is_broker_connected:
             return
         try:
-            self._breathe()
+            self._breath.take()
             parts.consumer.cancel()
             while parts.consumer.inbox and parts.database.is_connected:
                 self._process_batch()
-                self._breathe()
-            parts.settler.finish(self._breathe)
+                self._breath.take()
+            parts.settler.finish(self._breath.take)
             if parts.consumer.inbox:
                 # Closing gives them back in their order; a nack would put them last on some queues.
                 self._state.gave_back(len(parts.consumer.inbox))
@@ -247,41 +233,3 @@ class Daemon:
             if depth.ready or depth.consumers > 1:
                 arriving.add(queue)
         return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
-
-    def _breathe(self) -> None:
-        """Feed the watchdog and both connections' heartbeats; called at least once a second.
-
-        Wherever the loop waits: for confirms, for a server, between two tries at a transaction.
-        """
-        parts = self._parts
-        parts.vitals.breathe()
-        if parts.consumer.is_ready:
-            parts.consumer.poll(0)
-        if parts.publisher.is_ready:
-            parts.publisher.pump()
-        self._state.note_blocked(is_blocked=parts.publisher.blocked)
-        self._state.log_if_asked()
-        self._give_up_if_asked()
-
-    def _breathe_unanswered(self, waited_s: float) -> None:
-        """Do the same while the database owes an answer, so leave all else for later."""
-        parts = self._parts
-        parts.vitals.breathe(silent_s=waited_s)
-        # A connection that is lost now is found so when the batch is settled.
-        with suppress(BrokerFault):
-            if parts.is_broker_connected:
-                parts.consumer.poll(0)
-                parts.publisher.pump()
-        self._give_up_if_asked()
-
-    def _give_up_if_asked(self) -> None:
-        parts = self._parts
-        now_s = time.monotonic()
-        if parts.signals.stop_requested:
-            # From the first sight of it: the batch in hand is part of the drain.
-            parts.vitals.draining()
-            self._give_up_at_s = min(self._give_up_at_s, now_s + parts.settings.shutdown_timeout)
-        if self._is_ending:
-            return
-        if parts.signals.stop_now or now_s > self._give_up_at_s:
-            raise _GiveUp

@@ -35,7 +35,7 @@ class State:
         self._lost: set[str] = set()
         self._paused_since_s: float | None = None
         self._is_running = False
-        self._is_blocked = False
+        self._blocked_since_s: float | None = None
         self.has_been_running = False
 
     @property
@@ -94,15 +94,22 @@ class State:
         self._parts.vitals.waiting(dependency, fault)
 
     def note_blocked(self, *, is_blocked: bool) -> None:
-        """Tell, once per change, whether the broker takes messages."""
-        if is_blocked is self._is_blocked:
+        """Tell, once per change, whether the broker takes messages.
+
+        Its listeners learn of both when it takes messages again.
+        """
+        if is_blocked is (self._blocked_since_s is not None):
             return
-        self._is_blocked = is_blocked
         self._parts.vitals.blocked(is_blocked=is_blocked)
-        if is_blocked:
+        if self._blocked_since_s is None:
+            self._blocked_since_s = time.monotonic()
             emit(Event.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
+            self._announce("system.paused", {"waiting_for": "broker"})
         else:
-            emit(Event.BROKER_UNBLOCKED, "RabbitMQ takes messages again")
+            seconds = time.monotonic() - self._blocked_since_s
+            self._blocked_since_s = None
+            emit(Event.BROKER_UNBLOCKED, f"RabbitMQ takes messages again after {seconds:.1f} s")
+            self._announce("system.resumed", {"paused_seconds": Decimal(f"{seconds:.1f}")})
 
     def batch_committed(self, size: int, duration_s: float) -> None:
         """Tell that a batch is in the database and on its way to be settled."""

@@ -39,6 +39,7 @@ class Daemon:
         self._backoff = Backoff()
         self._next_sweep_s = 0.0
         self._is_reload_due = False
+        self._is_doubtful = False
         self._breath = Breath(parts, self._state)
         self._surroundings = Surroundings(self._arriving, self._breath.take)
 
@@ -70,13 +71,18 @@ class Daemon:
     def _turn_or_pause(self) -> None:
         """Do one turn; an outage in it costs nothing but the time until it is over."""
         parts = self._parts
+        is_connected = False
         try:
             self._connect()
+            is_connected = True
             self._turn()
+            self._resume()
         except TransactionConflict as fault:
             # Only the loop's own records get here, never a batch: the next tick tries again.
             self._state.housekeeping_delayed(fault)
         except DatabaseOutage as fault:
+            # A full disk lets everybody connect: that it is over is told by work that is done.
+            self._is_doubtful = is_connected
             parts.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
@@ -95,6 +101,11 @@ class Daemon:
             self._state.broker_connected()
             self._next_sweep_s = 0.0
         parts.suspects.withdraw()
+        if not self._is_doubtful:
+            self._resume()
+
+    def _resume(self) -> None:
+        self._is_doubtful = False
         self._backoff.reset()
         self._state.running()
 
@@ -179,7 +190,7 @@ class Daemon:
         self._reload_if_asked()
         if not parts.is_broker_connected:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
-        elif self._state.paused_for_s > parts.settings.give_back_after:
+        elif self._state.paused_for_s > parts.settings.give_back_after and not self._is_doubtful:
             # Others may be able to do what this daemon cannot.
             self._state.gave_back(len(parts.consumer.inbox))
             self._let_go()

@@ -6,7 +6,11 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+
+import psycopg2
 
 from tests.harness.database import PostgresServer, is_ready
 from tests.harness.ports import free_ports
@@ -22,12 +26,16 @@ class PrivatePostgres(PostgresServer):
     """A server with all of its files in `scratch`, on 127.0.0.1 and a socket in that folder.
 
     `fsync=False` is for tests: commits need not survive a power cut there, only a kill -9.
+    `settings` are further ones of the server's own.
     """
 
-    def __init__(self, scratch: Path, *, fsync: bool = True) -> None:
+    def __init__(
+        self, scratch: Path, *, fsync: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._scratch = scratch
         self._bin = bin_directory()
         self._fsync = fsync
+        self._settings = dict(settings or {})
         (self.port,) = free_ports(1)
         super().__init__(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")
         self.socket_directory = scratch
@@ -75,6 +83,36 @@ class PrivatePostgres(PostgresServer):
         self.stop(mode)
         self.start()
 
+    def add_standby(self, scratch: Path) -> "PrivatePostgres":
+        """Return a server that follows this one, started, on a copy of its data."""
+        standby = PrivatePostgres(scratch, fsync=self._fsync, settings=self._settings)
+        standby.copy_of(self)
+        standby.start()
+        return standby
+
+    def copy_of(self, primary: "PrivatePostgres") -> None:
+        """Take over the data of a server, and follow it from the first start on."""
+        self._own_scratch()
+        self._run_tool(
+            "pg_basebackup",
+            f"--pgdata={self.data_directory}",
+            f"--dbname={primary.admin_dsn}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+        )
+
+    def promote(self) -> None:
+        """Make a standby the primary; return when it takes writes."""
+        self.run("SELECT pg_promote()")
+
+    def run(self, *statements: str) -> None:
+        """Run statements as the superuser, each on its own, whether or not writing is the rule."""
+        with closing(psycopg2.connect(self.admin_dsn)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for statement in ("SET default_transaction_read_only = off", *statements):
+                    cursor.execute(statement)
+
     def close(self) -> None:
         """End the server at once, for good."""
         self.stop("immediate")
@@ -91,23 +129,29 @@ class PrivatePostgres(PostgresServer):
             "log_line_prefix": "%m [%p] %d %a ",
             "logging_collector": "off",
         }
-        options = [f"--{name}={value}" for name, value in settings.items()]
+        options = [f"--{name}={value}" for name, value in (settings | self._settings).items()]
         return ["-D", str(self.data_directory), *options]
 
     def _initialise(self) -> None:
+        self._own_scratch()
+        self._run_tool(
+            "initdb",
+            f"--pgdata={self.data_directory}",
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        )
+
+    def _own_scratch(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
             shutil.chown(self._scratch, self._user, self._user)
+
+    def _run_tool(self, name: str, *args: str) -> None:
         done = subprocess.run(
-            [
-                str(self._bin / "initdb"),
-                f"--pgdata={self.data_directory}",
-                "--username=postgres",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ],
+            [str(self._bin / name), *args],
             cwd=self._scratch,
             user=self._user,
             group=self._user,
@@ -118,7 +162,7 @@ class PrivatePostgres(PostgresServer):
             check=False,
         )
         if done.returncode != 0:
-            raise StartFailed(f"initdb failed:\n{done.stdout}{done.stderr}")
+            raise StartFailed(f"{name} failed:\n{done.stdout}{done.stderr}")
 
 
 def bin_directory() -> Path:

@@ -1,0 +1,66 @@
+"""A daemon stands still for longer than everybody waits for it, and then goes on."""
+
+import random
+import signal
+from collections.abc import Sequence
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.harness.daemon import DaemonProcess
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.waiting import wait_until
+from tests.soak.arena import Arena
+from tests.soak.audit import Pardon
+from tests.soak.mix import HOT
+
+pytestmark = pytest.mark.soak
+
+HEARTBEAT_S = 10
+# The broker hangs up after two heartbeats, PostgreSQL 40 s after a transaction's last statement.
+FROZEN_S = 60
+RETRY_DELAYS = "1s, 2s, 4s, 8s, 16s, 32s, 64s"
+
+
+def test_frozen_daemons_do_nothing_twice_when_they_go_on(
+    arena: Arena, private_rabbit: PrivateRabbit, chance: random.Random
+) -> None:
+    arena.begin(
+        "SIGSTOP past heartbeat and watchdog",
+        daemons=3,
+        rate=30,
+        heartbeat=HEARTBEAT_S,
+        retry_delays=RETRY_DELAYS,
+    )
+    in_transaction, anywhere, _ = arena.daemons
+    last = max(HOT)
+
+    with closing(psycopg2.connect(arena.database_url)) as holder:
+        holder.cursor().execute("SELECT FROM products WHERE id = %s FOR UPDATE", [last])
+        wait_until(lambda: arena.waiting_for_locks() > 0, timeout_s=20, what="a daemon at a lock")
+        in_transaction.send(signal.SIGSTOP)
+    arena.wait_for_work(chance.randint(1, 5))
+    anywhere.send(signal.SIGSTOP)
+    try:
+        wait_until(
+            lambda: not _connections(private_rabbit, [in_transaction, anywhere]),
+            timeout_s=FROZEN_S,
+            what="the broker to hang up on frozen daemons",
+        )
+        arena.wait_for_work(100)
+    finally:
+        for one in (in_transaction, anywhere):
+            one.send(signal.SIGCONT)
+    for one in (in_transaction, anywhere):
+        one.wait_for_event("broker.disconnected")
+        one.wait_for_event("intake.resumed")
+    arena.recover()
+
+    arena.finish(Pardon(deferred={"transient"}))
+
+
+def _connections(rabbit: PrivateRabbit, daemons: Sequence[DaemonProcess]) -> list[str]:
+    """Return the connections that the broker believes to have with *daemons*."""
+    told = rabbit.ctl("list_connections", "client_properties").splitlines()
+    return [line for line in told if any(f' {one.pid}"' in line for one in daemons)]

@@ -2,15 +2,18 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+IMAGE_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test check lint bench soak fmt install clean
+.PHONY: help demo sandbox test test-system test-container deb image up down lock check lint bench soak fmt install clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install ## run the reference scenario on private servers, show the end state
 	@$(BIN)/python -m tests.harness.sandbox demo
@@ -24,12 +27,44 @@ test: install lint ## everything but the soak tests: check, integration, accepta
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
 
+test-system: install ## boot a Debian 13 with systemd, try package and units in it (as root)
+	@bash tests/harness/install --guest
+	$(BIN)/python -m pytest -m system tests/system $(PYTEST_ARGS)
+
+test-container: install ## build the image with podman, try it, compose and Quadlet (as root)
+	@bash tests/harness/install --container
+	$(BIN)/python -m pytest -m container tests/container $(PYTEST_ARGS)
+
+deb: install ## build the Debian package into dist (as root)
+	@bash tests/harness/install --guest
+	@$(BIN)/python -m tests.harness.guest_deb
+
+image: ## build the container image localhost/orderd with podman
+	podman build --format docker --tag localhost/orderd:latest \
+		--timestamp "$$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' orderd/__init__.py)" \
+		$(IMAGE_ARGS) .
+
+up: ## bring up RabbitMQ, PostgreSQL and orderd with docker compose
+	@compose/up
+
+down: ## take that down again; its data stay
+	@compose/down
+
+lock: install ## renew the locked requirements of the image, with the newest versions
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) requirements/build.in --output-file requirements/build.txt
+
 bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
-soak: install ## what needs minutes: batch = one by one, over thousands of examples
+soak: install ## every fault for real, under load; thousands of examples (half an hour)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
-		tests/integration/batch/test_equivalence.py tests/unit/domain $(PYTEST_ARGS)
+		tests/integration/batch/test_equivalence.py tests/unit/domain tests/unit/contract \
+		tests/unit/settle $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .

@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.harness import guest_root
+from tests.harness.guest_root import MakingFailed
 from tests.harness.interrupts import terminable, uninterrupted
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import NotObserved, wait_until
 
 BOOT_TIMEOUT_S: Final = 120.0
 RUN_TIMEOUT_S: Final = 120.0
@@ -36,6 +37,21 @@ def can_boot() -> str | None:
     if not os.access(f"{_cgroup2()}/cgroup.procs", os.W_OK):
         return "control groups cannot be made here"
     return None
+
+
+def trial(packages: Sequence[str] = ()) -> str | None:
+    """Boot a guest, with these packages but nothing of orderd's; return why that cannot be here.
+
+    So what is no fault of ours, a mirror that fails or a kernel that forbids, fails no test.
+    """
+    if reason := can_boot():
+        return reason
+    try:
+        guest_root.layered(packages)
+        with Guest():
+            return None
+    except (GuestFailed, MakingFailed, NotObserved, subprocess.SubprocessError, OSError) as error:
+        return f"a trial failed: {error}"
 
 
 class Guest:

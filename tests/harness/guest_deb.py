@@ -19,8 +19,7 @@ PLACE: Final = "build/orderd"
 
 def build(destination: Path = DIST) -> Path:
     """Return the path of the new package. MakingFailed when it, or lintian, finds fault."""
-    packages = (*_build_depends(), "build-essential", "lintian")
-    with guest_root.clone(guest_root.layered(packages)) as root:
+    with guest_root.clone(guest_root.layered(tools())) as root:
         source = root / PLACE
         copy_tree(source)
         shutil.copytree(TREE / "systemd/debian", source / "debian")
@@ -32,6 +31,11 @@ def build(destination: Path = DIST) -> Path:
         (deb,) = source.parent.glob("*.deb")
         destination.mkdir(exist_ok=True)
         return Path(shutil.copy(deb, destination))
+
+
+def tools() -> tuple[str, ...]:
+    """Return the Debian packages that building ours takes."""
+    return (*_build_depends(), "build-essential", "lintian")
 
 
 def version() -> str:

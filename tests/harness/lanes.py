@@ -21,7 +21,7 @@ POLL_S: Final = 0.2
 # The longest one first.
 LANES: Final = {
     "acceptance": ["tests/acceptance"],
-    "unit and integration": ["tests/unit", "tests/integration", "tests/harness"],
+    "all else": ["tests", "--ignore=tests/acceptance"],
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness import guest_deb
-from tests.harness.guest import Guest, can_boot
+from tests.harness.guest import Guest, trial
 from tests.system.machine import HERE, SHIPPED, Machine
 
 INSTALL_TIMEOUT_S = 300.0
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def bootable() -> None:
     """Skip what asks for it, and say why, where this machine can boot no guest."""
-    if reason := can_boot():
+    if reason := trial(guest_deb.tools()):
         pytest.skip(f"no guest can be booted: {reason}")
 
 

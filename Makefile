@@ -40,10 +40,9 @@ deb: install ## build the Debian package into dist (as root)
 	@$(BIN)/python -m tests.harness.guest_deb
 
 image: ## build the container image localhost/orderd with podman
-	podman build --format docker --tag localhost/orderd:latest \
-		--timestamp "$$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
-		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
-		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' orderd/__init__.py)" \
+	podman build --format docker --timestamp 0 --tag localhost/orderd:latest \
+		--label org.opencontainers.image.revision="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
+		--label org.opencontainers.image.version="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' orderd/__init__.py)" \
 		$(IMAGE_ARGS) .
 
 up: ## bring up RabbitMQ, PostgreSQL and orderd with docker compose

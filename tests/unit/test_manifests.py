@@ -1,0 +1,108 @@
+"""compose.yaml and the README's Kubernetes example: they fit orderd's settings and exit codes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orderd.ctl.main import main as orderctl
+from orderd.ops.settings import Settings
+
+TREE = Path(__file__).parents[2]
+README = (TREE / "README.md").read_text()
+DRAIN_S = Settings.model_fields["shutdown_timeout"].default
+USER = 10001
+
+
+@pytest.fixture(scope="module")
+def manifests() -> dict[str, Any]:
+    """The documents of the README's example, each under its kind and name."""
+    (text,) = [
+        block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", README) if "kind:" in block
+    ]
+    documents = list(yaml.safe_load_all(text))
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in documents}
+
+
+@pytest.fixture(scope="module")
+def stack() -> dict[str, Any]:
+    """What compose.yaml says."""
+    stack = yaml.safe_load((TREE / "compose.yaml").read_text())
+    assert isinstance(stack, dict)
+    return stack
+
+
+def pods(manifests: dict[str, Any]) -> list[dict[str, Any]]:
+    specs = [one["spec"]["template"]["spec"] for one in manifests.values() if "spec" in one]
+    assert len(specs) == 2
+    return specs
+
+
+def test_pods_run_as_the_user_of_the_image_with_no_privilege(manifests: dict[str, Any]) -> None:
+    for pod in pods(manifests):
+        (container,) = pod["containers"]
+        rights = container["securityContext"]
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == USER
+        assert pod["automountServiceAccountToken"] is False
+        assert rights["readOnlyRootFilesystem"] is True
+        assert rights["allowPrivilegeEscalation"] is False
+        assert rights["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_pods_mount_secrets_that_are_settings_where_orderd_looks_for_them(
+    manifests: dict[str, Any],
+) -> None:
+    for pod in pods(manifests):
+        (mount,) = pod["containers"][0]["volumeMounts"]
+        (volume,) = pod["volumes"]
+        secret = manifests[f"Secret/{volume['secret']['secretName']}"]
+        assert mount == {"name": volume["name"], "mountPath": "/run/secrets", "readOnly": True}
+        assert set(secret["stringData"]) <= set(Settings.model_fields)
+        # YAML takes 0440 for the octal number it is.
+        assert volume["secret"]["defaultMode"] == 0o440
+
+
+def test_the_deployment_selects_its_own_pods_and_leaves_time_to_drain(
+    manifests: dict[str, Any],
+) -> None:
+    spec = manifests["Deployment/orderd"]["spec"]
+
+    assert spec["replicas"] > 1
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > DRAIN_S
+
+
+def test_probes_and_migration_are_commands_that_orderctl_knows(
+    manifests: dict[str, Any], stack: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (container,) = manifests["Deployment/orderd"]["spec"]["template"]["spec"]["containers"]
+    (migration,) = manifests["Job/orderd-migrate"]["spec"]["template"]["spec"]["containers"]
+    live, ready = (
+        container[f"{kind}Probe"]["exec"]["command"] for kind in ("liveness", "readiness")
+    )
+    commands = [live, ready, migration["command"], stack["services"]["migrate"]["entrypoint"]]
+
+    assert live == ["orderctl", "health", "--live"]
+    assert ready == ["orderctl", "health"]
+    for program, *arguments in commands:
+        assert program == "orderctl"
+        with pytest.raises(SystemExit) as end:
+            orderctl([*arguments, "--help"])
+        assert end.value.code == 0
+    capsys.readouterr()
+
+
+def test_the_stack_leaves_orderd_time_to_drain_and_no_privilege(stack: dict[str, Any]) -> None:
+    orderd = stack["services"]["orderd"]
+
+    assert int(orderd["stop_grace_period"].removesuffix("s")) > DRAIN_S
+    assert orderd["read_only"] is True
+    assert orderd["cap_drop"] == ["ALL"]
+    assert set(orderd["secrets"]) <= set(Settings.model_fields)
+    assert {name: one["condition"] for name, one in orderd["depends_on"].items()} == {
+        "rabbitmq": "service_healthy",
+        "postgres": "service_healthy",
+        "migrate": "service_completed_successfully",
+    }

@@ -12,10 +12,11 @@ from tests.acceptance.shop import Shop
 from tests.conftest import DAEMONS, RUN_NAME, SERIAL
 from tests.harness.container import Container
 from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
-from tests.harness.guest import Guest, can_boot
+from tests.harness.guest import Guest, trial
+from tests.harness.guest_root import MakingFailed
 from tests.harness.images import build, python_base, source_copy
 from tests.harness.podman import Podman, PodmanFailed, obstacle
-from tests.harness.podman_guest import podman_guest
+from tests.harness.podman_guest import PACKAGES, podman_guest
 
 IMAGE = "localhost/orderd-test"
 REVISION = "test"
@@ -44,10 +45,9 @@ def podman() -> Iterator[Podman]:
     if reason is not None:
         pytest.skip(f"podman cannot run here: {reason}")
     engine = Podman()
-    base = python_base(engine)
     try:
-        engine.run("run", "--rm", base, "true")
-    except PodmanFailed as error:
+        engine.run("run", "--rm", python_base(engine), "true")
+    except (PodmanFailed, MakingFailed) as error:
         pytest.skip(f"podman cannot run here: {error}")
     yield engine
     engine.attempt("rm", "--force", "--time=0", f"--filter=name={RUN_NAME}")
@@ -124,8 +124,7 @@ def shop(vhost_url: str, database_url: str) -> Iterator[Shop]:
 def guest(podman: Podman, image: str) -> Iterator[Guest]:
     """A booted Debian with podman, which has this image; its own two servers run as well."""
     assert podman.has_image(image)
-    reason = can_boot()
-    if reason is not None:
+    if reason := trial(PACKAGES):
         pytest.skip(f"no guest can be booted here: {reason}")
     with podman_guest(podman) as booted:
         yield booted

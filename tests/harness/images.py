@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness.guest_root import SUITE, mirrors
+from tests.harness.guest_root import SUITE, MakingFailed, mirrors
 from tests.harness.podman import TREE, Podman
 
 MAKE_TIMEOUT_S: Final = 1_200
@@ -122,5 +122,5 @@ def _run(*argv: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{argv[0]}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        raise MakingFailed(f"{argv[0]}: exit code {done.returncode}\n{done.stderr[-2000:]}")
     return done.stdout

@@ -18,10 +18,13 @@ from tests.harness.interrupts import Terminated, terminable
 NOTHING_COLLECTED: Final = 5
 EXIT_SIGNALLED: Final = 128
 POLL_S: Final = 0.2
+ACCEPTANCE: Final = "tests/acceptance"
+FAULTS: Final = (f"{ACCEPTANCE}/faults", f"{ACCEPTANCE}/state_machine")
 # The longest one first.
 LANES: Final = {
-    "acceptance": ["tests/acceptance"],
-    "all else": ["tests", "--ignore=tests/acceptance"],
+    "all else": ["tests", f"--ignore={ACCEPTANCE}"],
+    "faults": [*FAULTS],
+    "acceptance": [ACCEPTANCE, *(f"--ignore={path}" for path in FAULTS)],
 }
 
 

@@ -1,0 +1,1 @@
+"""The daemon while something goes wrong: its servers, other daemons, itself."""

@@ -21,7 +21,7 @@ demo: install ## run the reference scenario on private servers, show the end sta
 sandbox: install ## leave private servers and a daemon running, print the lines to type
 	@$(BIN)/python -m tests.harness.sandbox sandbox
 
-test: install lint ## everything but the soak tests: check, integration, acceptance
+test: install lint ## check, integration and acceptance tests, in three lanes side by side
 	@$(BIN)/python -m tests.harness.lanes $(PYTEST_ARGS)
 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)

@@ -1,5 +1,6 @@
 """Keeps the health file up to date: what state the daemon is in, and that its loop turns."""
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +48,8 @@ class Health:
             "state": self._state,
             "waiting_for": self._waiting_for,
             "since": self._since,
-            "monotonic_s": round(now_s, 3),
+            # Never rounded up: a turn in the future would look like one of an earlier boot.
+            "monotonic_s": math.floor(now_s * 1_000) / 1_000,
         }
         try:
             health_file.write(self._path, content)

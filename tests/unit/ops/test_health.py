@@ -53,6 +53,14 @@ def test_the_file_says_who_how_since_when_and_when_last(path: Path, health: Heal
     assert before_s - 0.001 <= content["monotonic_s"] <= health_file.now_s()
 
 
+def test_a_turn_is_never_noted_as_later_than_it_was(path: Path) -> None:
+    path.parent.mkdir()
+
+    Health(str(path), now_s=lambda: 7.0009).note("running")
+
+    assert content_of(path)["monotonic_s"] == 7.0
+
+
 def test_turns_are_written_once_a_second_and_changes_at_once(path: Path) -> None:
     path.parent.mkdir()
     clock = iter([10.0, 10.5, 10.9, 11.0, 11.1, 11.2])

@@ -18,12 +18,25 @@ class LockedOut(TransactionConflict):
     """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
 
 
+class IdsTaken(TransactionConflict):
+    """Rows of others have ids that were taken ahead: redone with the same ids, it fails again."""
+
+    def __init__(self, text: str, table: str) -> None:
+        """Note the *table* whose ids are taken."""
+        super().__init__(text)
+        self.table = table
+
+
 class RowFault(Exception):
     """The database would not take what a command wrote."""
 
 
 class SchemaFault(Exception):
     """A table or a privilege is missing: nothing works until an operator has acted."""
+
+
+# The tables whose rows have ids out of a sequence, some of them taken ahead.
+_WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
 
 
 class Fault(Enum):
@@ -86,10 +99,18 @@ def translated(error: psycopg2.Error) -> Exception:
         case Fault.OUTAGE:
             return DatabaseOutage(text)
         case Fault.CONFLICT:
-            return TransactionConflict(text)
+            table = _table_of_taken_ids(error)
+            return TransactionConflict(text) if table is None else IdsTaken(text, table)
         case Fault.LOCKED:
             return LockedOut(text)
         case Fault.SCHEMA:
             return SchemaFault(text)
         case Fault.ROW:
             return RowFault(text)
+
+
+def _table_of_taken_ids(error: psycopg2.Error) -> str | None:
+    """Return the table in which another row has the id; None where it is not about ids."""
+    constraint = error.diag.constraint_name
+    taken = (table for table in _WITH_IDS if constraint == f"{table}_pkey")
+    return next(taken, None) if error.pgcode == "23505" else None

@@ -40,6 +40,13 @@ class InvalidCode(StrEnum):
     FORBIDDEN = "forbidden"
 
 
+class UnavailableCode(StrEnum):
+    """Why a query has no answer."""
+
+    UNAVAILABLE = "unavailable"
+    REPLY_TOO_LARGE = "reply_too_large"
+
+
 class DeferralCode(StrEnum):
     """Why a message is tried again later, or was given up."""
 

@@ -21,6 +21,7 @@ from orderd.domain.outcomes import (
     Outcome,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.domain.rules import orders, products, users
 from orderd.domain.world import LedgerEntry, World
@@ -69,7 +70,7 @@ def response_to(outcome: Outcome) -> Response | None:
             return Response.ok(row.json())
         case Answered(data):
             return Response.ok(data)
-        case Refused(code, message) | Invalid(code, message):
+        case Refused(code, message) | Invalid(code, message) | Unavailable(code, message):
             return Response.failed(code, message)
         case Duplicate(response):
             return response

@@ -51,11 +51,12 @@ class Limits:
 class Surroundings:
     """What a batch asks of the world outside the database.
 
-    `arriving` returns the queues that may still bring users or products; it asks the broker.
+    `arriving` is given the deliveries that are being tried together, and returns the queues that
+    may still bring users or products; it asks the broker.
     `breathe` is called between two tries and between big bodies, so that heartbeats go on.
     """
 
-    arriving: Callable[[], frozenset[Queue]]
+    arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
     breathe: Callable[[], None]
 
 
@@ -155,7 +156,7 @@ class BatchProcessor:
             try:
                 return self._transact(group, arriving, is_cut=is_cut)
             except ArrivalsUnknown:
-                arriving = surroundings.arriving()
+                arriving = surroundings.arriving([request.delivery for request in group])
             except TransactionConflict as error:
                 surroundings.breathe()
                 is_cut_up_next = is_cut and len(group) > 1

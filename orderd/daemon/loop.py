@@ -1,7 +1,7 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -12,6 +12,7 @@ from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
+from orderd.daemon.arrivals import Arrivals
 from orderd.daemon.breath import Breath, GiveUp
 from orderd.daemon.parts import Parts
 from orderd.daemon.reload import reload
@@ -41,6 +42,8 @@ class Daemon:
         self._is_reload_due = False
         self._is_doubtful = False
         self._breath = Breath(parts, self._state)
+        self._arrivals = Arrivals(parts.consumer, lambda: parts.settings.retry_delays)
+        self._unsettled: dict[int, Delivery] = {}
         self._surroundings = Surroundings(self._arriving, self._breath.take)
 
     def run(self) -> ExitCode:
@@ -134,7 +137,8 @@ class Daemon:
         parts = self._parts
         inbox = parts.consumer.inbox
         batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
-        unsettled = {delivery.tag: delivery for delivery in batch}
+        self._arrivals.begin_batch()
+        self._unsettled = unsettled = {delivery.tag: delivery for delivery in batch}
         started_s = committed_s = time.monotonic()
         commands = 0
         try:
@@ -146,6 +150,7 @@ class Daemon:
                     parts.settler.begin(results, self._breath.take)
                     for result in results:
                         del unsettled[result.delivery.tag]
+                    self._arrivals.note(results)
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
         except (DatabaseOutage, TransactionConflict):
@@ -235,12 +240,8 @@ class Daemon:
             self._parts.suspects.withdraw()
         self._parts.disconnect_broker()
 
-    def _arriving(self) -> frozenset[Queue]:
-        """Return the queues that may still bring what an order refers to."""
-        consumer = self._parts.consumer
-        arriving = set()
-        for queue in (Queue.USER, Queue.PRODUCT):
-            depth = consumer.depth(queue)
-            if depth.ready or depth.consumers > 1:
-                arriving.add(queue)
-        return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
+    def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
+        """Return the queues that may still bring what an order among *tried* refers to."""
+        tags = {delivery.tag for delivery in tried}
+        others = [one for tag, one in self._unsettled.items() if tag not in tags]
+        return self._arrivals.queues([*others, *self._parts.consumer.inbox])

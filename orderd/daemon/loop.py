@@ -83,6 +83,13 @@ class Daemon:
         except TransactionConflict as fault:
             # Only the loop's own records get here, never a batch: the next tick tries again.
             self._state.housekeeping_delayed(fault)
+        except SchemaFault as fault:
+            # What has worked was changed by somebody, who may change it back.
+            if not (is_connected and parts.processor.has_committed):
+                raise
+            self._is_doubtful = True
+            parts.database.close()
+            self._pause("database", fault)
         except DatabaseOutage as fault:
             # A full disk lets everybody connect: that it is over is told by work that is done.
             self._is_doubtful = is_connected
@@ -153,7 +160,7 @@ class Daemon:
                     self._arrivals.note(results)
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
-        except (DatabaseOutage, TransactionConflict):
+        except (DatabaseOutage, TransactionConflict, SchemaFault):
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
             raise

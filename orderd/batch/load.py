@@ -116,6 +116,7 @@ def orders_with_items(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Orde
             tuple(items[order_id]),
             created_at,
             updated_at,
+            revision,
         )
-        for order_id, user_id, status, priority, total, created_at, updated_at in rows
+        for order_id, user_id, status, priority, total, created_at, updated_at, revision in rows
     ]

@@ -1,7 +1,7 @@
 -- Pages of rows by id, and how many there are in all.
 
 -- name: list_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id > %(after)s
 ORDER BY id
@@ -12,7 +12,7 @@ SELECT count(*)
 FROM users
 
 -- name: list_products
-SELECT id, name, price, stock_quantity, created_at, updated_at
+SELECT id, name, price, stock_quantity, created_at, updated_at, revision
 FROM products
 WHERE id > %(after)s
     AND (%(in_stock)s::boolean IS NULL OR (stock_quantity > 0) = %(in_stock)s::boolean)
@@ -25,7 +25,7 @@ FROM products
 WHERE %(in_stock)s::boolean IS NULL OR (stock_quantity > 0) = %(in_stock)s::boolean
 
 -- name: list_orders
-SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at, revision
 FROM orders
 WHERE id > %(after)s
     AND (%(status)s::text IS NULL OR status = %(status)s::text)

@@ -16,14 +16,14 @@ SELECT
     )
 
 -- name: lock_orders
-SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at, revision
 FROM orders
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: read_orders
-SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at, revision
 FROM orders
 WHERE id = ANY(%(ids)s::bigint[])
 
@@ -34,33 +34,33 @@ WHERE order_id = ANY(%(order_ids)s::bigint[])
 ORDER BY order_id, id
 
 -- name: lock_products
-SELECT id, name, price, stock_quantity, created_at, updated_at
+SELECT id, name, price, stock_quantity, created_at, updated_at, revision
 FROM products
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: read_products
-SELECT id, name, price, stock_quantity, created_at, updated_at
+SELECT id, name, price, stock_quantity, created_at, updated_at, revision
 FROM products
 WHERE id = ANY(%(ids)s::bigint[])
 
 -- name: lock_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: refer_to_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR KEY SHARE
 
 -- name: read_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
     OR username = ANY(%(usernames)s::text[])

@@ -24,9 +24,9 @@ ATTEMPTS_MAX = 3
 NOTHING_ARRIVES: frozenset[Queue] = frozenset()
 
 _TABLES = {
-    "users": "id, username, email, full_name, is_active",
-    "products": "id, name, price, stock_quantity",
-    "orders": "id, user_id, status, priority, total_amount",
+    "users": "id, username, email, full_name, is_active, revision",
+    "products": "id, name, price, stock_quantity, revision",
+    "orders": "id, user_id, status, priority, total_amount, revision",
     "order_items": "id, order_id, product_id, quantity, unit_price",
     "processed_requests": "id, queue, action, outcome, code, response::text, fingerprint",
     "outbox": "id, type, body",

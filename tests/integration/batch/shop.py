@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import psycopg2
@@ -93,6 +93,10 @@ class Shop:
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)
         return [results[one.tag] for one in deliveries]
+
+    def limit_replies(self, reply_bytes_max: int) -> None:
+        """Let no reply to a query be larger."""
+        self.processor.limits = replace(self.processor.limits, reply_bytes_max=reply_bytes_max)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a statement that runs, and commits, beside the processor."""

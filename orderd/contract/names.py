@@ -25,6 +25,7 @@ class RefusalCode(StrEnum):
     ORDER_NOT_EDITABLE = "order_not_editable"
     DUPLICATE_USERNAME = "duplicate_username"
     DUPLICATE_EMAIL = "duplicate_email"
+    REVISION_CONFLICT = "revision_conflict"
 
 
 class InvalidCode(StrEnum):

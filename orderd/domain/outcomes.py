@@ -25,12 +25,12 @@ __all__ = [
 class Applied:
     """The command was carried out: `row` is the answer, `changes` every row that is new or other.
 
-    `events` are event types; none where the command changed nothing.
+    `events` are event types, each with the row as it was then; none where nothing changed.
     """
 
     row: Row
     changes: tuple[Row, ...] = ()
-    events: tuple[str, ...] = ()
+    events: tuple[tuple[str, Row], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

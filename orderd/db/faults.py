@@ -5,9 +5,16 @@ from typing import Final
 
 import psycopg2
 
+from orderd.db.refusals import refusal
+from orderd.db.wording import wording
+
 
 class DatabaseOutage(Exception):
     """The database is away, starting, read-only or full: nobody's message is to blame."""
+
+
+class DatabaseRefused(DatabaseOutage):
+    """The server is there, but lets nobody in with this login or to this database."""
 
 
 class TransactionConflict(Exception):
@@ -90,14 +97,17 @@ def classify(error: BaseException) -> Fault:
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.ROW)
 
 
-def translated(error: psycopg2.Error) -> Exception:
-    """Return the exception by which the rest of orderd knows *error*."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if error.pgcode is not None:
-        text = f"{text} (SQLSTATE {error.pgcode})"
+def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
+    """Return the exception by which the rest of orderd knows *error*; *role* is who connected.
+
+    The text of *error* itself is replaced as well, for it is quoted wherever a trace is shown.
+    """
+    text = wording(error)
+    error.args = (text,)
     match classify(error):
         case Fault.OUTAGE:
-            return DatabaseOutage(text)
+            refused = refusal(text, role)
+            return DatabaseOutage(text) if refused is None else DatabaseRefused(refused)
         case Fault.CONFLICT:
             table = _table_of_taken_ids(error)
             return TransactionConflict(text) if table is None else IdsTaken(text, table)

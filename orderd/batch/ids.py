@@ -1,6 +1,6 @@
 """Ids of rows to come: taken from the sequences ahead of time, given up where others took them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from orderd.db.connection import Database
@@ -34,11 +34,11 @@ class IdPool:
         """Return how many ids of each table must be fetched for so many new rows."""
         return {str(t): max(0, count - len(self._free[t])) for t, count in new_rows.items()}
 
-    def add(self, table: Table, ids: Iterable[int]) -> None:
+    def add(self, table: Table, ids: Sequence[int]) -> None:
         """Take over ids from the sequence; raises IdsTaken where it gave one of them before."""
         free = self._free[table]
         free.extend(ids)
-        if len(set(free)) < len(free):
+        if ids and len(set(free)) < len(free):
             raise IdsTaken(f"the sequence of table {table} was set back", table)
 
     def fresh(self) -> FreshIds:

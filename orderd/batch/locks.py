@@ -51,6 +51,11 @@ class TableLocks:
         self._database = database
         self._known: tuple[TableLock, ...] = ()
 
+    @property
+    def are_known(self) -> bool:
+        """Whether a table is known to be locked."""
+        return bool(self._known)
+
     def find(self) -> None:
         """Find out which tables are locked; to be called when a lock was waited for in vain."""
         self._note(self._look())

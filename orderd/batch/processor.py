@@ -153,6 +153,9 @@ class BatchProcessor:
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
     ) -> Iterator[list[Result]]:
         """Yield the results of *group*; what needs a table that is locked is not waited for."""
+        if not self._locks.are_known:
+            yield from self._commit(group, surroundings, is_cut=is_cut)
+            return
         self._locks.raise_if_all_wait(has_redelivered=any(r.delivery.redelivered for r in group))
         free: list[Request] = []
         locked_out: list[Result] = []

@@ -25,6 +25,7 @@ class RefusalCode(StrEnum):
     ORDER_NOT_EDITABLE = "order_not_editable"
     DUPLICATE_USERNAME = "duplicate_username"
     DUPLICATE_EMAIL = "duplicate_email"
+    REVISION_CONFLICT = "revision_conflict"
 
 
 class InvalidCode(StrEnum):
@@ -38,6 +39,13 @@ class InvalidCode(StrEnum):
     ID_CONFLICT = "id_conflict"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+
+
+class UnavailableCode(StrEnum):
+    """Why a query has no answer."""
+
+    UNAVAILABLE = "unavailable"
+    REPLY_TOO_LARGE = "reply_too_large"
 
 
 class DeferralCode(StrEnum):

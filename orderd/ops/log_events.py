@@ -75,6 +75,7 @@ class Event(StrEnum):
         "A command without id has no protection against doing it twice; once per daemon run.",
     )
     QUERY_UNANSWERED = "query.unanswered", WARNING, "A query names no queue for its reply."
+    QUERY_FAILED = "query.failed", WARNING, "A query could not be answered; the reply says why."
     OUTBOX_REFUSED = (
         "outbox.refused",
         WARNING,

@@ -21,6 +21,7 @@ from orderd.domain.outcomes import (
     Invalid,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -88,7 +89,7 @@ class Consequences:
     def _after(self, result: Result) -> list[Consequence]:
         outcome = result.outcome
         match outcome:
-            case Applied() | Answered() | Refused() | Duplicate():
+            case Applied() | Answered() | Unavailable() | Refused() | Duplicate():
                 return self._reply(result, result.response)
             case Invalid(code, message):
                 return [self._dead_letter(result, code, message, result.response)]

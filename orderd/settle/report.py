@@ -11,6 +11,7 @@ from orderd.domain.outcomes import (
     Invalid,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
@@ -31,11 +32,11 @@ class Reporter:
                 if is_enabled(Event.COMMAND_APPLIED):
                     emit(Event.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
             case Answered():
-                if is_enabled(Event.COMMAND_ANSWERED):
-                    emit(Event.COMMAND_ANSWERED, "answered", **_fields(result))
+                _emit_if_enabled(Event.COMMAND_ANSWERED, "answered", result)
             case Duplicate():
-                if is_enabled(Event.COMMAND_DUPLICATED):
-                    emit(Event.COMMAND_DUPLICATED, "stored reply sent again", **_fields(result))
+                _emit_if_enabled(Event.COMMAND_DUPLICATED, "stored reply sent again", result)
+            case Unavailable(code, message):
+                emit(Event.QUERY_FAILED, message, **_fields(result, code))
             case Refused(code, message):
                 self._note_unidentified(result)
                 emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
@@ -102,6 +103,12 @@ class Reporter:
                 "ack applies it again (told once)",
                 **_fields(result),
             )
+
+
+def _emit_if_enabled(event: Event, message: str, result: Result) -> None:
+    """Log a line of the ordinary course, without making its fields where nobody reads it."""
+    if is_enabled(event):
+        emit(event, message, **_fields(result))
 
 
 def _fields(result: Result, code: str | None = None) -> LogFields:

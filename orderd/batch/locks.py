@@ -74,9 +74,9 @@ class TableLocks:
         uses = USES[type(command.content)]
         return next((lock for lock in self._known if _keeps_waiting(lock, uses)), None)
 
-    def raise_if_all_wait(self, *, has_redelivered: bool) -> None:
+    def raise_if_all_wait(self, *, has_suspects: bool) -> None:
         """Raise DatabaseOutage where a table is locked that every command needs."""
-        needed = (*SHARED, TRIES) if has_redelivered else SHARED
+        needed = (*SHARED, TRIES) if has_suspects else SHARED
         for lock in self._known:
             if lock.table in needed:
                 raise DatabaseOutage(f"every command waits: {lock}")

@@ -18,7 +18,7 @@ from orderd.batch.persist import persist
 from orderd.batch.probe import probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
-from orderd.batch.suspects import mark_committed
+from orderd.batch.suspects import mark_committed, was_tried
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
@@ -156,7 +156,7 @@ class BatchProcessor:
         if not self._locks.are_known:
             yield from self._commit(group, surroundings, is_cut=is_cut)
             return
-        self._locks.raise_if_all_wait(has_redelivered=any(r.delivery.redelivered for r in group))
+        self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
         free: list[Request] = []
         locked_out: list[Result] = []
         for request in group:
@@ -183,9 +183,7 @@ class BatchProcessor:
             return
         if isinstance(results, LockedOut):
             self._locks.find()
-            self._locks.raise_if_all_wait(
-                has_redelivered=any(r.delivery.redelivered for r in group)
-            )
+            self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
             if any(self._locks.against(request.command) for request in group):
                 yield from self._commit_unlocked(group, surroundings, is_cut=is_cut)
                 return

@@ -73,6 +73,11 @@ HEADER_USER_ID: Final = "orderd-user-id"
 DEAD_LETTER_HEADERS: Final = frozenset(
     {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
 )
+# How often a copy took the message's place in its own queue, and how many of the tries on record
+# ended in a clean stop that could not say so in the database.
+HEADER_RENEWALS: Final = "orderd-renewals"
+HEADER_CLEAN_STOPS: Final = "orderd-clean-stops"
+RENEWAL_HEADERS: Final = frozenset({HEADER_RENEWALS, HEADER_CLEAN_STOPS})
 # What brokers note on a message on its way: on a copy of ours it would be somebody else's history.
 # Beginnings of names.
 BROKER_HEADERS: Final = (

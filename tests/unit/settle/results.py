@@ -43,7 +43,10 @@ def spoilt(body: bytes = b"{", outcome: Invalid = MALFORMED, **more: Any) -> Res
 
 
 def consequences(*results: Result) -> list[Consequence]:
-    return Consequences(POLICY, Reporter()).of(results)
+    """Return what is sent for *results*, each with what follows once the broker has it."""
+    return [
+        sent for each in Consequences(POLICY, Reporter()).of(results) for sent in (each, *each.then)
+    ]
 
 
 def only(role: Role, *results: Result) -> OutgoingMessage:

@@ -1,6 +1,7 @@
 """One connection to the broker, serviced by the thread that owns it and only while it says so."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -36,6 +37,7 @@ class Link:
         self._is_refused = False
         self._stopping = False
         self._on_slice: Callable[[], None] = no_slice
+        self.call_timeout_s = CALL_TIMEOUT_S
         self.where = "not connected"
         self.user: str | None = None
         self.blocked = False
@@ -44,6 +46,14 @@ class Link:
     def frame_max(self) -> int:
         """The size of a frame that was negotiated, in bytes."""
         return self._connection.params.frame_max
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The broker's version as numbers, such as (3, 10, 8); empty where it does not tell."""
+        told = (self._connection.server_properties or {}).get("version", b"")
+        text = told.decode() if isinstance(told, bytes) else str(told)
+        numbers = re.match(r"\d+(\.\d+)*", text)
+        return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
     @property
     def is_open(self) -> bool:
@@ -75,7 +85,7 @@ class Link:
         """Return a new channel, open."""
         self.raise_if_lost()
         channel = Channel(self, self._connection)
-        self.run_until(lambda: channel.is_open, CALL_TIMEOUT_S, "opening a channel")
+        self.run_until(lambda: channel.is_open, self.call_timeout_s, "opening a channel")
         return channel
 
     def run(self, timeout_s: float) -> None:
@@ -125,6 +135,11 @@ class Link:
         if self._connection is None:
             raise BrokerFault(f"{self.where}: not connected")
 
+    def end_slices(self, limit_s: float) -> None:
+        """Call `on_slice` no more, and wait for an answer for at most *limit_s* seconds."""
+        self._on_slice = no_slice
+        self.call_timeout_s = limit_s
+
     def close(self) -> None:
         """Close the connection, waiting a few seconds at most for the broker; never raises."""
         connection = self._connection
@@ -145,6 +160,7 @@ class Link:
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
         self._is_refused = False
+        self.call_timeout_s = CALL_TIMEOUT_S
         connection = pika.SelectConnection(
             target.parameters,
             on_open_callback=self._on_open,

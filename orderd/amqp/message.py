@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+# The delivery mode of a message that outlives a restart of the broker.
+PERSISTENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

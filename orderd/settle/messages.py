@@ -4,22 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.amqp.message import PERSISTENT, OutgoingMessage, Properties
+from orderd.amqp.renewal import lasting_properties
 from orderd.batch.results import Result
 from orderd.contract.names import (
-    BROKER_HEADERS,
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
-    HEADER_EXPIRATION,
-    HEADER_USER_ID,
+    RENEWAL_HEADERS,
     retry_queue,
 )
 from orderd.contract.replies import Response
 
-PERSISTENT: Final = 2
 SHORT_STRING_BYTES_MAX: Final = 255
-# The default exchange would route a copy to each of these.
-_FAN_OUT_HEADERS: Final = frozenset({"CC", "BCC"})
 APPLICATION: Final = "orderd"
 
 
@@ -48,24 +44,8 @@ def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properti
     The headers *ours* take the place of what an earlier try left. A `user_id` would have to be
     that of the publisher, so it moves into a header, as does an `expiration`.
     """
-    headers = {
-        name: value
-        for name, value in (original.headers or {}).items()
-        if name not in _FAN_OUT_HEADERS
-        and name not in DEAD_LETTER_HEADERS
-        and not str(name).startswith(BROKER_HEADERS)
-    }
-    if original.expiration is not None:
-        headers[HEADER_EXPIRATION] = original.expiration
-    if original.user_id is not None:
-        headers[HEADER_USER_ID] = original.user_id
-    return replace(
-        original,
-        headers=headers | dict(ours),
-        delivery_mode=PERSISTENT,
-        expiration=None,
-        user_id=None,
-    )
+    lasting = lasting_properties(original, DEAD_LETTER_HEADERS | RENEWAL_HEADERS)
+    return replace(lasting, headers={**(lasting.headers or {}), **ours})
 
 
 def short(text: str | None) -> str | None:

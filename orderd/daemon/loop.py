@@ -203,6 +203,7 @@ class Daemon:
     def _wait_a_slice(self, until_s: float) -> None:
         parts = self._parts
         self._breath.take()
+        self._state.remind()
         self._reload_if_asked()
         if not parts.is_broker_connected:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))

@@ -1,6 +1,6 @@
 """Ids of rows to come: taken from the sequences ahead of time, given up where others took them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from orderd.db.connection import Database
@@ -34,12 +34,14 @@ class IdPool:
         """Return how many ids of each table must be fetched for so many new rows."""
         return {str(t): max(0, count - len(self._free[t])) for t, count in new_rows.items()}
 
-    def add(self, table: Table, ids: Sequence[int]) -> None:
+    def add(self, table: Table, ids: Iterable[int]) -> None:
         """Take over ids from the sequence; raises IdsTaken where it gave one of them before."""
         free = self._free[table]
-        free.extend(ids)
-        if ids and len(set(free)) < len(free):
+        if not set(free).isdisjoint(ids):
+            # Whoever goes on all the same must not be given an id twice.
+            free.clear()
             raise IdsTaken(f"the sequence of table {table} was set back", table)
+        free.extend(ids)
 
     def fresh(self) -> FreshIds:
         """Return the ids for one try at a batch."""

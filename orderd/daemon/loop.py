@@ -148,7 +148,6 @@ class Daemon:
         parts = self._parts
         inbox = parts.consumer.inbox
         batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
-        self._arrivals.begin_batch()
         self._unsettled = unsettled = {delivery.tag: delivery for delivery in batch}
         started_s = committed_s = time.monotonic()
         commands = 0
@@ -161,7 +160,6 @@ class Daemon:
                     parts.settler.begin(results, self._breath.take)
                     for result in results:
                         del unsettled[result.delivery.tag]
-                    self._arrivals.note(results)
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
         except (DatabaseOutage, TransactionConflict, SchemaFault):
@@ -267,6 +265,8 @@ class Daemon:
 
     def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order among *tried* refers to."""
+        parts = self._parts
         tags = {delivery.tag for delivery in tried}
-        others = [one for tag, one in self._unsettled.items() if tag not in tags]
-        return self._arrivals.queues([*others, *self._parts.consumer.inbox])
+        others = (one for tag, one in self._unsettled.items() if tag not in tags)
+        received = (*parts.consumer.inbox, *parts.consumer.worn)
+        return self._arrivals.queues((*others, *received, *parts.settler.retried))

@@ -1,8 +1,10 @@
 """An order is not refused while what it refers to is in the daemon's own hand."""
 
 import signal
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
 from tests.acceptance.shop import Message, Shop, order, product, user
@@ -56,3 +58,21 @@ def test_suspects_that_refer_to_each_other_are_both_applied(
 
     assert shop.wait_for("early", "needed") == {"early": "applied", "needed": "applied"}
     assert orderd.events("command.deferred", id="early", code="missing_reference")
+
+
+def test_an_order_waits_while_its_user_waits_for_another_try(
+    shop: Shop, daemon: StartDaemon, database_url: str
+) -> None:
+    shop.open_with(users=0, stock=10)
+    orderd = daemon(retry_delays="200ms,500ms,1s,2s,4s,8s")
+    with closing(psycopg2.connect(database_url)) as session:
+        # Rows may be read and referred to, but not written.
+        session.cursor().execute("LOCK TABLE users IN SHARE MODE")
+        shop.send_all([user("ann", id="needed"), order({1: 1}, id="early")])
+        orderd.wait_for_event("command.deferred", id="needed", code="transient")
+        for attempt in (1, 2):
+            orderd.wait_for_event(
+                "command.deferred", id="early", code="missing_reference", attempt=attempt
+            )
+
+    assert shop.wait_for("early", "needed") == {"early": "applied", "needed": "applied"}

@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from orderd.amqp.consumer import Consumer
-from orderd.batch.results import Result
-from orderd.contract.names import DeferralCode, Queue
+from orderd.contract.names import Queue
 from orderd.daemon.arrivals import Arrivals
-from orderd.domain.outcomes import Answered, Deferred
 from tests.harness.commands import delivery
 from tests.harness.waiting import wait_until
 from tests.integration.amqp.conftest import RETRY_DELAYS_S
@@ -69,21 +67,6 @@ def test_a_message_that_is_ready_may_still_arrive(
     assert arrivals.queues([]) == {Queue.USER}
     outside.queue_purge("user")
     consumer.connect()
-
-
-def test_a_message_on_its_way_to_a_retry_queue_may_still_arrive_until_it_is_there(
-    arrivals: Arrivals,
-) -> None:
-    arrivals.begin_batch()
-    arrivals.note([Result(OF_USERS, None, Deferred(DeferralCode.TRANSIENT, "locked"), None)])
-    arrivals.note([Result(delivery("product", b"{}"), None, Answered("{}"), None)])
-    in_the_same_batch = arrivals.queues([])
-    arrivals.begin_batch()
-    in_the_next = arrivals.queues([])
-    arrivals.begin_batch()
-
-    assert in_the_same_batch == in_the_next == {Queue.USER}
-    assert arrivals.queues([]) == frozenset()
 
 
 def test_what_was_delivered_here_is_no_longer_ready(

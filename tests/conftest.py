@@ -52,6 +52,7 @@ class StartDaemonOn(Protocol):
     def __call__(
         self,
         rabbitmq_url: str,
+        /,
         *,
         ready: bool = True,
         timeout_s: float = EVENT_TIMEOUT_S,
@@ -190,6 +191,7 @@ def daemon_on(request: pytest.FixtureRequest, database_url: str) -> Iterator[Sta
 
         def start(
             rabbitmq_url: str,
+            /,
             *,
             ready: bool = True,
             timeout_s: float = EVENT_TIMEOUT_S,

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
+ONE_VERSION := not (soak or system or container or versions)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-system test-container deb image up down lock check lint bench soak fmt install clean
+.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint bench soak fmt install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,11 +22,19 @@ demo: install ## run the reference scenario on private servers, show the end sta
 sandbox: install ## leave private servers and a daemon running, print the lines to type
 	@$(BIN)/python -m tests.harness.sandbox sandbox
 
-test: install lint ## check, integration and acceptance tests, in three lanes side by side
+test: install lint ## check, integration and acceptance tests, in lanes side by side
+	@bash tests/harness/install --versions
 	@$(BIN)/python -m tests.harness.lanes $(PYTEST_ARGS)
 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
+
+test-versions: install ## integration and acceptance tests, on the servers of newer Debians (as root)
+	@bash tests/harness/install --versions
+	for suite in trixie forky; do \
+		ORDERD_TEST_SUITE=$$suite $(BIN)/python -m pytest -m "$(ONE_VERSION)" \
+			tests/integration tests/acceptance $(PYTEST_ARGS) || exit; \
+	done
 
 test-system: install ## boot a Debian 13 with systemd, try package and units in it (as root)
 	@bash tests/harness/install --guest

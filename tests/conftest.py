@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
@@ -17,7 +18,9 @@ from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
 from tests.harness.postgresql import PrivatePostgres
 from tests.harness.program import StartFailed
 from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.server_root import SUITES
 from tests.harness.servers import Servers
+from tests.harness.versions import Broker, Brokers, NotHere, chosen_installation
 
 # Examples stay random everywhere, and a failure prints what repeats it.
 settings.register_profile("ci", deadline=None, derandomize=False, print_blob=True)
@@ -43,12 +46,32 @@ class StartDaemon(Protocol):
     ) -> DaemonProcess: ...
 
 
+class StartDaemonOn(Protocol):
+    """What the fixture `daemon_on` gives: starts one more orderd on that broker."""
+
+    def __call__(
+        self,
+        rabbitmq_url: str,
+        *,
+        ready: bool = True,
+        timeout_s: float = EVENT_TIMEOUT_S,
+        args: Sequence[str] = (),
+        **orderd_settings: object,
+    ) -> DaemonProcess: ...
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """RabbitMQ and PostgreSQL, started when the first test asks."""
+    """RabbitMQ and PostgreSQL, started when the first test asks.
+
+    ORDERD_TEST_SUITE names the Debian suite that they are from, if it is not this machine's.
+    """
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(Servers(fsync=False))
+            installation = chosen_installation()
+            running = stack.enter_context(Servers(fsync=False, installation=installation))
+        except NotHere as reason:
+            pytest.skip(str(reason))
         except (ServerRefused, StartFailed) as error:
             pytest.exit(str(error), returncode=1)  # once, instead of an error for every test
         yield running
@@ -113,27 +136,67 @@ def vhost_url(servers: Servers, vhost: str) -> Iterator[str]:
     servers.rabbit.delete_vhost(vhost)
 
 
+@pytest.fixture(scope="session")
+def brokers(servers: Servers) -> Iterator[Brokers]:
+    """RabbitMQ nodes of all versions, each started when the first test asks for it."""
+    given = servers.rabbit
+    with Brokers(given if isinstance(given, PrivateRabbit) else None) as running:
+        yield running
+
+
+@pytest.fixture(params=[*SUITES])
+def broker_version(request: pytest.FixtureRequest) -> str:
+    """The versions of RabbitMQ on which a test with `broker` has to hold: each of them.
+
+    For fewer: `@pytest.mark.parametrize("broker_version", ["4.0", "4.3"])`.
+    """
+    return str(request.param)
+
+
 @pytest.fixture
-def daemon(
-    request: pytest.FixtureRequest, database_url: str, vhost_url: str
-) -> Iterator[StartDaemon]:
+def broker(broker_version: str, brokers: Brokers) -> Iterator[Broker]:
+    """A virtual host of this test on each version of RabbitMQ; the test is marked `versions`."""
+    try:
+        node = brokers.node(broker_version)
+    except NotHere as reason:
+        pytest.skip(str(reason))
+    name = f"{RUN_NAME}_{next(SERIAL)}"
+    yield Broker(broker_version, node, name, node.add_vhost(name))
+    node.delete_vhost(name)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that run once for each version."""
+    if "broker_version" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.versions)
+
+
+@pytest.fixture
+def daemon(daemon_on: StartDaemonOn, vhost_url: str) -> StartDaemon:
     """Start daemons on this test's database and virtual host; none of them outlives it.
 
     `daemon(batch_max=1)` sets ORDERD_BATCH_MAX; it returns when it consumes, or, with
     `ready=False`, at once.
     """
+    return partial(daemon_on, vhost_url)
+
+
+@pytest.fixture
+def daemon_on(request: pytest.FixtureRequest, database_url: str) -> Iterator[StartDaemonOn]:
+    """Start daemons like `daemon`, on the broker at a URL: `daemon_on(broker.url)`."""
     started: list[DaemonProcess] = request.node.stash.setdefault(DAEMONS, [])
 
     with ExitStack() as stack:
 
         def start(
+            rabbitmq_url: str,
             *,
             ready: bool = True,
             timeout_s: float = EVENT_TIMEOUT_S,
             args: Sequence[str] = (),
             **orderd_settings: object,
         ) -> DaemonProcess:
-            env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+            env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": rabbitmq_url}
             env |= {f"ORDERD_{key.upper()}": str(orderd_settings[key]) for key in orderd_settings}
             one = DaemonProcess(env, args=args)
             stack.callback(one.kill)

@@ -42,7 +42,8 @@ class Channel:
         except pika.exceptions.AMQPError as error:
             self.raise_if_closed()
             raise BrokerFault(f"{self._link.where}: {method}: {error}") from error
-        self._link.run_until(lambda: bool(answers or self._closed), CALL_TIMEOUT_S, method)
+        limit_s = self._link.call_timeout_s
+        self._link.run_until(lambda: bool(answers or self._closed), limit_s, method)
         self.raise_if_closed()
         return answers[0]
 

@@ -3,11 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, Final
 
-from orderd.amqp import topology
+from orderd.amqp import renewal, topology
 from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
@@ -17,12 +18,22 @@ from orderd.amqp.topology import QueueDepth
 from orderd.amqp.unacked import Unacked
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
+# Whatever ends the connection counts against every message in hand: so while some of them are
+# there for a second time, few are taken.
+CAUTIOUS_PREFETCH: Final = 20
+# RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
+# the order and does not count it. Closing the connection keeps the order everywhere, but counts.
+_NACKS_IN_ORDER: Final = (4, 0)
+_GIVE_BACK_TIMEOUT_S: Final = 3.0
+_SILENCE_S: Final = 1.0
+_HEAVY_BYTES: Final = 256 * 1024
 
 
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
     `generation` counts the connections: deliveries of an earlier one can no longer be settled.
+    What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
     """
 
     def __init__(
@@ -43,9 +54,14 @@ class Consumer:
         self._inbox_bytes_max = inbox_bytes_max
         self._channel: Channel | None = None
         self._consuming: dict[str, str] = {}
+        self._numbers = count(1)
         self._cancelled: str | None = None
         self._unacked = Unacked()
+        self._redelivered: set[int] = set()
+        self._is_cautious = False
+        self._connected_s = 0.0
         self.inbox: deque[Delivery] = deque()
+        self.worn: deque[Delivery] = deque()
         self.generation = 0
 
     @property
@@ -71,6 +87,9 @@ class Consumer:
             topology.declare(self._link, self._retry_delays_s, self._queue_type)
             channel = self._link.open_channel()
             channel.raw.add_on_cancel_callback(self._on_cancelled)
+            self._is_cautious = self._prefetch > CAUTIOUS_PREFETCH
+            self._unacked = Unacked()
+            self._connected_s = time.monotonic()
             self._consume(channel)
         except Exception:
             self.close()
@@ -93,6 +112,7 @@ class Consumer:
 
         Raises BrokerFault as `poll` does.
         """
+        self._open_up()
         body_bytes = self._inbox_bytes()
         while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
             before = len(self.inbox)
@@ -120,6 +140,13 @@ class Consumer:
             self._void()
             raise
 
+    def declare(self) -> None:
+        """Declare the topology again, where somebody has deleted some of it.
+
+        Raises BrokerFault and TopologyMismatch.
+        """
+        topology.declare(self._link, self._retry_delays_s, self._queue_type)
+
     def change_retry_delays(self, delays_s: Sequence[float]) -> None:
         """Have retry queues for *delays_s*, now and after each connecting.
 
@@ -136,41 +163,76 @@ class Consumer:
         if prefetch == self._prefetch:
             return
         self._prefetch = prefetch
-        channel = self._channel
-        if channel is not None and self.is_ready:
-            # The broker gives each consumer the limit that was set last before it began.
-            self.cancel()
-            self._consume(channel)
+        if not self._is_cautious:
+            self._consume_anew()
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
-        # pika rejects what comes while it waits for the broker's answer, and some brokers count
-        # that against the message: so read first what has been sent.
-        received = -1
-        while received != len(self.inbox):
-            received = len(self.inbox)
-            self._serve(0)
         try:
             for tag in tuple(self._consuming):
+                # pika rejects what comes while it waits for the broker's answer, and some brokers
+                # count that against the message: so read first what has been sent.
+                self._read_dry()
                 self._open_channel().call("basic_cancel", consumer_tag=tag)
                 del self._consuming[tag]
+            self._read_dry()
         except BrokerFault:
             self._void()
             raise
 
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
+        self._give_back()
         self._void()
         self._channel = None
         self._consuming.clear()
         self._cancelled = None
         self._link.close()
 
+    def _give_back(self) -> None:
+        """Give back what is unacked, in its order, and uncounted where the broker has a way."""
+        channel = self._channel
+        if channel is None or not self._link.is_open or not channel.is_open or self._cancelled:
+            return
+        # Nobody's slices: who closes has often given up, and must not be told so once more.
+        self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
+        with suppress(BrokerFault):
+            self.cancel()
+            if self._unacked and self._link.version >= _NACKS_IN_ORDER:
+                channel.raw.basic_nack(0, multiple=True, requeue=True)
+                self._serve(0)
+
+    def _open_up(self) -> None:
+        """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
+        # Big bodies too are taken with care: all that is on its way is read before the answers are.
+        if not self._is_cautious or self._redelivered or self._inbox_bytes() > _HEAVY_BYTES:
+            return
+        # What comes back stands at the head of its queue: so what comes first tells, or nothing.
+        if self._unacked.received or time.monotonic() - self._connected_s > _SILENCE_S:
+            self._is_cautious = False
+            self._consume_anew()
+
+    def _read_dry(self) -> None:
+        received = -1
+        while received != self._unacked.received:
+            received = self._unacked.received
+            self._serve(0)
+
+    def _consume_anew(self) -> None:
+        channel = self._channel
+        if channel is not None and self.is_ready:
+            # The broker gives each consumer the limit that was set last before it began.
+            self.cancel()
+            self._consume(channel)
+
     def _consume(self, channel: Channel) -> None:
         self._channel = channel
-        channel.call("basic_qos", prefetch_count=self._prefetch)
+        prefetch = CAUTIOUS_PREFETCH if self._is_cautious else self._prefetch
+        channel.call("basic_qos", prefetch_count=prefetch)
+        # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
+        number = next(self._numbers)
         for queue in self._queues:
-            tag = f"orderd.{queue}"
+            tag = f"orderd.{queue}.{number}"
             channel.call(
                 "basic_consume",
                 queue=queue,
@@ -181,9 +243,11 @@ class Consumer:
 
     def _on_delivery(self, queue: str, _raw: Any, method: Any, found: Any, body: bytes) -> None:
         tag = method.delivery_tag
-        self.inbox.append(
-            Delivery(queue, body, found.decoded, tag, self.generation, method.redelivered)
-        )
+        delivery = Delivery(queue, body, found.decoded, tag, self.generation, method.redelivered)
+        if delivery.redelivered:
+            self._redelivered.add(tag)
+        is_worn = delivery.redelivered and renewal.is_due(delivery)
+        (self.worn if is_worn else self.inbox).append(delivery)
         self._unacked.add(tag)
         self._link.wake()
 
@@ -213,6 +277,7 @@ class Consumer:
             raise
         for tag, multiple in self._unacked.settle(current):
             settle(raw, tag, multiple)
+        self._redelivered.difference_update(current)
         # pika only buffers: this turn hands it to the socket.
         self._serve(0)
 
@@ -229,7 +294,10 @@ class Consumer:
 
     def _void(self) -> None:
         self.inbox.clear()
+        self.worn.clear()
         self._unacked.clear()
+        self._redelivered.clear()
 
     def _inbox_bytes(self, start: int = 0) -> int:
-        return sum(len(delivery.body) for delivery in islice(self.inbox, start, None))
+        waiting = chain(islice(self.inbox, start, None), () if start else self.worn)
+        return sum(len(delivery.body) for delivery in waiting)

@@ -163,15 +163,6 @@ def declared_delivery_limit(link: Link, queue: str) -> int | None:
     return None if found is None else int(found[1])
 
 
-def broker_version(link: Link) -> str:
-    """Return the version that the broker told of itself, or an empty text."""
-    channel = link.open_channel()
-    told = channel.raw.connection.server_properties or {}
-    channel.close()
-    version = told.get("version", "")
-    return version.decode(errors="replace") if isinstance(version, bytes) else str(version)
-
-
 def frame_bytes_max(link: Link) -> int:
     """Return the largest frame that the connection agreed on with the broker."""
     channel = link.open_channel()

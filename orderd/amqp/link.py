@@ -1,6 +1,7 @@
 """One connection to the broker, serviced by the thread that owns it and only while it says so."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -34,6 +35,7 @@ class Link:
         self._loss: str | None = None
         self._stopping = False
         self._on_slice: Callable[[], None] = no_slice
+        self.call_timeout_s = CALL_TIMEOUT_S
         self.where = "not connected"
         self.user: str | None = None
         self.blocked = False
@@ -42,6 +44,14 @@ class Link:
     def frame_max(self) -> int:
         """The size of a frame that was negotiated, in bytes."""
         return self._connection.params.frame_max
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The broker's version as numbers, such as (3, 10, 8); empty where it does not tell."""
+        told = (self._connection.server_properties or {}).get("version", b"")
+        text = told.decode() if isinstance(told, bytes) else str(told)
+        numbers = re.match(r"\d+(\.\d+)*", text)
+        return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
     @property
     def is_open(self) -> bool:
@@ -71,7 +81,7 @@ class Link:
         """Return a new channel, open."""
         self.raise_if_lost()
         channel = Channel(self, self._connection)
-        self.run_until(lambda: channel.is_open, CALL_TIMEOUT_S, "opening a channel")
+        self.run_until(lambda: channel.is_open, self.call_timeout_s, "opening a channel")
         return channel
 
     def run(self, timeout_s: float) -> None:
@@ -121,6 +131,11 @@ class Link:
         if self._connection is None:
             raise BrokerFault(f"{self.where}: not connected")
 
+    def end_slices(self, limit_s: float) -> None:
+        """Call `on_slice` no more, and wait for an answer for at most *limit_s* seconds."""
+        self._on_slice = no_slice
+        self.call_timeout_s = limit_s
+
     def close(self) -> None:
         """Close the connection, waiting a few seconds at most for the broker; never raises."""
         connection = self._connection
@@ -140,6 +155,7 @@ class Link:
     def _open(self, target: Target) -> None:
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
+        self.call_timeout_s = CALL_TIMEOUT_S
         connection = pika.SelectConnection(
             target.parameters,
             on_open_callback=self._on_open,

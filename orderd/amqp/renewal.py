@@ -10,11 +10,19 @@ from dataclasses import replace
 from typing import Final
 
 from orderd.amqp.message import PERSISTENT, Delivery, OutgoingMessage, Properties
-from orderd.contract.names import BROKER_HEADERS, HEADER_EXPIRATION, HEADER_USER_ID
+from orderd.contract.names import (
+    BROKER_HEADERS,
+    HEADER_CLEAN_STOPS,
+    HEADER_EXPIRATION,
+    HEADER_RENEWALS,
+    HEADER_USER_ID,
+)
 
-# The smallest limit that a version of RabbitMQ has by default: 20 since 4.0, none before.
-ASSUMED_LIMIT: Final = 20
+# AMQP does not tell a queue's limit. RabbitMQ has 20 by default since 4.0, none before; a policy
+# may set less, and what is safe with this one is safe with all that are higher.
+ASSUMED_LIMIT: Final = 6
 _HEADER_COUNT: Final = "x-delivery-count"
+_COUNT_MAX: Final = 1_000
 # The default exchange would route a copy to each of these.
 _FAN_OUT_HEADERS: Final = frozenset({"CC", "BCC"})
 
@@ -41,6 +49,28 @@ def renewed(delivery: Delivery) -> OutgoingMessage:
     """
     properties = lasting_properties(delivery.properties)
     return OutgoingMessage("", delivery.queue, delivery.body, properties, mandatory=True)
+
+
+def renewed_command(delivery: Delivery, *, is_clean_stop: bool = False) -> OutgoingMessage:
+    """Return such a copy of a command; it tells that it is one, so that its tries still count.
+
+    With *is_clean_stop* the last of the tries on record was none that ended in a crash.
+    """
+    message = renewed(delivery)
+    headers = dict(message.properties.headers or {})
+    headers[HEADER_RENEWALS] = count_in(delivery, HEADER_RENEWALS) + 1
+    if is_clean_stop:
+        headers[HEADER_CLEAN_STOPS] = count_in(delivery, HEADER_CLEAN_STOPS) + 1
+    return replace(message, properties=replace(message.properties, headers=headers))
+
+
+def count_in(delivery: Delivery, header: str) -> int:
+    """Return the count in a *header* of ours; 0 for anything but a small count.
+
+    A producer can write anything there.
+    """
+    found = (delivery.properties.headers or {}).get(header)
+    return found if type(found) is int and 0 < found <= _COUNT_MAX else 0
 
 
 def lasting_properties(original: Properties, dropped: Collection[str] = ()) -> Properties:

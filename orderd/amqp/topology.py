@@ -1,5 +1,6 @@
 """The queues and the exchange that orderd uses: found as they are, created where absent."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,16 @@ from orderd.contract.names import EVENTS_EXCHANGE, Queue, dead_letter_queue, ret
 _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 406
 _QUEUE_TYPES: Final = ("", "classic", "quorum")
+_ARGUMENTS_MAX: Final = 20
+_MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})
+_WHOLE_NUMBERS: Final = frozenset({"byte", "short", "long", "signedint", "unsignedint"})
+# In the broker's words: ... inequivalent arg 'x-queue-type' for queue 'user' in vhost '/': received
+# none but current is the value 'stream' of type 'longstr'
+_DIFFERENCE: Final = re.compile(
+    r"inequivalent arg '(?P<name>[^']+)' .* but current is "
+    r"(none|(the value )?'(?P<current>[^']*)'( of type '(?P<kind>\w+)')?)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +39,11 @@ def declare(link: Link, retry_delays_s: Sequence[float], queue_type: str) -> Non
     *queue_type* (empty: the virtual host's default) counts only for queues created here.
     Raises TopologyMismatch with the broker's words where an existing one cannot be used.
     """
-    scratch = _Scratch(link)
+    scratch = Scratch(link)
     for queue in Queue:
         _ensure_queue(scratch, queue, queue_type)
+        if (difference := unusable(scratch, queue)) is not None:
+            raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
         _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
         for delay_s in retry_delays_s:
             _declare_retry_queue(scratch, queue, delay_s, queue_type)
@@ -40,7 +53,7 @@ def declare(link: Link, retry_delays_s: Sequence[float], queue_type: str) -> Non
 
 def declare_listener(link: Link, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
-    scratch = _Scratch(link)
+    scratch = Scratch(link)
     _declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
     scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
@@ -49,7 +62,7 @@ def declare_listener(link: Link, queue: str, pattern: str, queue_type: str) -> N
 
 def queue_depth(link: Link, queue: str) -> QueueDepth | None:
     """Return what *queue* holds, None when there is no such queue."""
-    scratch = _Scratch(link)
+    scratch = Scratch(link)
     try:
         return depth_on(scratch, queue)
     except ChannelFault as fault:
@@ -60,13 +73,40 @@ def queue_depth(link: Link, queue: str) -> QueueDepth | None:
         scratch.close()
 
 
-def depth_on(channel: "Channel | _Scratch", queue: str) -> QueueDepth:
+def depth_on(channel: "Channel | Scratch", queue: str) -> QueueDepth:
     """Return what *queue* holds; when there is none, the broker closes *channel*."""
     found = channel.call("queue_declare", queue=queue, passive=True)
     return QueueDepth(ready=found.message_count, consumers=found.consumer_count)
 
 
-class _Scratch:
+def unusable(channel: "Scratch", queue: str) -> str | None:
+    """Return in what a queue that exists differs from one of commands, None where it does not.
+
+    It may be classic or quorum and have any arguments, but it must be durable, stay when its
+    consumers go, and be no stream. AMQP tells a queue's properties only by refusing to declare it
+    otherwise, one at a time; so what is told is asked for the next time.
+    """
+    arguments: dict[str, Any] = {}
+    for _ in range(_ARGUMENTS_MAX):
+        try:
+            channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
+        except ChannelFault as fault:
+            told = _DIFFERENCE.search(fault.reason)
+            if fault.code != _PRECONDITION_FAILED or told is None:
+                # Who may not declare it may still consume it, or is told so when it tries.
+                return None
+            if told["name"] in _MUST_BE or told["current"] == "stream":
+                return fault.reason
+            if arguments.get(told["name"]) == told["current"] or told["current"] is None:
+                return None
+            is_number = told["kind"] in _WHOLE_NUMBERS
+            arguments[told["name"]] = int(told["current"]) if is_number else told["current"]
+        else:
+            return None
+    return None
+
+
+class Scratch:
     """A channel that is opened anew whenever the broker closed it with its answer."""
 
     def __init__(self, link: Link) -> None:
@@ -74,16 +114,18 @@ class _Scratch:
         self._channel: Channel | None = None
 
     def call(self, method: str, **arguments: Any) -> Any:
+        """Do as `Channel.call`."""
         if self._channel is None or not self._channel.is_open:
             self._channel = self._link.open_channel()
         return self._channel.call(method, **arguments)
 
     def close(self) -> None:
+        """Close the channel, if there is one and it is open."""
         if self._channel is not None and self._link.is_open:
             self._channel.close()
 
 
-def _ensure_queue(scratch: _Scratch, queue: str, queue_type: str) -> None:
+def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, passive=True)
     except ChannelFault as fault:
@@ -92,7 +134,7 @@ def _ensure_queue(scratch: _Scratch, queue: str, queue_type: str) -> None:
         _create_queue(scratch, queue, queue_type)
 
 
-def _create_queue(scratch: _Scratch, queue: str, queue_type: str) -> None:
+def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     arguments = _typed({}, queue_type)
     try:
         scratch.call("queue_declare", queue=queue, durable=True, arguments=arguments)
@@ -103,7 +145,7 @@ def _create_queue(scratch: _Scratch, queue: str, queue_type: str) -> None:
         scratch.call("queue_declare", queue=queue, passive=True)
 
 
-def _declare_retry_queue(scratch: _Scratch, queue: str, delay_s: float, queue_type: str) -> None:
+def _declare_retry_queue(scratch: Scratch, queue: str, delay_s: float, queue_type: str) -> None:
     name = retry_queue(queue, delay_s)
     arguments = {
         "x-message-ttl": round(delay_s * 1000),
@@ -128,7 +170,7 @@ def _declare_retry_queue(scratch: _Scratch, queue: str, delay_s: float, queue_ty
     raise TopologyMismatch(f"queue {name} cannot be used: {mismatch.reason}") from mismatch
 
 
-def _declare_exchange(scratch: _Scratch) -> None:
+def _declare_exchange(scratch: Scratch) -> None:
     try:
         scratch.call(
             "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True

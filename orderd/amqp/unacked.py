@@ -4,15 +4,24 @@ from collections.abc import Iterable
 
 
 class Unacked:
-    """The open delivery tags of one channel, in the order of delivery."""
+    """The open delivery tags of one channel, in the order of delivery.
+
+    `received` counts all that were ever added.
+    """
 
     def __init__(self) -> None:
         # Tags count up, so the order of insertion is also the numerical one.
         self._tags: dict[int, None] = {}
+        self.received = 0
+
+    def __len__(self) -> int:
+        """Return how many deliveries are open."""
+        return len(self._tags)
 
     def add(self, tag: int) -> None:
         """Note a delivery, the newest one."""
         self._tags[tag] = None
+        self.received += 1
 
     def clear(self) -> None:
         """Forget all: the channel is gone."""

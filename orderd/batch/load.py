@@ -1,6 +1,6 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orderd.contract.names import Queue
@@ -65,9 +65,9 @@ def load_world(
 
 def _load_orders(tx: Transaction, needs: Needs, world: World) -> None:
     if needs.orders_to_change:
-        world.load(orders_with_items(tx, tx.rows("lock_orders", ids=array(needs.orders_to_change))))
+        world.load(_lock_orders(tx, needs.orders_to_change))
     if needs.orders_to_read - world.orders.keys():
-        world.load(orders_with_items(tx, tx.rows("read_orders", ids=array(needs.orders_to_read))))
+        world.load(read_orders(tx, "read_orders", ids=array(needs.orders_to_read)))
 
 
 def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
@@ -100,22 +100,27 @@ def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
         world.load(User(*row) for row in rows)
 
 
-def orders_with_items(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Order]:
-    """Return the orders of *rows*, in their order, with their items from the database."""
+def _lock_orders(tx: Transaction, order_ids: set[int]) -> list[Order]:
+    """Return the orders with their items: those nobody changes once the orders are locked."""
+    rows = tx.rows("lock_orders", ids=array(order_ids))
     items: dict[int, list[OrderItem]] = {row[0]: [] for row in rows}
     if rows:
         for order_id, *item in tx.rows("read_order_items", order_ids=array(items)):
             items[order_id].append(OrderItem(*item))
-    return [
-        Order(
-            order_id,
-            user_id,
-            status,
-            priority,
-            total,
-            tuple(items[order_id]),
-            created_at,
-            updated_at,
-        )
-        for order_id, user_id, status, priority, total, created_at, updated_at in rows
-    ]
+    return [_order(row, tuple(items[row[0]])) for row in rows]
+
+
+def read_orders(tx: Transaction, name: str, **wanted: object) -> list[Order]:
+    """Return the orders that the query *name* reads, each with the items of the same moment."""
+    orders = []
+    for *row, ids, product_ids, quantities, prices in tx.rows(name, **wanted):
+        columns = zip(ids or (), product_ids or (), quantities or (), prices or (), strict=True)
+        orders.append(_order(row, tuple(OrderItem(*item) for item in columns)))
+    return orders
+
+
+def _order(row: Sequence[Any], items: tuple[OrderItem, ...]) -> Order:
+    order_id, user_id, status, priority, total, created_at, updated_at, revision = row
+    return Order(
+        order_id, user_id, status, priority, total, items, created_at, updated_at, revision
+    )

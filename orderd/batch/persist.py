@@ -18,18 +18,21 @@ _USER: Final[Mapping[str, _Encoder]] = {
     "email": list,
     "full_name": list,
     "is_active": list,
+    "revision": array,
 }
 _PRODUCT: Final[Mapping[str, _Encoder]] = {
     "id": array,
     "name": list,
     "price": array,
     "stock_quantity": array,
+    "revision": array,
 }
 _ORDER: Final[Mapping[str, _Encoder]] = {
     "id": array,
     "status": lines,
     "priority": lines,
     "total_amount": array,
+    "revision": array,
 }
 _ITEM: Final[Mapping[str, _Encoder]] = {
     "id": array,

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from orderd.amqp.message import Delivery
-from orderd.batch.lists import answer_list
+from orderd.batch.lists import answer_list, bounded
 from orderd.batch.load import IdPool, load_world
 from orderd.batch.persist import persist
 from orderd.batch.results import Result, attempt_of, correlation_of
@@ -41,10 +41,11 @@ _QUEUE_RANK: Final = {queue: rank for rank, queue in enumerate(Queue)}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be reloaded: the largest body in bytes, the attempts a message may take."""
+    """What may be reloaded: the largest body and answer in bytes, the attempts of a message."""
 
     body_bytes_max: int
     attempts_max: int
+    reply_bytes_max: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +201,11 @@ class BatchProcessor:
 
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:
         if isinstance(command.content, List):
-            answer = answer_list(tx, command.content)
+            answer = answer_list(tx, command.content, self.limits.reply_bytes_max)
             return Decision(command, answer, response_to(answer))
         try:
-            return decide(world, command, self.limits.attempts_max)
+            decision = decide(world, command, self.limits.attempts_max)
+            return bounded(decision, self.limits.reply_bytes_max)
         except ArrivalsUnknown:
             raise
         except Exception as error:  # noqa: BLE001 - a rule's own fault is its command's alone

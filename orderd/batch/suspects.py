@@ -8,13 +8,20 @@ be recorded without that is not made.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
+from typing import Final
 
 from orderd.amqp.message import Delivery
+from orderd.amqp.renewal import count_in
 from orderd.batch.results import Result
+from orderd.contract.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
 from orderd.db.arrays import lines
 from orderd.db.connection import Database
 from orderd.db.transaction import Transaction
 from orderd.domain.outcomes import Abandoned, Quarantined
+
+# The header that counts them is open to producers, and must not let a message kill for ever.
+CLEAN_STOPS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Suspects:
         self._database = database
         self._settled: set[str] = set()
         # Recorded here and not settled: no crash, as long as this is remembered.
-        self._in_hand: set[str] = set()
+        self._in_hand: dict[str, Delivery] = {}
 
     def groups(
         self, deliveries: Sequence[Delivery], poison_after: int
@@ -48,14 +55,14 @@ class Suspects:
         What has not been redelivered is one group and costs nothing. A first redelivery is tried
         in company, a further one alone. Their tries are on record when a group is yielded.
         """
-        if not any(delivery.redelivered for delivery in deliveries):
+        if not any(map(_was_tried, deliveries)):
             yield list(deliveries)
             return
         records = self._read(deliveries)
         company: list[Delivery] = []
         for delivery in deliveries:
             record = records.get(key_of(delivery), _Record(0, is_committed=False))
-            if not delivery.redelivered or (record.tries == 0 and poison_after > 2):  # noqa: PLR2004 - with 2, the first redelivery is the last
+            if not _was_tried(delivery) or (record.tries == 0 and poison_after > 2):  # noqa: PLR2004 - with 2, the first redelivery is the last
                 company.append(delivery)
                 continue
             yield from self._recorded(company)
@@ -68,9 +75,10 @@ class Suspects:
 
     def note_settled(self, deliveries: Sequence[Delivery]) -> None:
         """Take settled deliveries off the record, with the next `forget_settled`."""
-        keys = {key_of(delivery) for delivery in deliveries if delivery.redelivered}
-        self._settled |= keys
-        self._in_hand -= keys
+        for delivery in filter(_was_tried, deliveries):
+            key = key_of(delivery)
+            self._settled.add(key)
+            self._in_hand.pop(key, None)
 
     def forget_settled(self) -> None:
         """Delete the records of what was settled since the last time."""
@@ -89,22 +97,33 @@ class Suspects:
                 tx.later("withdraw_tries", keys=sorted(self._in_hand))
             self._in_hand.clear()
 
+    def take_in_hand(self) -> list[Delivery]:
+        """Return, once, the deliveries whose tries are on record and could not be withdrawn."""
+        deliveries = list(self._in_hand.values())
+        self._in_hand.clear()
+        return deliveries
+
     def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
         if group:
             # The record must be there before the try, or a crash would leave none.
-            queues = dict(sorted((key_of(d), str(d.queue)) for d in group if d.redelivered))
-            if queues:
+            known = {key_of(delivery): delivery for delivery in filter(_was_tried, group)}
+            suspects = dict(sorted(known.items(), key=itemgetter(0)))
+            if suspects:
+                queues = lines(str(delivery.queue) for delivery in suspects.values())
                 with self._database.transaction() as tx:
-                    tx.later("record_tries", keys=list(queues), queues=lines(queues.values()))
-                self._in_hand |= queues.keys()
+                    tx.later("record_tries", keys=list(suspects), queues=queues)
+                self._in_hand |= suspects
             yield group
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
-        keys = [key_of(delivery) for delivery in deliveries if delivery.redelivered]
+        clean_stops = {
+            key_of(delivery): count_in(delivery, HEADER_CLEAN_STOPS)
+            for delivery in filter(_was_tried, deliveries)
+        }
         with self._database.transaction() as tx:
-            rows = tx.rows("read_tries", keys=keys)
+            rows = tx.rows("read_tries", keys=list(clean_stops))
         return {
-            key: _Record(tries, is_committed)
+            key: _Record(max(0, tries - min(clean_stops[key], CLEAN_STOPS_MAX)), is_committed)
             for key, tries, is_committed in rows
             # Settled here, and only not yet deleted.
             if key not in self._settled
@@ -113,7 +132,7 @@ class Suspects:
 
 def mark_committed(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
     """Let it go on record with *tx* that these, which have ids, took effect by it."""
-    keys = [key_of(delivery) for delivery in deliveries if delivery.redelivered]
+    keys = [key_of(delivery) for delivery in deliveries if _was_tried(delivery)]
     if keys:
         tx.later("mark_tries_committed", keys=keys)
 
@@ -123,6 +142,11 @@ def key_of(delivery: Delivery) -> str:
     digest = blake2b(delivery.body, digest_size=16, key=delivery.queue.encode())
     digest.update((delivery.properties.message_id or "").encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _was_tried(delivery: Delivery) -> bool:
+    """Return whether an earlier delivery of the message, or of what it is a copy of, was tried."""
+    return delivery.redelivered or bool(count_in(delivery, HEADER_RENEWALS))
 
 
 def _condemned(delivery: Delivery, record: _Record) -> Result:

@@ -12,6 +12,7 @@ from orderd.contract.fields import (
     Money,
     Priority,
     Quantity,
+    Revision,
     Status,
     Stock,
     StockDelta,
@@ -31,7 +32,16 @@ class CommandData(BaseModel):
     is_query: ClassVar[bool] = False
 
 
-class Change(CommandData):
+class ConditionalChange(CommandData):
+    """A change of a row that is there, where it has the revision that the producer has seen.
+
+    An `if_revision` of 0 was not given: any revision will do.
+    """
+
+    if_revision: Revision = 0
+
+
+class Change(ConditionalChange):
     """A partial update: what was given, besides the id, replaces what is there.
 
     The defaults of a change's fields mean nothing: only `given` fields are looked at.
@@ -40,18 +50,22 @@ class Change(CommandData):
     identity_field: ClassVar[str] = "id"
 
     def given(self) -> dict[str, Any]:
-        """Return the fields that the producer sent, without the id, as name to value."""
+        """Return the fields that the producer sent and that are the row's, as name to value."""
         names = self.model_fields_set
         return {
             name: value
             for name, value in self.__dict__.items()
-            if name in names and name != self.identity_field
+            if name in names and self._is_changeable(name)
         }
+
+    @classmethod
+    def _is_changeable(cls, name: str) -> bool:
+        return name not in {cls.identity_field, "if_revision"}
 
     @model_validator(mode="after")
     def _has_something_to_change(self) -> Self:
         if not self.given():
-            names = [n for n in type(self).model_fields if n != self.identity_field]
+            names = [name for name in type(self).model_fields if self._is_changeable(name)]
             raise ValueError(f"should have at least one of {', '.join(names)}")
         return self
 
@@ -73,13 +87,13 @@ class ProductUpdate(Change):
     stock_quantity: Stock = 0
 
 
-class ProductMarkOutOfStock(CommandData):
+class ProductMarkOutOfStock(ConditionalChange):
     """Nothing of the product is left."""
 
     id: Identity
 
 
-class ProductAdjustStock(CommandData):
+class ProductAdjustStock(ConditionalChange):
     """So many more, or with a minus so many fewer, are in stock."""
 
     id: Identity
@@ -137,7 +151,7 @@ class OrderCreateV2(OrderCreate):
         return self.priority
 
 
-class OrderUpdateStatus(CommandData):
+class OrderUpdateStatus(ConditionalChange):
     """The order goes on to another status."""
 
     order_id: Identity

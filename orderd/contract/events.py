@@ -15,17 +15,22 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact; `type` is its routing key too, `data` is JSON text."""
+    """A fact; `type` is its routing key too, `data` is JSON text.
+
+    `sequence` is the revision of the row that it tells of, None where it tells of no row.
+    """
 
     type: str
     subject: str
     data: str
+    sequence: int | None = None
 
     def body(self, event_id: str, source: str, time: datetime, correlation_id: str | None) -> str:
         """Return the CloudEvent as JSON text."""
         related = "" if correlation_id is None else f'"correlationid":{quote(correlation_id)},'
+        place = "" if self.sequence is None else f'"sequence":"{self.sequence}",'
         return (
             f'{{"specversion":"1.0","id":"{event_id}","source":{quote(source)},'
             f'"type":"{self.type}","subject":{quote(self.subject)},"time":"{rfc3339(time)}",'
-            f'{related}"datacontenttype":"application/json","data":{self.data}}}'
+            f'{related}{place}"datacontenttype":"application/json","data":{self.data}}}'
         )

@@ -43,6 +43,7 @@ def _without_nul(value: str) -> str:
 
 Money = Annotated[Decimal, BeforeValidator(_money)]
 Identity = Annotated[int, Field(ge=1, le=BIGINT_MAX)]
+Revision = Annotated[int, Field(ge=1, le=BIGINT_MAX)]
 Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
 Stock = Annotated[int, Field(ge=0, le=STOCK_MAX)]
 StockDelta = Annotated[int, Field(ge=-STOCK_MAX, le=STOCK_MAX)]

@@ -25,6 +25,7 @@ class RefusalCode(StrEnum):
     ORDER_NOT_EDITABLE = "order_not_editable"
     DUPLICATE_USERNAME = "duplicate_username"
     DUPLICATE_EMAIL = "duplicate_email"
+    REVISION_CONFLICT = "revision_conflict"
 
 
 class InvalidCode(StrEnum):
@@ -38,6 +39,13 @@ class InvalidCode(StrEnum):
     ID_CONFLICT = "id_conflict"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+
+
+class UnavailableCode(StrEnum):
+    """Why a query has no answer."""
+
+    UNAVAILABLE = "unavailable"
+    REPLY_TOO_LARGE = "reply_too_large"
 
 
 class DeferralCode(StrEnum):
@@ -65,6 +73,11 @@ HEADER_USER_ID: Final = "orderd-user-id"
 DEAD_LETTER_HEADERS: Final = frozenset(
     {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
 )
+# How often a copy took the message's place in its own queue, and how many of the tries on record
+# ended in a clean stop that could not say so in the database.
+HEADER_RENEWALS: Final = "orderd-renewals"
+HEADER_CLEAN_STOPS: Final = "orderd-clean-stops"
+RENEWAL_HEADERS: Final = frozenset({HEADER_RENEWALS, HEADER_CLEAN_STOPS})
 # What brokers note on a message on its way: on a copy of ours it would be somebody else's history.
 # Beginnings of names.
 BROKER_HEADERS: Final = (

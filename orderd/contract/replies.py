@@ -6,9 +6,12 @@ from typing import Any, Final, Literal, Self
 from orderd.contract.rows import Order, OrderItem, Product, User
 from orderd.contract.strict_json import dumps, loads, quote
 
+_NAMES: Final = [tuple(f.name for f in fields(row)) for row in (User, Product, Order, OrderItem)]
+# The ledger keeps replies of earlier versions as well, whose rows had no revision.
 _ROW_FIELDS: Final = {
     frozenset(names): names
-    for names in (tuple(f.name for f in fields(row)) for row in (User, Product, Order, OrderItem))
+    for all_names in _NAMES
+    for names in (all_names, tuple(name for name in all_names if name != "revision"))
 }
 
 

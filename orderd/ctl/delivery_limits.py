@@ -5,7 +5,6 @@ Measured on 3.10.8, 4.0.5 and 4.3.6: of argument and policies the smaller number
 policy takes effect at once, also for the messages that are there already.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +19,7 @@ Version = tuple[int, int]
 
 _KEY: Final = "delivery-limit"
 _LIMITED_BY_DEFAULT_FROM: Final[Version] = (4, 0)
+_DEFAULT: Final = 20
 # There a negative number leaves the default in force; before 4.0 it means 0, else no limit.
 _IGNORE_NEGATIVE: Final[Sequence[Version]] = ((4, 1), (4, 2))
 
@@ -33,10 +33,10 @@ class DeliveryLimit:
     fix: str = ""
 
 
-def version_of(text: str) -> Version:
-    """Return major and minor version; what cannot be read counts as the newest known."""
-    found = re.match(r"(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else _LIMITED_BY_DEFAULT_FROM
+def version_of(link: Link) -> Version:
+    """Return major and minor version of the broker; one that it does not tell has a limit."""
+    major, minor, *_ = (*link.version, 0, 0)
+    return (major, minor) if link.version else _LIMITED_BY_DEFAULT_FROM
 
 
 def delivery_limit(facts: QueueFacts, version: Version) -> DeliveryLimit:
@@ -60,7 +60,7 @@ def delivery_limit(facts: QueueFacts, version: Version) -> DeliveryLimit:
 
 
 def _default(version: Version) -> DeliveryLimit:
-    number = ASSUMED_LIMIT if version >= _LIMITED_BY_DEFAULT_FROM else None
+    number = _DEFAULT if version >= _LIMITED_BY_DEFAULT_FROM else None
     return DeliveryLimit(number, f"default of RabbitMQ {version[0]}.{version[1]}")
 
 
@@ -75,18 +75,19 @@ def _meant(each: Limit, version: Version) -> DeliveryLimit:
     # of the version, which orderd can work with.
     fix = each.fix
     if fix != RECREATE:
-        fix = f"raise it to {ASSUMED_LIMIT} or more; or {fix}"
+        fix = f"raise it to {_DEFAULT} or more; or {fix}"
     return DeliveryLimit(max(each.value, 0), said, fix)
 
 
 def limits_in_force(
-    link: Link, management: Management, version: Version, names: Sequence[str]
+    link: Link, management: Management, names: Sequence[str]
 ) -> dict[str, int | None]:
     """Return the delivery limit of each queue in *names*, which have to exist; None for no limit.
 
-    Where the management API does not tell, the smallest default of any version is assumed, or
-    what the queue was declared with, if that is less.
+    Where the management API does not tell, a limit is assumed with which all that is usual is
+    safe, or what the queue was declared with, if that is less.
     """
+    version = version_of(link)
     try:
         facts = queue_facts(management)
     except ManagementFault:

@@ -74,7 +74,8 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
         return ExitCode.DONE
     screen.table(table_of(entity.columns, page["items"]))
     if page["next"] is not None:
-        screen.note(f"{len(page['items'])} of {page['total']}; go on with --after {page['next']}")
+        total = "more than 10000" if page["total"] is None else page["total"]
+        screen.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")
     return ExitCode.DONE
 
 

@@ -9,7 +9,6 @@ from orderd.amqp.faults import ChannelFault
 from orderd.amqp.inspection import (
     Kind,
     Needed,
-    broker_version,
     find,
     frame_bytes_max,
     needed,
@@ -117,7 +116,7 @@ def _judge_delivery_limits(
     lint: Lint, publisher: Publisher, management: Management, wanted: Sequence[Needed]
 ) -> list[Contradiction]:
     facts = queue_facts(management)
-    version = version_of(broker_version(publisher.link))
+    version = version_of(publisher.link)
     found: list[Contradiction] = []
     for each in wanted:
         queue = facts.get(each.name)

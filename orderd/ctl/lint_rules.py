@@ -89,7 +89,7 @@ def judge_delivery_limit(
 ) -> Iterator[Contradiction]:
     """Yield the *limit* in force in one queue where it is lower than renewing messages needs.
 
-    orderd cannot ask for it, so it renews a message at half of the smallest default.
+    The daemon cannot ask for it, so it renews a message early.
     """
     if wanted.kind is Kind.EVENTS or limit.value is None or limit.value >= ASSUMED_LIMIT:
         return

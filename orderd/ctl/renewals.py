@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.faults import Unpublishable
-from orderd.amqp.inspection import broker_version
 from orderd.amqp.message import Delivery
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import ASSUMED_LIMIT, delivery_count, is_due, renewed
 from orderd.ctl.client import endpoint_of
-from orderd.ctl.delivery_limits import limits_in_force, version_of
+from orderd.ctl.delivery_limits import limits_in_force
 from orderd.ctl.management import URL_VARIABLE, management_of
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ class Renewals:
         management = management_of(
             endpoint_of(settings), publisher.link.where, url, timeout_s=_API_TIMEOUT_S
         )
-        version = version_of(broker_version(publisher.link))
-        self._limits = limits_in_force(publisher.link, management, version, queues)
+        self._limits = limits_in_force(publisher.link, management, queues)
 
     @property
     def untouchable(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orderd.amqp.browse import Browser
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import queue_depth
-from orderd.batch.load import orders_with_items
+from orderd.batch.load import read_orders
 from orderd.batch.suspects import key_of
 from orderd.contract.names import Queue, dead_letter_queue, retry_queue
 from orderd.contract.rows import Product, Row, User
@@ -128,5 +128,5 @@ def _rows(tx: Transaction, kind: str, row_id: int) -> Sequence[Row]:
         case Queue.USER:
             return [User(*row) for row in tx.rows("read_users", ids=ids, usernames=[], emails=[])]
         case Queue.ORDER:
-            return orders_with_items(tx, tx.rows("read_orders", ids=ids))
+            return read_orders(tx, "read_orders", ids=ids)
     return []

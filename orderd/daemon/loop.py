@@ -65,6 +65,7 @@ class Daemon:
     def _end(self) -> None:
         """Close everything."""
         self._breath.end()
+        self._forgive()
         self._let_go()
         self._parts.close()
 
@@ -113,6 +114,7 @@ class Daemon:
         """Handle one batch of what is there, or wait for the next delivery."""
         parts = self._parts
         parts.consumer.fill(parts.settings.batch_max)
+        parts.settler.renew(self._breath.take)
         if not parts.consumer.inbox:
             parts.settler.finish(self._breath.take)
             parts.sweeper.delete_confirmed()
@@ -123,6 +125,8 @@ class Daemon:
             parts.consumer.fill(parts.settings.batch_max)
         if parts.consumer.inbox:
             self._process_batch()
+        parts.settler.retry_held(self._breath.take)
+        parts.sweeper.mark()
         if time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
@@ -196,7 +200,10 @@ class Daemon:
             self._let_go()
         else:
             parts.consumer.poll(TICK_S)
-            parts.publisher.pump()
+            parts.settler.renew(self._breath.take)
+            # What is committed needs no database to be settled.
+            parts.settler.finish(self._breath.take)
+            parts.settler.retry_held(self._breath.take)
 
     def _reload_if_asked(self) -> None:
         parts = self._parts
@@ -221,9 +228,9 @@ class Daemon:
                 self._process_batch()
                 self._breath.take()
             parts.settler.finish(self._breath.take)
-            if parts.consumer.inbox:
-                # Closing gives them back in their order; a nack would put them last on some queues.
-                self._state.gave_back(len(parts.consumer.inbox))
+            inbox, worn = parts.consumer.inbox, parts.consumer.worn
+            if left := len(inbox) + len(worn) + parts.settler.held:
+                self._state.gave_back(left)
             parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
@@ -234,6 +241,16 @@ class Daemon:
         with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
             self._parts.suspects.withdraw()
         self._parts.disconnect_broker()
+
+    def _forgive(self) -> None:
+        """Keep a stop from counting as a crash, where the database cannot be told so."""
+        parts = self._parts
+        try:
+            parts.suspects.withdraw()
+        except (DatabaseOutage, TransactionConflict, SchemaFault):
+            if parts.publisher.is_ready:
+                with suppress(BrokerFault):
+                    parts.settler.forgive(parts.suspects.take_in_hand(), self._breath.take)
 
     def _arriving(self) -> frozenset[Queue]:
         """Return the queues that may still bring what an order refers to."""

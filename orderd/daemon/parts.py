@@ -53,7 +53,7 @@ class Parts:
         self.processor = BatchProcessor(
             self.database,
             confirmed,
-            Limits(settings.body_bytes_max, len(settings.retry_delays)),
+            limits_of(settings),
             events_source=settings.events_source,
             grants=grants_of(settings),
         )
@@ -98,6 +98,12 @@ class Parts:
         self.disconnect_broker()
         self.database.close()
         self._health.close()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of messages and replies."""
+    attempts_max = len(settings.retry_delays)
+    return Limits(settings.body_bytes_max, attempts_max, settings.reply_bytes_max)
 
 
 def grants_of(settings: Settings) -> Grants:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
-from orderd.batch.processor import Limits
-from orderd.daemon.parts import Parts, grants_of
+from orderd.daemon.parts import Parts, grants_of, limits_of
 from orderd.ops.config import ConfigError
 from orderd.ops.logs import Event, configure, emit
 from orderd.ops.reference import shown
@@ -62,7 +61,7 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     parts.settings = settings
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     parts.vitals.expect_watchdog(settings.watchdog)
-    parts.processor.limits = Limits(settings.body_bytes_max, len(settings.retry_delays))
+    parts.processor.limits = limits_of(settings)
     parts.processor.grants = grants_of(settings)
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()

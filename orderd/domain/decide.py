@@ -21,6 +21,7 @@ from orderd.domain.outcomes import (
     Outcome,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.domain.rules import orders, products, users
 from orderd.domain.world import LedgerEntry, World
@@ -69,7 +70,7 @@ def response_to(outcome: Outcome) -> Response | None:
             return Response.ok(row.json())
         case Answered(data):
             return Response.ok(data)
-        case Refused(code, message) | Invalid(code, message):
+        case Refused(code, message) | Invalid(code, message) | Unavailable(code, message):
             return Response.failed(code, message)
         case Duplicate(response):
             return response
@@ -105,9 +106,17 @@ def _unless_arriving(
 
 def _events(command: Command, outcome: Outcome, response: Response | None) -> tuple[Event, ...]:
     match outcome:
-        case Applied(row, _, types) if types and response is not None:
-            subject = _subject_of(row)
-            return tuple(Event(event_type, subject, response.data) for event_type in types)
+        case Applied(answer, _, events) if response is not None:
+            return tuple(
+                # Most often the event tells what the answer does: it is written out once.
+                Event(
+                    kind,
+                    _subject_of(row),
+                    response.data if row is answer else row.json(),
+                    row.revision,
+                )
+                for kind, row in events
+            )
         case Refused(code, message) if not command.content.is_query:
             return (_refusal(command, code, message),)
         case _:

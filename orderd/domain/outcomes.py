@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orderd.contract.envelope import Invalid
-from orderd.contract.names import DeferralCode, Queue, RefusalCode
+from orderd.contract.names import DeferralCode, Queue, RefusalCode, UnavailableCode
 from orderd.contract.replies import Response
 from orderd.contract.rows import Row
 
@@ -17,6 +17,7 @@ __all__ = [
     "Outcome",
     "Quarantined",
     "Refused",
+    "Unavailable",
 ]
 
 
@@ -24,12 +25,12 @@ __all__ = [
 class Applied:
     """The command was carried out: `row` is the answer, `changes` every row that is new or other.
 
-    `events` are event types; none where the command changed nothing.
+    `events` are event types, each with the row as it was then; none where nothing changed.
     """
 
     row: Row
     changes: tuple[Row, ...] = ()
-    events: tuple[str, ...] = ()
+    events: tuple[tuple[str, Row], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class Answered:
     """A query was answered; `data` is JSON text."""
 
     data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A query cannot be answered; its caller is told why, and may ask again."""
+
+    code: UnavailableCode
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +90,14 @@ class Abandoned:
     tries: int
 
 
-Outcome = Applied | Answered | Refused | Duplicate | Deferred | Invalid | Quarantined | Abandoned
+Outcome = (
+    Applied
+    | Answered
+    | Unavailable
+    | Refused
+    | Duplicate
+    | Deferred
+    | Invalid
+    | Quarantined
+    | Abandoned
+)

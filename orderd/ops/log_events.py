@@ -55,6 +55,16 @@ class Event(StrEnum):
     COMMAND_REFUSED = "command.refused", WARNING, "A business rule said no."
     COMMAND_DEFERRED = "command.deferred", WARNING, "A command is tried again later."
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
+    MESSAGE_HELD_BACK = (
+        "message.held_back",
+        WARNING,
+        "A queue refuses a retry or dead letter; it is kept, unacked, and sent again.",
+    )
+    MESSAGE_RENEWED = (
+        "message.renewed",
+        WARNING,
+        "Copies took the place of messages near their queue's delivery limit.",
+    )
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
     MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
@@ -65,6 +75,17 @@ class Event(StrEnum):
         "A command without id has no protection against doing it twice; once per daemon run.",
     )
     QUERY_UNANSWERED = "query.unanswered", WARNING, "A query names no queue for its reply."
+    QUERY_FAILED = "query.failed", WARNING, "A query could not be answered; the reply says why."
+    OUTBOX_REFUSED = (
+        "outbox.refused",
+        WARNING,
+        "A queue that listens for events refuses some; they are sent again, ever later.",
+    )
+    OUTBOX_SET_ASIDE = (
+        "outbox.set_aside",
+        ERROR,
+        "An event that AMQP cannot carry stays in the outbox until an operator acts.",
+    )
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
     HEALTH_DROPPED = (
         "health.dropped",

@@ -84,6 +84,13 @@ class Settings(LayeredSettings):
         le=16 * _MIB,
         description="largest message body in bytes, 1024 to 16777216; a larger one is too_large",
     )
+    reply_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=_MIB,
+        ge=_MIB // 16,
+        le=4 * _MIB,
+        description="largest reply to a query in bytes, 65536 to 4194304: pages end earlier, and a "
+        "larger row is reply_too_large",
+    )
     shutdown_timeout: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0, ge=1, le=3_600, description="longest drain after SIGTERM, 1s to 1h"
     )

@@ -21,6 +21,7 @@ from orderd.domain.outcomes import (
     Invalid,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -39,14 +40,24 @@ class Role(Enum):
     DEAD_LETTER = auto()  # likewise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Consequence:
-    """A message to send for a result; `row_id` is that of an event in the outbox."""
+    """A message to send for a result; `row_id` is that of an event in the outbox.
+
+    `delay_s` is how long a retry waits. `then` are sent once the broker has this one.
+    """
 
     role: Role
     message: OutgoingMessage
     result: Result
     row_id: int = 0
+    delay_s: float = 0.0
+    then: tuple["Consequence", ...] = ()
+
+    @property
+    def must_go(self) -> bool:
+        """Whether it takes the place of its delivery, which must not be acked without it."""
+        return self.role is Role.RETRY or self.role is Role.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +89,21 @@ class Consequences:
     def _after(self, result: Result) -> list[Consequence]:
         outcome = result.outcome
         match outcome:
-            case Applied() | Answered() | Refused() | Duplicate():
+            case Applied() | Answered() | Unavailable() | Refused() | Duplicate():
                 return self._reply(result, result.response)
             case Invalid(code, message):
-                return [
-                    *self._dead_letter(result, code, message),
-                    *self._reply(result, result.response),
-                ]
+                return [self._dead_letter(result, code, message, result.response)]
             case Deferred(code, message, error):
                 if result.attempt < len(self.policy.retry_delays_s):
                     delay_s = self.policy.retry_delays_s[result.attempt]
-                    self._reporter.deferred(result, outcome, delay_s)
-                    return [Consequence(Role.RETRY, retry_message(result, delay_s), result)]
+                    copy = retry_message(result, delay_s)
+                    return [Consequence(Role.RETRY, copy, result, delay_s=delay_s)]
                 reason = f"{code}: {message}"
                 response = Response.failed(RETRIES_EXHAUSTED, reason)
-                letter = self._dead_letter(result, RETRIES_EXHAUSTED, reason, error)
-                return [*letter, *self._reply(result, response)]
+                return [self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, error)]
             case Quarantined(tries):
                 reason = f"the daemon died in each of {tries} tries"
-                return self._dead_letter(result, POISON, reason)
+                return [self._dead_letter(result, POISON, reason, None)]
             case Abandoned():
                 # The effect is in the tables and the event in the outbox; only a reply is lost.
                 return []
@@ -114,13 +121,13 @@ class Consequences:
         return [Consequence(Role.REPLY, reply_message(result, response, reply_to), result)]
 
     def _dead_letter(
-        self, result: Result, code: str, reason: str, error: str = ""
-    ) -> list[Consequence]:
-        self._reporter.dead_lettered(result, code, reason)
-        now = datetime.now(UTC)
-        letter = dead_letter(result, code, reason, error, now)
+        self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
+    ) -> Consequence:
+        """Return the letter; that it went is told, also to the caller, once the broker has it."""
+        letter = dead_letter(result, code, reason, error, datetime.now(UTC))
         notice = self.notice(dead_lettered_event(result, code, reason), result)
-        return [Consequence(Role.DEAD_LETTER, letter, result), notice]
+        then = (notice, *self._reply(result, response))
+        return Consequence(Role.DEAD_LETTER, letter, result, then=then)
 
     def notice(self, event: Event, result: Result) -> Consequence:
         """Return an event of the system itself, which no outbox keeps."""

@@ -10,6 +10,7 @@ from orderd.batch.results import Result
 from orderd.contract.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
+    RENEWAL_HEADERS,
     retry_queue,
 )
 from orderd.contract.replies import Response
@@ -43,7 +44,7 @@ def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properti
     The headers *ours* take the place of what an earlier try left. A `user_id` would have to be
     that of the publisher, so it moves into a header, as does an `expiration`.
     """
-    lasting = lasting_properties(original, DEAD_LETTER_HEADERS)
+    lasting = lasting_properties(original, DEAD_LETTER_HEADERS | RENEWAL_HEADERS)
     return replace(lasting, headers={**(lasting.headers or {}), **ours})
 
 

@@ -11,6 +11,7 @@ from orderd.domain.outcomes import (
     Invalid,
     Quarantined,
     Refused,
+    Unavailable,
 )
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
@@ -31,11 +32,11 @@ class Reporter:
                 if is_enabled(Event.COMMAND_APPLIED):
                     emit(Event.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
             case Answered():
-                if is_enabled(Event.COMMAND_ANSWERED):
-                    emit(Event.COMMAND_ANSWERED, "answered", **_fields(result))
+                _emit_if_enabled(Event.COMMAND_ANSWERED, "answered", result)
             case Duplicate():
-                if is_enabled(Event.COMMAND_DUPLICATED):
-                    emit(Event.COMMAND_DUPLICATED, "stored reply sent again", **_fields(result))
+                _emit_if_enabled(Event.COMMAND_DUPLICATED, "stored reply sent again", result)
+            case Unavailable(code, message):
+                emit(Event.QUERY_FAILED, message, **_fields(result, code))
             case Refused(code, message):
                 self._note_unidentified(result)
                 emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
@@ -45,18 +46,39 @@ class Reporter:
             case Invalid() | Deferred() | Quarantined():
                 pass
 
-    def deferred(self, result: Result, outcome: Deferred, delay_s: float) -> None:
+    def deferred(self, result: Result, delay_s: float) -> None:
         """Tell that a command is tried again in *delay_s* seconds."""
-        message = f"tried again in {delay_s:g} s: {outcome.message}"
-        fields = _fields(result, outcome.code)
-        fields["attempt"] = result.attempt + 1
-        emit(Event.COMMAND_DEFERRED, message, **fields)
+        outcome = result.outcome
+        if isinstance(outcome, Deferred):
+            message = f"tried again in {delay_s:g} s: {outcome.message}"
+            fields = _fields(result, outcome.code)
+            fields["attempt"] = result.attempt + 1
+            emit(Event.COMMAND_DEFERRED, message, **fields)
 
     def dead_lettered(self, result: Result, code: str, reason: str) -> None:
-        """Tell that a message goes to the dead letters, and why."""
+        """Tell that a message went to the dead letters, and why."""
         fields = _fields(result, code)
         fields["attempt"] = result.attempt
         emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+
+    def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
+        """Tell that *queue* refuses messages that must go there, and that they wait for it."""
+        text = f"{queue} did not take {messages} messages ({why}): sent again in {delay_s:g} s"
+        emit(Event.MESSAGE_HELD_BACK, text)
+
+    def held_too_long(self, messages: int) -> None:
+        """Tell that messages went back to their queues since another one refuses them for long."""
+        emit(Event.MESSAGE_REQUEUED, f"{messages} messages given back: they were held for too long")
+
+    def topology_changed(self, fault: Exception) -> None:
+        """Tell that somebody declared a queue anew, in a way that cannot be used."""
+        emit(Event.MESSAGE_HELD_BACK, str(fault))
+
+    def renewed(self, messages: int) -> None:
+        """Tell that copies took the place of messages that the broker might soon have dropped."""
+        if messages:
+            text = f"{messages} messages renewed: their delivery count neared the queue's limit"
+            emit(Event.MESSAGE_RENEWED, text)
 
     def query_unanswered(self, result: Result) -> None:
         """Tell that a query has no reply_to."""
@@ -81,6 +103,12 @@ class Reporter:
                 "ack applies it again (told once)",
                 **_fields(result),
             )
+
+
+def _emit_if_enabled(event: Event, message: str, result: Result) -> None:
+    """Log a line of the ordinary course, without making its fields where nobody reads it."""
+    if is_enabled(event):
+        emit(event, message, **_fields(result))
 
 
 def _fields(result: Result, code: str | None = None) -> LogFields:

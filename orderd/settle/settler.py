@@ -1,22 +1,25 @@
 """Settling: what a batch caused is published and confirmed, and only then acked."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from orderd.amqp.consumer import Consumer
-from orderd.amqp.faults import BrokerFault, Unpublishable
-from orderd.amqp.message import Delivery
+from orderd.amqp.faults import TopologyMismatch, Unpublishable
+from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.receipt import Receipt
+from orderd.amqp.receipt import NACKED, Receipt
+from orderd.amqp.renewal import renewed_command
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
+from orderd.contract.names import HEADER_CODE, HEADER_REASON
 from orderd.ops.failpoints import reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
 from orderd.settle.direct_replies import DirectReplies, DirectSending
+from orderd.settle.held import HeldBack
 from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
@@ -24,7 +27,7 @@ CONFIRM_TIMEOUT_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """Results on their way: acked once every consequence is confirmed."""
+    """Deliveries that are acked once every consequence is confirmed that must go."""
 
     deliveries: Sequence[Delivery]
     consequences: Sequence[Consequence]
@@ -33,9 +36,10 @@ class _Settlement:
 
 
 class Settler:
-    """Publishes the consequences of results; acks their deliveries when these are confirmed.
+    """Publishes the consequences of results; acks each delivery when what must go has gone.
 
-    One batch's confirms come in while the next one is in its transaction.
+    One batch's confirms come in while the next one is in its transaction. What a queue refuses is
+    held with its delivery and sent again later; its neighbours are acked.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class Settler:
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
-        """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what was confirmed."""
+        """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what became of events."""
         self._suspects = suspects
         self._direct_replies = direct_replies
         self.consequences = consequences
@@ -57,22 +61,21 @@ class Settler:
         self._publisher = publisher
         self._confirmed = confirmed
         self._reporter = reporter
+        self._held = HeldBack()
+        self._is_missing = False
         self._on_the_way: deque[_Settlement] = deque()
+
+    @property
+    def held(self) -> int:
+        """How many deliveries wait for a queue that refuses what must go there."""
+        return len(self._held)
 
     def begin(self, results: Sequence[Result], on_slice: Callable[[], None]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
-        wanted = self.consequences.of(results)
-        direct = [each for each in wanted if DirectReplies.is_for(each)]
-        if direct:
-            wanted = [each for each in wanted if not DirectReplies.is_for(each)]
-            direct = [each for each in map(self._publishable, direct) if each is not None]
-        sent, receipt = self._publish(wanted)
-        sending = self._direct_replies.begin(direct, on_slice)
-        self._reach_published([*sent, *direct])
         deliveries = [result.delivery for result in results]
-        self._on_the_way.append(_Settlement(deliveries, sent, receipt, sending))
+        self._send(self.consequences.of(results), deliveries, on_slice)
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -85,39 +88,163 @@ class Settler:
             self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
-            self._conclude(settlement)
+            self._conclude(settlement, on_slice)
             self._on_the_way.popleft()
+
+    def retry_held(self, on_slice: Callable[[], None]) -> None:
+        """Send again what was refused, where it is time; raises `BrokerFault`.
+
+        What has waited too long goes back to its own queue: others may have better luck with it.
+        """
+        overdue = [each.result.delivery for each in self._held.take_overdue()]
+        if overdue:
+            self._reporter.held_too_long(len(overdue))
+            self._consumer.requeue(overdue)
+        due = self._held.take_due()
+        if due:
+            self._declare_missing()
+            self._send(due, [each.result.delivery for each in due], on_slice)
+
+    def renew(self, on_slice: Callable[[], None]) -> None:
+        """Let copies take the place of deliveries that the broker might soon drop.
+
+        Those that cannot be renewed are tried as they are. Raises `BrokerFault`.
+        """
+        worn = self._consumer.worn
+        if worn and not self._publisher.blocked:
+            deliveries = list(worn)
+            worn.clear()
+            kept = self._replace(deliveries, on_slice, is_clean_stop=False)
+            self._reporter.renewed(len(deliveries) - len(kept))
+            self._consumer.inbox.extend(kept)
+
+    def forgive(self, suspects: Sequence[Delivery], on_slice: Callable[[], None]) -> None:
+        """Note on messages themselves that a clean stop, no crash, ends their tries on record.
+
+        For deliveries whose records the database cannot take back now. Raises `BrokerFault`.
+        """
+        leaving = {delivery.tag for each in self._on_the_way for delivery in each.deliveries}
+        current = [
+            delivery
+            for delivery in suspects
+            if delivery.generation == self._consumer.generation and delivery.tag not in leaving
+        ]
+        if current and not self._publisher.blocked:
+            self._replace(current, on_slice, is_clean_stop=True)
 
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
         self._on_the_way.clear()
+        self._held.clear()
 
-    def _conclude(self, settlement: _Settlement) -> None:
-        failed = settlement.receipt.failed
-        for index, why in failed.items():
-            consequence = settlement.consequences[index]
-            match consequence.role:
-                case Role.REPLY:
-                    self._reporter.reply_dropped(consequence.result, why)
-                case Role.RETRY | Role.DEAD_LETTER:
-                    # The queue is gone: connecting anew declares it again.
-                    raise BrokerFault(f"{consequence.message.routing_key}: {why}")
-                case Role.EVENT | Role.NOTICE:
-                    pass
+    def _replace(
+        self, deliveries: Sequence[Delivery], on_slice: Callable[[], None], *, is_clean_stop: bool
+    ) -> list[Delivery]:
+        """Publish copies of *deliveries*, ack those that the broker has taken, return the rest."""
+        copies = [(each, renewed_command(each, is_clean_stop=is_clean_stop)) for each in deliveries]
+        able = [(delivery, copy) for delivery, copy in copies if self._can_carry(copy)]
+        receipt = self._publisher.publish([copy for _, copy in able])
+        self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
+        taken = [each for index, (each, _) in enumerate(able) if index not in receipt.failed]
+        self._consumer.ack(taken)
+        tags = {delivery.tag for delivery in taken}
+        return [delivery for delivery in deliveries if delivery.tag not in tags]
+
+    def _send(
+        self,
+        wanted: Sequence[Consequence],
+        deliveries: Sequence[Delivery],
+        on_slice: Callable[[], None],
+    ) -> None:
+        """Publish *wanted*; ack *deliveries* later, but for those of which something is held."""
+        held = {each.result.delivery.tag for each in wanted if self._is_held(each)}
+        if held:
+            wanted = [e for e in wanted if not (e.must_go and e.result.delivery.tag in held)]
+            deliveries = [each for each in deliveries if each.tag not in held]
+        direct = [each for each in wanted if DirectReplies.is_for(each)]
+        if direct:
+            wanted = [each for each in wanted if not DirectReplies.is_for(each)]
+            direct = [each for each in map(self._publishable, direct) if each is not None]
+        sent, receipt = self._publish(wanted)
+        sending = self._direct_replies.begin(direct, on_slice)
+        self._reach_published([*sent, *direct])
+        self._on_the_way.append(_Settlement(deliveries, sent, receipt, sending))
+
+    def _is_held(self, consequence: Consequence) -> bool:
+        return consequence.must_go and self._held.hold(consequence)
+
+    def _conclude(self, settlement: _Settlement, on_slice: Callable[[], None]) -> None:
+        """Ack what is done; hold what was refused; send what follows from what has gone."""
+        refused = self._note_refused(settlement)
         self._confirmed.add(
             [
                 consequence.row_id
                 for index, consequence in enumerate(settlement.consequences)
-                if consequence.role is Role.EVENT and index not in failed
+                if consequence.role is Role.EVENT and index not in settlement.receipt.failed
             ]
         )
+        must_go = [each for each in settlement.consequences if each.must_go]
+        gone = [each for each in must_go if each not in refused] if refused else must_go
+        self._note_gone(gone)
+        self._hold(refused)
+        following = [each for each in gone if each.then]
+        unfinished = {each.result.delivery.tag for each in (*refused, *following)}
+        self._ack([each for each in settlement.deliveries if each.tag not in unfinished])
+        if following:
+            wanted = [then for each in following for then in each.then]
+            self._send(wanted, [each.result.delivery for each in following], on_slice)
+
+    def _note_refused(self, settlement: _Settlement) -> dict[Consequence, str]:
+        """Return what was refused that must go, with the reason; note what else was."""
+        refused = {}
+        for index, why in settlement.receipt.failed.items():
+            consequence = settlement.consequences[index]
+            if consequence.must_go:
+                refused[consequence] = why
+            elif consequence.role is Role.EVENT:
+                self._confirmed.refuse(consequence.row_id, why)
+            elif consequence.role is Role.REPLY:
+                self._reporter.reply_dropped(consequence.result, why)
+        return refused
+
+    def _ack(self, deliveries: Sequence[Delivery]) -> None:
         reach("before_ack")
         # Ack last: a crash before this line costs a duplicate, not a loss.
-        self._consumer.ack(settlement.deliveries)
-        self._suspects.note_settled(settlement.deliveries)
+        self._consumer.ack(deliveries)
+        self._suspects.note_settled(deliveries)
         reach("after_ack")
 
-    def _publish(self, wanted: list[Consequence]) -> tuple[list[Consequence], Receipt]:
+    def _note_gone(self, gone: Sequence[Consequence]) -> None:
+        for consequence in gone:
+            if consequence.role is Role.RETRY:
+                self._reporter.deferred(consequence.result, consequence.delay_s)
+            else:
+                told = consequence.message.properties.headers or {}
+                result = consequence.result
+                self._reporter.dead_lettered(result, told[HEADER_CODE], told[HEADER_REASON])
+        self._held.accept({each.message.routing_key for each in gone})
+
+    def _hold(self, refused: Mapping[Consequence, str]) -> None:
+        """Keep what was *refused*, queue by queue."""
+        queues: dict[str, list[Consequence]] = {}
+        for consequence, why in refused.items():
+            queues.setdefault(consequence.message.routing_key, []).append(consequence)
+            self._is_missing = self._is_missing or why != NACKED
+        for queue, consequences in queues.items():
+            delay_s = self._held.refuse(consequences)
+            why = refused[consequences[0]]
+            self._reporter.held_back(queue, len(consequences), why, delay_s)
+
+    def _declare_missing(self) -> None:
+        """Declare again what somebody deleted, where a message came back for want of its queue."""
+        if self._is_missing:
+            self._is_missing = False
+            try:
+                self._consumer.declare()
+            except TopologyMismatch as fault:
+                self._reporter.topology_changed(fault)
+
+    def _publish(self, wanted: Sequence[Consequence]) -> tuple[Sequence[Consequence], Receipt]:
         """Return what was published, with its receipt: *wanted*, as far as AMQP can carry it."""
         try:
             return wanted, self._publisher.publish([each.message for each in wanted])
@@ -136,8 +263,18 @@ class Settler:
             if consequence.role is Role.REPLY:
                 self._reporter.reply_dropped(consequence.result, str(fault))
                 return None
+            if consequence.role is Role.EVENT:
+                self._confirmed.set_aside(consequence.row_id, str(fault))
+                return None
             return replace(consequence, message=without_original_headers(consequence.message))
         return consequence
+
+    def _can_carry(self, message: OutgoingMessage) -> bool:
+        try:
+            self._publisher.check(message)
+        except Unpublishable:
+            return False
+        return True
 
     @staticmethod
     def _reach_published(consequences: Sequence[Consequence]) -> None:

@@ -16,16 +16,23 @@ SELECT
     )
 
 -- name: lock_orders
-SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+SELECT id, user_id, status, priority, total_amount, created_at, updated_at, revision
 FROM orders
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: read_orders
-SELECT id, user_id, status, priority, total_amount, created_at, updated_at
+-- In one statement with their items: between two, somebody else might change both.
+SELECT
+    orders.id, user_id, status, priority, total_amount, created_at, updated_at, revision,
+    item.ids, item.product_ids, item.quantities, item.unit_prices
 FROM orders
-WHERE id = ANY(%(ids)s::bigint[])
+CROSS JOIN LATERAL (
+    SELECT array_agg(id), array_agg(product_id), array_agg(quantity), array_agg(unit_price)
+    FROM (SELECT * FROM order_items WHERE order_id = orders.id ORDER BY id) AS sorted
+) AS item (ids, product_ids, quantities, unit_prices)
+WHERE orders.id = ANY(%(ids)s::bigint[])
 
 -- name: read_order_items
 SELECT order_id, id, product_id, quantity, unit_price
@@ -34,33 +41,33 @@ WHERE order_id = ANY(%(order_ids)s::bigint[])
 ORDER BY order_id, id
 
 -- name: lock_products
-SELECT id, name, price, stock_quantity, created_at, updated_at
+SELECT id, name, price, stock_quantity, created_at, updated_at, revision
 FROM products
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: read_products
-SELECT id, name, price, stock_quantity, created_at, updated_at
+SELECT id, name, price, stock_quantity, created_at, updated_at, revision
 FROM products
 WHERE id = ANY(%(ids)s::bigint[])
 
 -- name: lock_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: refer_to_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
 ORDER BY id
 FOR KEY SHARE
 
 -- name: read_users
-SELECT id, username, email, full_name, is_active, created_at, updated_at
+SELECT id, username, email, full_name, is_active, created_at, updated_at, revision
 FROM users
 WHERE id = ANY(%(ids)s::bigint[])
     OR username = ANY(%(usernames)s::text[])

@@ -1,26 +1,33 @@
 -- What a batch writes: its net result, one statement a table.
 
 -- name: insert_users
-INSERT INTO users (id, username, email, full_name, is_active)
+INSERT INTO users (id, username, email, full_name, is_active, revision)
 SELECT *
 FROM unnest(
     %(id)s::bigint[], %(username)s::text[], %(email)s::text[], %(full_name)s::text[],
-    %(is_active)s::boolean[]
+    %(is_active)s::boolean[], %(revision)s::bigint[]
 )
 
 -- name: update_users
 UPDATE users
-SET email = new.email, full_name = new.full_name, is_active = new.is_active, updated_at = now()
+SET
+    email = new.email,
+    full_name = new.full_name,
+    is_active = new.is_active,
+    updated_at = now(),
+    revision = new.revision
 FROM unnest(
-    %(id)s::bigint[], %(email)s::text[], %(full_name)s::text[], %(is_active)s::boolean[]
-) AS new (id, email, full_name, is_active)
+    %(id)s::bigint[], %(email)s::text[], %(full_name)s::text[], %(is_active)s::boolean[],
+    %(revision)s::bigint[]
+) AS new (id, email, full_name, is_active, revision)
 WHERE users.id = new.id
 
 -- name: insert_products
-INSERT INTO products (id, name, price, stock_quantity)
+INSERT INTO products (id, name, price, stock_quantity, revision)
 SELECT *
 FROM unnest(
-    %(id)s::bigint[], %(name)s::text[], %(price)s::numeric[], %(stock_quantity)s::bigint[]
+    %(id)s::bigint[], %(name)s::text[], %(price)s::numeric[], %(stock_quantity)s::bigint[],
+    %(revision)s::bigint[]
 )
 
 -- name: update_products
@@ -29,21 +36,24 @@ SET
     name = new.name,
     price = new.price,
     stock_quantity = new.stock_quantity,
-    updated_at = now()
+    updated_at = now(),
+    revision = new.revision
 FROM unnest(
-    %(id)s::bigint[], %(name)s::text[], %(price)s::numeric[], %(stock_quantity)s::bigint[]
-) AS new (id, name, price, stock_quantity)
+    %(id)s::bigint[], %(name)s::text[], %(price)s::numeric[], %(stock_quantity)s::bigint[],
+    %(revision)s::bigint[]
+) AS new (id, name, price, stock_quantity, revision)
 WHERE products.id = new.id
 
 -- name: insert_orders
-INSERT INTO orders (id, user_id, status, priority, total_amount)
+INSERT INTO orders (id, user_id, status, priority, total_amount, revision)
 SELECT *
 FROM unnest(
     %(id)s::bigint[],
     %(user_id)s::bigint[],
     string_to_array(%(status)s, E'\n'),
     string_to_array(%(priority)s, E'\n'),
-    %(total_amount)s::numeric[]
+    %(total_amount)s::numeric[],
+    %(revision)s::bigint[]
 )
 
 -- name: update_orders
@@ -52,13 +62,15 @@ SET
     status = new.status,
     priority = new.priority,
     total_amount = new.total_amount,
-    updated_at = now()
+    updated_at = now(),
+    revision = new.revision
 FROM unnest(
     %(id)s::bigint[],
     string_to_array(%(status)s, E'\n'),
     string_to_array(%(priority)s, E'\n'),
-    %(total_amount)s::numeric[]
-) AS new (id, status, priority, total_amount)
+    %(total_amount)s::numeric[],
+    %(revision)s::bigint[]
+) AS new (id, status, priority, total_amount, revision)
 WHERE orders.id = new.id
 
 -- name: insert_order_items

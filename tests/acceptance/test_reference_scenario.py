@@ -57,13 +57,8 @@ def test_the_reference_scenario_sent_by_rabbitmqadmin_ends_as_the_contract_says(
     replies = []
     for number, step in enumerate(STEPS):
         properties = {"reply_to": REPLIES, "correlation_id": f"step-{number}"}
-        servers.rabbit.rabbitmqadmin(
-            "publish",
-            "exchange=amq.default",
-            f"routing_key={step['queue']}",
-            f"payload={json.dumps(step['body'])}",
-            f"properties={json.dumps(properties)}",
-            vhost=vhost,
+        servers.rabbit.publish_by_rabbitmqadmin(
+            vhost, step["queue"], json.dumps(step["body"]), properties
         )
         (reply,) = shop.take(REPLIES)
         assert reply.properties.correlation_id == f"step-{number}"

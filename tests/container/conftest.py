@@ -12,8 +12,8 @@ from tests.acceptance.shop import Shop
 from tests.conftest import DAEMONS, RUN_NAME, SERIAL
 from tests.harness.container import Container
 from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
+from tests.harness.debian_root import MakingFailed
 from tests.harness.guest import Guest, trial
-from tests.harness.guest_root import MakingFailed
 from tests.harness.images import build, python_base, source_copy
 from tests.harness.podman import Podman, PodmanFailed, obstacle
 from tests.harness.podman_guest import PACKAGES, podman_guest

@@ -1,7 +1,9 @@
 """A RabbitMQ server, whoever runs it: virtual hosts, URLs and rabbitmqadmin."""
 
+import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import pika
@@ -68,9 +70,23 @@ class RabbitServer:
 
     def rabbitmqadmin(self, *args: str, vhost: str = "/") -> str:
         """Return what the real `rabbitmqadmin ARGS` prints; RuntimeError when it fails."""
-        argv = [*self.rabbitmqadmin_command(), *self.admin_options(), f"--vhost={vhost}"]
+        return self._rabbitmqadmin(*self.admin_options(), f"--vhost={vhost}", *args)
+
+    def publish_by_rabbitmqadmin(
+        self, vhost: str, queue: str, payload: str, properties: Mapping[str, str]
+    ) -> None:
+        """Publish a message to a queue with the real rabbitmqadmin, of either generation."""
+        written = json.dumps(dict(properties))
+        if "<COMMAND>" in self._rabbitmqadmin("--help"):
+            to = ("publish", "message", f"--routing-key={queue}")
+            self.rabbitmqadmin(*to, f"--payload={payload}", f"--properties={written}", vhost=vhost)
+        else:
+            to = ("publish", "exchange=amq.default", f"routing_key={queue}")
+            self.rabbitmqadmin(*to, f"payload={payload}", f"properties={written}", vhost=vhost)
+
+    def _rabbitmqadmin(self, *args: str) -> str:
         done = subprocess.run(
-            [*argv, *args],
+            [*self.rabbitmqadmin_command(), *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.harness import guest_root
-from tests.harness.guest_root import MakingFailed
+from tests.harness.debian_root import MakingFailed
 from tests.harness.interrupts import terminable, uninterrupted
 from tests.harness.waiting import NotObserved, wait_until
 

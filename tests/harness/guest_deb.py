@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.harness import guest_root
-from tests.harness.guest_root import TREE
+from tests.harness.debian_root import TREE, MakingFailed
 
 DIST: Final = TREE / "dist"
 SOURCES: Final = (*("orderd", "sql", "systemd", "pyproject.toml", "README.md", "CHANGELOG.md"),)
@@ -85,7 +85,7 @@ def main() -> int:
         return 1
     try:
         print(build().relative_to(TREE))
-    except (guest_root.MakingFailed, subprocess.TimeoutExpired) as error:
+    except (MakingFailed, subprocess.TimeoutExpired) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,22 +1,26 @@
-"""Root file systems of Debian 13: made once, kept in build/guest, used as copy-on-write clones."""
+"""Root file systems of Debian 13 for guests, used as copy-on-write clones."""
 
-import fcntl
-import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-TREE: Final = Path(__file__).parents[2]
-CACHE: Final = TREE / "build" / "guest"
+from tests.harness.debian_root import (
+    CACHE,
+    MAKE_TIMEOUT_S,
+    SIGNED,
+    digest,
+    kept,
+    mirror_has,
+    mirrors,
+    run,
+)
+
 SUITE: Final = "trixie"
 PROGRAMS: Final = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
-MAKE_TIMEOUT_S: Final = 1_200
-TAIL_LINES: Final = 20
 
 # What a small server has, and the two servers that orderd speaks to.
 PACKAGES: Final = (
@@ -43,10 +47,6 @@ _OPTIONS: Final = (
 )
 
 
-class MakingFailed(RuntimeError):
-    """A root file system could not be made; the text ends with what its maker said."""
-
-
 def obstacle() -> str | None:
     """Return in one line why no root file system can be made or used here; None: it can."""
     if os.geteuid() != 0:
@@ -56,14 +56,14 @@ def obstacle() -> str | None:
     missing = sorted(PROGRAMS[program] for program in PROGRAMS if not shutil.which(program))
     if missing:
         return f"missing: {' '.join(missing)} (apt-get install {' '.join(missing)})"
-    if not _base_path().exists() and not _mirror_answers():
+    if not _base_path().exists() and not mirror_has(SUITE):
         return "no Debian mirror can be reached"
     return None
 
 
 def base() -> Path:
     """Return the root file system with systemd and both servers, made now if need be."""
-    return _kept(_base_path(), _make_base)
+    return kept(_base_path(), _make_base)
 
 
 def layered(packages: Sequence[str] = ()) -> tuple[Path, ...]:
@@ -72,7 +72,7 @@ def layered(packages: Sequence[str] = ()) -> tuple[Path, ...]:
     if not packages:
         return (lower,)
     names = sorted(packages)
-    upper = CACHE / f"layer-{_digest(lower.name, *names)}"
+    upper = CACHE / f"layer-{digest(lower.name, *names)}"
 
     def make(target: Path) -> None:
         with clone((lower,)) as root:
@@ -86,9 +86,9 @@ def layered(packages: Sequence[str] = ()) -> tuple[Path, ...]:
             for path in (policy, root / "etc/resolv.conf"):
                 path.unlink()
             # The upper directory of the clone is the layer.
-            _run("cp", "-a", f"{root.parent / 'upper'}", f"{target}")
+            run("cp", "-a", f"{root.parent / 'upper'}", f"{target}")
 
-    return (_kept(upper, make), lower)
+    return (kept(upper, make), lower)
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def clone(layers: Sequence[Path]) -> Iterator[Path]:
     """Give a root directory that can be written to, over layers that stay as they are."""
     with ExitStack() as stack:
         place = Path(tempfile.mkdtemp(prefix="orderd-guest-"))
-        stack.callback(_run, "rm", "-rf", "--one-file-system", f"{place}")
+        stack.callback(run, "rm", "-rf", "--one-file-system", f"{place}")
         for name in ("root", "upper", "work"):
             (place / name).mkdir()
             (place / name).chmod(0o755)  # whatever the umask; it becomes that of the guest's /
@@ -105,8 +105,8 @@ def clone(layers: Sequence[Path]) -> Iterator[Path]:
             f"lowerdir={':'.join(map(str, layers))},upperdir={place}/upper,workdir={place}/work"
         )
         root = place / "root"
-        _run("mount", "-t", "overlay", "orderd-guest", "-o", options, f"{root}")
-        stack.callback(_run, "umount", "--recursive", f"{root}")
+        run("mount", "-t", "overlay", "orderd-guest", "-o", options, f"{root}")
+        stack.callback(run, "umount", "--recursive", f"{root}")
         yield root
 
 
@@ -116,76 +116,18 @@ def run_in(root: Path, *argv: str, cwd: str = "/", timeout_s: float = MAKE_TIMEO
     command = ("env", "-i", *env, "DEBIAN_FRONTEND=noninteractive", *argv)
     # With namespaces of its own, nothing that it starts outlives it.
     unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return _run(*unshare, f"--root={root}", *command, timeout_s=timeout_s)
+    return run(*unshare, f"--root={root}", *command, timeout_s=timeout_s)
 
 
 def _make_base(target: Path) -> None:
     found = mirrors()
-    signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     sources = (
-        f"deb {signed} {found['Debian']} {SUITE} main",
-        f"deb {signed} {found['Debian']} {SUITE}-updates main",
-        f"deb {signed} {found['Debian-Security']} {SUITE}-security main",
+        f"deb {SIGNED} {found['Debian']} {SUITE} main",
+        f"deb {SIGNED} {found['Debian']} {SUITE}-updates main",
+        f"deb {SIGNED} {found['Debian-Security']} {SUITE}-security main",
     )
-    _run("mmdebstrap", *_OPTIONS, SUITE, f"{target}", *sources)
+    run("mmdebstrap", *_OPTIONS, SUITE, f"{target}", *sources)
 
 
 def _base_path() -> Path:
-    return CACHE / f"root-{_digest(SUITE, *_OPTIONS)}"
-
-
-def _kept(path: Path, make: Callable[[Path], None]) -> Path:
-    """Return the path, having let *make* make it unless it is there; one maker at a time."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            unfinished = path.with_suffix(".part")
-            _run("rm", "-rf", "--one-file-system", f"{unfinished}")
-            make(unfinished)
-            unfinished.rename(path)
-    return path
-
-
-def _digest(*made_from: str) -> str:
-    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:12]
-
-
-def mirrors() -> dict[str, str]:
-    """Return where apt has Debian and its security updates from on this machine."""
-    found = {
-        "Debian": "http://deb.debian.org/debian",
-        "Debian-Security": "http://deb.debian.org/debian-security",
-    }
-    form = ("--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
-    for line in _run("apt-get", "indextargets", *form).splitlines():
-        label, _, uri = line.partition(" ")
-        if label in found:
-            found[label] = uri
-    return found
-
-
-def _mirror_answers() -> bool:
-    # apt's own fetcher knows of the proxies and certificates that apt is set up with.
-    release = f"{mirrors()['Debian'].rstrip('/')}/dists/{SUITE}/InRelease"
-    with tempfile.TemporaryDirectory(prefix="orderd-guest-") as place:
-        fetch = ("/usr/lib/apt/apt-helper", "download-file", release, f"{place}/InRelease")
-        done = subprocess.run(fetch, capture_output=True, timeout=60, check=False)
-    return done.returncode == 0
-
-
-def _run(*argv: str, timeout_s: float = MAKE_TIMEOUT_S) -> str:
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        check=False,
-    )
-    if done.returncode != 0:
-        tail = "\n".join(done.stdout.splitlines()[-TAIL_LINES:])
-        raise MakingFailed(f"{argv[0]}: exit code {done.returncode}\n{tail}")
-    return done.stdout
+    return CACHE / f"root-{digest(SUITE, *_OPTIONS)}"

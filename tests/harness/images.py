@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness.guest_root import SUITE, MakingFailed, mirrors
+from tests.harness.debian_root import KEYRING, MakingFailed, mirrors
+from tests.harness.guest_root import SUITE
 from tests.harness.podman import TREE, Podman
 
 MAKE_TIMEOUT_S: Final = 1_200
-KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What the public image of Python has of this: the program, its pip and venv, certificates.
 PYTHON_PACKAGES: Final = (
     *("ca-certificates", "python3", "python3-pip", "python3-venv", "python-is-python3"),

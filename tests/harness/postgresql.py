@@ -1,9 +1,6 @@
 """A private PostgreSQL server: own folder, own port; nothing is left of it at the end."""
 
 import os
-import pwd
-import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +10,7 @@ from pathlib import Path
 import psycopg2
 
 from tests.harness.database import PostgresServer, is_ready
+from tests.harness.installation import HERE, Installation, newest
 from tests.harness.ports import free_ports
 from tests.harness.program import Program, StartFailed, tail
 from tests.harness.waiting import NotObserved, wait_until
@@ -30,10 +28,16 @@ class PrivatePostgres(PostgresServer):
     """
 
     def __init__(
-        self, scratch: Path, *, fsync: bool = True, settings: Mapping[str, str] | None = None
+        self,
+        scratch: Path,
+        *,
+        fsync: bool = True,
+        settings: Mapping[str, str] | None = None,
+        installation: Installation = HERE,
     ) -> None:
         self._scratch = scratch
-        self._bin = bin_directory()
+        self._installation = installation
+        self._bin = bin_directory(installation)
         self._fsync = fsync
         self._settings = dict(settings or {})
         (self.port,) = free_ports(1)
@@ -55,11 +59,10 @@ class PrivatePostgres(PostgresServer):
         if not (self.data_directory / "PG_VERSION").exists():
             self._initialise()
         server = self._server = Program(
-            [str(self._bin / "postgres"), *self._options()],
+            self._command("postgres", *self._options()),
             env=os.environ | {"LC_ALL": "C.UTF-8"},
             log_path=self.log_path,
             cwd=self._scratch,
-            user=self._user,
         )
 
         def ready_or_dead() -> bool:
@@ -85,7 +88,12 @@ class PrivatePostgres(PostgresServer):
 
     def add_standby(self, scratch: Path) -> "PrivatePostgres":
         """Return a server that follows this one, started, on a copy of its data."""
-        standby = PrivatePostgres(scratch, fsync=self._fsync, settings=self._settings)
+        standby = PrivatePostgres(
+            scratch,
+            fsync=self._fsync,
+            settings=self._settings,
+            installation=self._installation,
+        )
         standby.copy_of(self)
         standby.start()
         return standby
@@ -147,15 +155,12 @@ class PrivatePostgres(PostgresServer):
     def _own_scratch(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            shutil.chown(self._scratch, self._user, self._user)
+            os.chown(self._scratch, self._installation.user_id(self._user), -1)
 
     def _run_tool(self, name: str, *args: str) -> None:
         done = subprocess.run(
-            [str(self._bin / name), *args],
+            self._command(name, *args),
             cwd=self._scratch,
-            user=self._user,
-            group=self._user,
-            extra_groups=None if self._user is None else [],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -164,22 +169,26 @@ class PrivatePostgres(PostgresServer):
         if done.returncode != 0:
             raise StartFailed(f"{name} failed:\n{done.stdout}{done.stderr}")
 
+    def _command(self, name: str, *args: str) -> tuple[str, ...]:
+        argv = (str(self._bin / name), *args)
+        return self._installation.command(argv, scratch=self._scratch, user=self._user)
 
-def bin_directory() -> Path:
+
+def bin_directory(installation: Installation = HERE) -> Path:
     """Return the folder of the newest installed server; StartFailed when there is none."""
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
-    beside = shutil.which("postgres")
+    found = installation.glob("usr/lib/postgresql/*/bin/postgres")
+    beside = installation.which("postgres")
     if not found and beside is not None:
-        found = [Path(beside).parent]
+        found = [Path(beside)]
     if not found:
         raise StartFailed("PostgreSQL is not installed (apt-get install postgresql)")
     if os.geteuid() == 0:
-        _require_user("postgres")
-    return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", str(path))])
+        _require_user(installation, "postgres")
+    return newest([path.parent for path in found])
 
 
-def _require_user(name: str) -> None:
+def _require_user(installation: Installation, name: str) -> None:
     try:
-        pwd.getpwnam(name)
+        installation.user_id(name)
     except KeyError as error:
         raise StartFailed(f"there is no user {name!r}, and PostgreSQL refuses root") from error

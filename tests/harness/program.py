@@ -31,16 +31,12 @@ class Program:
         env: Mapping[str, str],
         log_path: Path,
         cwd: Path,
-        user: str | None = None,
     ) -> None:
         with log_path.open("ab") as log:
             self._popen = subprocess.Popen(
                 argv,
                 env=dict(env),
                 cwd=cwd,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

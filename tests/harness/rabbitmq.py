@@ -1,7 +1,7 @@
 """A private RabbitMQ node: own folder, own ports, own epmd; nothing is left of it at the end."""
 
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.harness.broker import RabbitServer
+from tests.harness.epmd import Epmd
+from tests.harness.installation import HERE, Installation, newest
 from tests.harness.management import Management
 from tests.harness.ports import free_ports
 from tests.harness.program import Program, StartFailed, tail
@@ -21,12 +23,12 @@ CTL_TIMEOUT_S = 60
 
 # Where the server's own scripts are. The ones in Debian's /usr/sbin are wrappers, which change to
 # the user rabbitmq (root) or refuse (everybody else), so they are no use for a private node.
-SCRIPT_DIRECTORIES = (
-    "usr/lib/rabbitmq/bin",
-    "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
-    "usr/local/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
-    "opt/rabbitmq*/sbin",
+SERVER_DIRECTORIES = (
+    "usr/lib/rabbitmq/lib/rabbitmq_server-*",
+    "usr/local/lib/rabbitmq/lib/rabbitmq_server-*",
+    "opt/rabbitmq*",
 )
+SCRIPT_DIRECTORIES = ("usr/lib/rabbitmq/bin", *(f"{path}/sbin" for path in SERVER_DIRECTORIES))
 
 CONFIGURATION = """\
 management.tcp.ip = 127.0.0.1
@@ -39,20 +41,29 @@ log.file.level = info
 
 
 class PrivateRabbit(RabbitServer):
-    """A node with all of its files in `scratch`, on 127.0.0.1 only."""
+    """A node with all of its files in `scratch`, on 127.0.0.1 only.
 
-    def __init__(self, scratch: Path) -> None:
+    Nodes that are to be joined share `epmd`, which is then whoever gave it who ends it.
+    """
+
+    def __init__(
+        self, scratch: Path, installation: Installation = HERE, epmd: Epmd | None = None
+    ) -> None:
         self._scratch = scratch
-        self._scripts = scripts_directory()
-        self.amqp_port, self._dist_port, management_port, self._epmd_port = free_ports(4)
+        self._installation = installation
+        self._scripts = scripts_directory(installation)
+        self._is_epmd_own = epmd is None
+        self._epmd = epmd or Epmd(scratch / "epmd", installation)
+        self.amqp_port, self._dist_port, management_port = free_ports(3)
+        self.name = f"orderd{self.amqp_port}@localhost"
         super().__init__(
             f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/%2F",
             Management(f"http://guest:guest@127.0.0.1:{management_port}"),
         )
         self.management_port = management_port
+        self.series = rabbitmq_series(installation)
         self.log_path = scratch / "log" / "node.log"
         self._node: Program | None = None
-        self._epmd: Program | None = None
         self._write_files()
         self._env = self._environment()
 
@@ -68,12 +79,13 @@ class PrivateRabbit(RabbitServer):
 
     def spawn(self) -> None:
         """Begin to start; `await_ready` waits for the rest."""
-        if self._epmd is None:
-            # Started here, because the one that Erlang would start by itself outlives the node.
-            self._epmd = self._run(
-                [_find("epmd"), "-port", str(self._epmd_port), "-address", "127.0.0.1"], "epmd.log"
-            )
-        self._node = self._run([str(self._scripts / "rabbitmq-server")], "console.log")
+        self._epmd.start()
+        self._node = Program(
+            self._command(str(self._scripts / "rabbitmq-server")),
+            env=self._env,
+            log_path=self._scratch / "log" / "console.log",
+            cwd=self._scratch,
+        )
 
     def await_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Return when AMQP and management answer; StartFailed with the log's tail if not."""
@@ -100,16 +112,15 @@ class PrivateRabbit(RabbitServer):
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """End the node and its epmd at once, for good."""
+        """End the node and its own epmd at once, for good."""
         self._end(signal.SIGKILL)
-        if self._epmd is not None:
-            self._epmd.end(signal.SIGTERM, timeout_s=5)
-            self._epmd = None
+        if self._is_epmd_own:
+            self._epmd.close()
 
     def ctl(self, *args: str) -> str:
         """Return what `rabbitmqctl -q ARGS` prints; RuntimeError with its output if it fails."""
         done = subprocess.run(
-            [str(self._scripts / "rabbitmqctl"), "-q", *args],
+            self._command(str(self._scripts / "rabbitmqctl"), "-q", *args),
             env=self._env,
             cwd=self._scratch,
             stdin=subprocess.DEVNULL,
@@ -128,17 +139,22 @@ class PrivateRabbit(RabbitServer):
 
     def rabbitmqadmin_command(self) -> list[str]:
         """Return the node's own rabbitmqadmin: installed, or as the management plugin serves it."""
-        installed = shutil.which("rabbitmqadmin", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+        installed = self._installation.which("rabbitmqadmin")
         if installed is not None:
-            return [installed]
+            return self._as_command(installed)
         script = self._scratch / "rabbitmqadmin"
         if not script.exists():
             script.write_bytes(self.require_management().download("GET", "/cli/rabbitmqadmin"))
         return [sys.executable, str(script)]
 
-    def _run(self, argv: list[str], log_name: str) -> Program:
-        log_path = self._scratch / "log" / log_name
-        return Program(argv, env=self._env, log_path=log_path, cwd=self._scratch)
+    def _as_command(self, program: str) -> list[str]:
+        path = self._installation.root / program.lstrip("/")
+        if self._installation != HERE and path.read_bytes().startswith(b"#!"):
+            return [sys.executable, str(path)]  # a script, and the root has no Python
+        return [*self._command(program)]
+
+    def _command(self, *argv: str) -> tuple[str, ...]:
+        return self._installation.command(argv, scratch=self._scratch)
 
     def _end(self, signum: signal.Signals) -> None:
         if self._node is not None:
@@ -171,7 +187,7 @@ class PrivateRabbit(RabbitServer):
             "HOME": str(self._scratch / "home"),  # for .erlang.cookie
             "LC_ALL": "C.UTF-8",
             # "@localhost" makes the node independent of the machine's name.
-            "RABBITMQ_NODENAME": f"orderd{self.amqp_port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.amqp_port),
             "RABBITMQ_DIST_PORT": str(self._dist_port),
@@ -186,28 +202,23 @@ class PrivateRabbit(RabbitServer):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none"
             ),
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self._epmd.port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             # The script then becomes the node instead of waiting for it: one pid, one signal.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
 
 
-def scripts_directory() -> Path:
+def scripts_directory(installation: Installation = HERE) -> Path:
     """Return the folder of the newest server's scripts; StartFailed when there is none."""
-    for pattern in SCRIPT_DIRECTORIES:
-        found = [path for path in Path("/").glob(pattern) if (path / "rabbitmq-server").exists()]
-        if found:
-            return max(found, key=_version)
-    raise StartFailed("RabbitMQ is not installed (apt-get install rabbitmq-server)")
+    scripts = installation.glob(*(f"{path}/rabbitmq-server" for path in SCRIPT_DIRECTORIES))
+    if not scripts:
+        raise StartFailed("RabbitMQ is not installed (apt-get install rabbitmq-server)")
+    return newest([script.parent for script in scripts])
 
 
-def _version(path: Path) -> list[int]:
-    return [int(number) for number in "".join(c if c.isdigit() else " " for c in str(path)).split()]
-
-
-def _find(program: str) -> str:
-    found = shutil.which(program)
-    if found is None:
-        raise StartFailed(f"{program} is not installed (it comes with Erlang)")
-    return found
+def rabbitmq_series(installation: Installation = HERE) -> str | None:
+    """Return the series of the installed server, such as "4.0"; None where it is not known."""
+    found = installation.glob(*SERVER_DIRECTORIES)
+    numbers = re.search(r"rabbitmq_server-(\d+\.\d+)", str(newest(found))) if found else None
+    return numbers[1] if numbers else None

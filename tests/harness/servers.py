@@ -14,6 +14,7 @@ from pika.exceptions import AMQPError
 
 from tests.harness.broker import RabbitServer, ServerRefused, existing_queues
 from tests.harness.database import PostgresServer, first_table
+from tests.harness.installation import HERE, Installation
 from tests.harness.interrupts import terminable, uninterrupted
 from tests.harness.management import Management
 from tests.harness.postgresql import PrivatePostgres
@@ -23,16 +24,18 @@ from tests.harness.rabbitmq import PrivateRabbit
 class Servers:
     """A context in which `rabbit` and `postgres` are up.
 
-    Private servers are stopped, and their folder removed, however the context is left. `fsync`
-    False is for tests, which need speed and no safety from power cuts.
+    Private servers are those of the installation; they are stopped, and their folder removed,
+    however the context is left. `fsync` False is for tests, which need speed and no safety from
+    power cuts.
     """
 
     rabbit: RabbitServer
     postgres: PostgresServer
     scratch: Path
 
-    def __init__(self, *, fsync: bool = True) -> None:
+    def __init__(self, *, fsync: bool = True, installation: Installation = HERE) -> None:
         self._fsync = fsync
+        self._installation = installation
         self._cleanup = ExitStack()
         self.are_private = _are_private()
 
@@ -74,8 +77,11 @@ class Servers:
                 )
 
     def _start(self) -> None:
-        rabbit = PrivateRabbit(self.scratch / "rabbitmq")
-        postgres = PrivatePostgres(self.scratch / "postgresql", fsync=self._fsync)
+        installation = self._installation
+        rabbit = PrivateRabbit(self.scratch / "rabbitmq", installation)
+        postgres = PrivatePostgres(
+            self.scratch / "postgresql", fsync=self._fsync, installation=installation
+        )
         self._cleanup.callback(rabbit.close)
         self._cleanup.callback(postgres.close)
         self.rabbit, self.postgres = rabbit, postgres

@@ -14,6 +14,7 @@ from typing import Any
 from tests.soak.evidence import Entry, Evidence
 from tests.soak.load import Load
 from tests.soak.mix import Kind, Request
+from tests.soak.revisions import misnumbered
 
 TRANSITIONS = ("order.processing", "order.shipped", "order.cancelled")
 
@@ -53,6 +54,7 @@ def audit(load: Load, found: Evidence, pardon: Pardon) -> Verdict:
             *_repeated(found),
             *_miscounted(load.requests, found),
             *_contradicted(load.requests, found),
+            *misnumbered(found),
         ],
         phantom=[*_phantoms(load.requests, found)],
         burnt=[*_burnt(found, pardon)],

@@ -28,6 +28,8 @@ class Heard:
     type: str
     token: str | None
     content: dict[str, Any]
+    subject: str
+    sequence: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Evidence:
     tries: int
     wrong_sums: list[tuple[Any, ...]]
     stocks: dict[int, tuple[int, int]]
+    revisions: dict[str, int]
     deferred: list[str]
 
 
@@ -71,6 +74,7 @@ def gather(shop: Shop, retry_queues: list[str], deferred: list[str]) -> Evidence
         tries=shop.value("SELECT count(*) FROM message_tries"),
         wrong_sums=_wrong_sums(shop),
         stocks=_stocks(shop),
+        revisions=_revisions(shop),
         deferred=deferred,
     )
 
@@ -94,7 +98,15 @@ def drain(shop: Shop, queue: str) -> Iterator[Received]:
 def _heard(one: Received) -> Heard:
     event = one.json
     assert event["id"] == one.properties.message_id
-    return Heard(event["id"], event["type"], event.get("correlationid"), event["data"])
+    sequence = event.get("sequence")
+    return Heard(
+        event["id"],
+        event["type"],
+        event.get("correlationid"),
+        event["data"],
+        event["subject"],
+        None if sequence is None else int(sequence),
+    )
 
 
 def _ledger(shop: Shop) -> dict[str, Entry]:
@@ -120,6 +132,16 @@ def _wrong_sums(shop: Shop) -> list[tuple[Any, ...]]:
         "FROM orders o LEFT JOIN order_items i ON i.order_id = o.id GROUP BY o.id "
         "HAVING o.total_amount IS DISTINCT FROM sum(i.quantity * i.unit_price)"
     )
+
+
+def _revisions(shop: Shop) -> dict[str, int]:
+    """Return the revision of each row, by the subject of its events."""
+    rows = shop.query(
+        "SELECT 'user/' || id, revision FROM users UNION ALL "
+        "SELECT 'product/' || id, revision FROM products UNION ALL "
+        "SELECT 'order/' || id, revision FROM orders"
+    )
+    return {subject: int(revision) for subject, revision in rows}
 
 
 def _stocks(shop: Shop) -> dict[int, tuple[int, int]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.debian_root import TREE
 from tests.harness.guest import Guest
 from tests.harness.guest_deb import copy_tree
-from tests.harness.guest_root import TREE
 from tests.system.machine import Machine
 
 FETCH_TIMEOUT_S = 240

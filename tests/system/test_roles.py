@@ -2,7 +2,7 @@
 
 import re
 
-from tests.harness.guest_root import TREE
+from tests.harness.debian_root import TREE
 from tests.system.machine import Machine
 
 WORKER = "postgresql://worker:secret@127.0.0.1/orderd"

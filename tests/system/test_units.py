@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.guest_root import TREE
+from tests.harness.debian_root import TREE
 from tests.system.machine import HERE
 
 SYSTEMD = TREE / "systemd"

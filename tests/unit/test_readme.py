@@ -14,6 +14,7 @@ from orderd.contract.names import (
     DeferralCode,
     InvalidCode,
     RefusalCode,
+    UnavailableCode,
 )
 from orderd.ctl.main import COMMANDS
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
@@ -85,6 +86,7 @@ def test_the_command_table_has_every_action_with_its_fields() -> None:
     [
         ("Refused:", set(RefusalCode)),
         ("Invalid:", set(InvalidCode)),
+        ("Unavailable:", set(UnavailableCode)),
         ("Deferred or given up:", {*DeferralCode, RETRIES_EXHAUSTED, POISON}),
     ],
 )

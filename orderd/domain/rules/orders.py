@@ -17,6 +17,7 @@ from orderd.contract.names import Queue, RefusalCode
 from orderd.contract.rows import EDITABLE_STATUSES, Order, OrderItem, Product
 from orderd.domain.outcomes import Answered, Applied, Refused
 from orderd.domain.rules import products, users
+from orderd.domain.rules.revisions import is_outdated, revision_conflict
 from orderd.domain.world import Table, World
 
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -51,7 +52,7 @@ def create(world: World, content: OrderCreate) -> Applied | Refused:
         world.now,
         world.now,
     )
-    return Applied(order, (order, *taken), ("order.created",))
+    return Applied(order, (order, *taken), (("order.created", order),))
 
 
 def update_status(world: World, content: OrderUpdateStatus) -> Applied | Refused:
@@ -59,6 +60,8 @@ def update_status(world: World, content: OrderUpdateStatus) -> Applied | Refused
     order = world.orders.get(content.order_id)
     if order is None:
         return _not_found(content.order_id)
+    if is_outdated(order, content):
+        return revision_conflict(order, content)
     return _change(world, order, status=content.status)
 
 
@@ -67,6 +70,8 @@ def update(world: World, content: OrderUpdate) -> Applied | Refused:
     order = world.orders.get(content.order_id)
     if order is None:
         return _not_found(content.order_id)
+    if is_outdated(order, content):
+        return revision_conflict(order, content)
     given = content.model_fields_set
     return _change(
         world,
@@ -116,13 +121,18 @@ def _change(
     edited = replace(
         order, items=items, total_amount=_total(items), priority=priority or order.priority
     )
-    changed = replace(edited, status=status)
-    if changed == order:
-        return Applied(order)
-    changed = replace(changed, updated_at=world.now)
-    events = ["order.updated"] if edited != order else []
-    events += [f"order.{status}"] if status != order.status else []
-    return Applied(changed, (changed, *taken), tuple(events))
+    row, events = order, []
+    if edited != order:
+        row = _next_revision(edited, world)
+        events.append(("order.updated", row))
+    if status != order.status:
+        row = _next_revision(replace(row, status=status), world)
+        events.append((f"order.{status}", row))
+    return Applied(row, (row, *taken) if events else (), tuple(events))
+
+
+def _next_revision(order: Order, world: World) -> Order:
+    return replace(order, updated_at=world.now, revision=order.revision + 1)
 
 
 def _quantities(items: Sequence[ItemData]) -> dict[int, int]:

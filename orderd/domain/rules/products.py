@@ -14,6 +14,7 @@ from orderd.contract.fields import STOCK_MAX
 from orderd.contract.names import InvalidCode, Queue, RefusalCode
 from orderd.contract.rows import Product
 from orderd.domain.outcomes import Answered, Applied, Refused
+from orderd.domain.rules.revisions import is_outdated, revision_conflict
 from orderd.domain.world import Table, World
 
 
@@ -23,7 +24,7 @@ def create(world: World, content: ProductCreate) -> Applied:
     product = Product(
         product_id, content.name, content.price, content.stock_quantity, world.now, world.now
     )
-    return Applied(product, (product,), ("product.created",))
+    return Applied(product, (product,), (("product.created", product),))
 
 
 def update(world: World, content: ProductUpdate) -> Applied | Refused:
@@ -31,6 +32,8 @@ def update(world: World, content: ProductUpdate) -> Applied | Refused:
     product = world.products.get(content.id)
     if product is None:
         return not_found(content.id)
+    if is_outdated(product, content):
+        return revision_conflict(product, content)
     changed = replace(product, **content.given())
     return _changed(world, product, changed, "product.updated")
 
@@ -40,19 +43,26 @@ def mark_out_of_stock(world: World, content: ProductMarkOutOfStock) -> Applied |
     product = world.products.get(content.id)
     if product is None:
         return not_found(content.id)
+    if is_outdated(product, content):
+        return revision_conflict(product, content)
     changed = replace(product, stock_quantity=0)
     return _changed(world, product, changed, "product.out_of_stock")
 
 
 def adjust_stock(world: World, content: ProductAdjustStock) -> Applied | Refused | Invalid:
-    """Put so many more on the shelf, or take so many away; never below zero."""
+    """Put so many more on the shelf, or take so many away; never below zero.
+
+    What orders gave back may be over the limit: it can always be taken away.
+    """
     product = world.products.get(content.id)
     if product is None:
         return not_found(content.id)
+    if is_outdated(product, content):
+        return revision_conflict(product, content)
     stock = product.stock_quantity + content.delta
     if stock < 0:
         return insufficient_stock(product, -content.delta, "to be taken")
-    if stock > STOCK_MAX:
+    if stock > STOCK_MAX and content.delta > 0:
         message = f"data.delta: product {product.id} would have {stock}, at most {STOCK_MAX}"
         return Invalid(InvalidCode.INVALID_DATA, f"{message} are allowed")
     changed = replace(product, stock_quantity=stock)
@@ -82,5 +92,5 @@ def _changed(world: World, before: Product, after: Product, event: str) -> Appli
     """Return what became of the product; nothing happened where nothing is other than before."""
     if after == before:
         return Applied(before)
-    product = replace(after, updated_at=world.now)
-    return Applied(product, (product,), (event,))
+    product = replace(after, updated_at=world.now, revision=before.revision + 1)
+    return Applied(product, (product,), ((event, product),))

@@ -6,6 +6,7 @@ from orderd.contract.commands import UserCreate, UserGet, UserUpdate
 from orderd.contract.names import Queue, RefusalCode
 from orderd.contract.rows import User
 from orderd.domain.outcomes import Answered, Applied, Refused
+from orderd.domain.rules.revisions import is_outdated, revision_conflict
 from orderd.domain.world import Table, World
 
 
@@ -26,7 +27,7 @@ def create(world: World, content: UserCreate) -> Applied | Refused:
         world.now,
         world.now,
     )
-    return Applied(user, (user,), ("user.created",))
+    return Applied(user, (user,), (("user.created", user),))
 
 
 def update(world: World, content: UserUpdate) -> Applied | Refused:
@@ -34,13 +35,15 @@ def update(world: World, content: UserUpdate) -> Applied | Refused:
     user = world.users.get(content.id)
     if user is None:
         return not_found(content.id)
+    if is_outdated(user, content):
+        return revision_conflict(user, content)
     changed = replace(user, **content.given())
     if world.emails.get(changed.email, user.id) != user.id:
         return _email_taken(changed.email)
     if changed == user:
         return Applied(user)
-    changed = replace(changed, updated_at=world.now)
-    return Applied(changed, (changed,), ("user.updated",))
+    changed = replace(changed, updated_at=world.now, revision=user.revision + 1)
+    return Applied(changed, (changed,), (("user.updated", changed),))
 
 
 def get(world: World, content: UserGet) -> Answered | Refused:

@@ -21,11 +21,18 @@ from tests.harness.waiting import wait_until
 
 GRACE_S = 0.3
 NOTHING = Message("order", b"this is no command", command("order", "none").properties)
+UPDATE = {
+    "order_id": 1,
+    "items": [{"product_id": 1, "quantity": 4}],
+    "status": "processing",
+    "if_revision": 1,
+}
 MESSAGES = [
     user("bob", id="user"),
     product(stock=5, id="product"),
     order({1: 3}, id="order"),
     order({1: 3}, id="order"),
+    command("order", "update", UPDATE, id="update"),
     order({1: 100}, id="refused"),
     NOTHING,
 ]
@@ -50,9 +57,18 @@ OUTCOMES = {
     "user": "applied",
     "product": "applied",
     "order": "applied",
+    "update": "applied",
     "refused": "insufficient_stock",
 }
-EVENTS = {"user.created", "product.created", "order.created", "order.refused"}
+# Of each event the sequence: an update of items and status makes two revisions.
+EVENTS = {
+    "user.created": "1",
+    "product.created": "1",
+    "order.created": "1",
+    "order.updated": "2",
+    "order.processing": "3",
+    "order.refused": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +78,7 @@ EVENTS = {"user.created", "product.created", "order.created", "order.refused"}
 def test_a_kill_on_the_way_costs_no_effect_reply_or_event(
     shop: Shop, daemon: StartDaemon, point: str, batch_max: int
 ) -> None:
-    shop.open_with(stock=10)
+    _open(shop)
     shop.send_all(MESSAGES)
     crashing = daemon(ready=False, batch_max=batch_max, failpoint=point)
     assert crashing.exit_code() == -signal.SIGKILL
@@ -78,7 +94,7 @@ def test_a_kill_on_the_way_costs_no_effect_reply_or_event(
 def test_a_kill_while_left_events_are_published_costs_no_event(
     shop: Shop, daemon: StartDaemon, point: str
 ) -> None:
-    shop.open_with(stock=10)
+    _open(shop)
     shop.send_all(MESSAGES)
     assert daemon(ready=False, failpoint="after_commit").exit_code() == -signal.SIGKILL
     crashing = daemon(ready=False, failpoint=point, outbox_grace=GRACE_S)
@@ -90,7 +106,7 @@ def test_a_kill_while_left_events_are_published_costs_no_event(
 
 
 def test_a_kill_at_the_beginning_of_a_drain_costs_nothing(shop: Shop, daemon: StartDaemon) -> None:
-    shop.open_with(stock=10)
+    _open(shop)
     crashing = daemon(failpoint="drain_started")
     shop.send_all(MESSAGES)
     crashing.terminate()
@@ -139,12 +155,23 @@ def test_an_event_left_by_a_crash_is_published_within_its_grace(
     shop.wait_for_rows(0, "outbox")
 
 
+def _open(shop: Shop) -> None:
+    """Open the shop with one order, of one piece."""
+    shop.open_with(stock=10)
+    shop.query("INSERT INTO orders (user_id, status, total_amount) VALUES (1, 'pending', 10)")
+    shop.query(
+        "INSERT INTO order_items (order_id, product_id, quantity, unit_price) VALUES (1, 1, 1, 10)"
+    )
+
+
 def _assert_everything_happened_once(shop: Shop) -> None:
     assert shop.wait_for(*OUTCOMES) == OUTCOMES
     shop.wait_for_rows(0, "outbox")
-    assert shop.query("SELECT stock_quantity FROM products ORDER BY id") == [(7,), (5,)]
+    stocks = shop.query("SELECT stock_quantity, revision FROM products ORDER BY id")
+    assert stocks == [(4, 3), (5, 1)]
     assert shop.value("SELECT count(*) FROM users") == 2
-    assert shop.query("SELECT status, total_amount FROM orders") == [("pending", 30)]
+    orders = shop.query("SELECT status, total_amount, revision FROM orders ORDER BY id")
+    assert orders == [("processing", 40, 3), ("pending", 30, 1)]
     letters = shop.take("order.dlq")
     # At least once: a kill between its publishing and the ack makes a copy.
     assert {letter.body for letter in letters} == {NOTHING.body}
@@ -174,6 +201,6 @@ def _assert_heard(shop: Shop) -> None:
     ids = defaultdict(set)
     for one in heard:
         ids[one.routing_key].add((one.properties.message_id, one.body))
-    assert ids.keys() == EVENTS
+    assert {one.routing_key: one.json.get("sequence") for one in heard} == EVENTS
     # Copies are allowed, and each has the same id and content.
     assert {key: len(different) for key, different in ids.items()} == dict.fromkeys(EVENTS, 1)

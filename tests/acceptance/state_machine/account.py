@@ -45,6 +45,7 @@ class Account:
     _replies: list[Received] = field(default_factory=list)
     _told: dict[str, bytes] = field(default_factory=dict)
     _heard: dict[str, bytes] = field(default_factory=dict)
+    _sequences: dict[str, list[int]] = field(default_factory=dict)
 
     def note_replies(self, replies: Iterable[Received]) -> None:
         self._replies.extend(replies)
@@ -145,7 +146,22 @@ class Account:
             cause = next((one for one in due if self._is_of(document, *one)), None)
             assert cause is not None, f"nothing happened for {document}, only {due}"
             due.remove(cause)
+            self._check_sequence(document, allowed)
         assert not due, f"no event of {due}"
+
+    def _check_sequence(self, document: Row, allowed: Allowed) -> None:
+        """Check that no two events of a subject share a sequence, and that it grows."""
+        if document["type"].endswith(".refused"):
+            assert "sequence" not in document, document
+            return
+        assert document["sequence"] == str(document["data"]["revision"]), document
+        sequence, before = (
+            int(document["sequence"]), self._sequences.setdefault(document["subject"], [])
+        )  # fmt: skip
+        assert sequence not in before, f"a second event with this sequence: {document}"
+        is_in_order = not (allowed.event_copies or allowed.disorder)
+        assert not is_in_order or sequence > max(before, default=0), f"late: {document}"
+        before.append(sequence)
 
     def _is_of(
         self, document: Row, request: Request, kind: str, subject: str, content: Row

@@ -63,7 +63,7 @@ def _wishes(
 ) -> st.SearchStrategy[Wish]:
     data = st.fixed_dictionaries(dict(needed), optional=dict(optional or {}))
     if action == "update":
-        data = data.filter(lambda given: len(given) > 1)
+        data = data.filter(lambda given: len(given.keys() - {"if_revision"}) > 1)
     return st.builds(Wish, st.just(queue), st.just(action), data)
 
 
@@ -75,6 +75,7 @@ _prices = st.sampled_from(["0", "9.99", "250"])
 _stock = st.integers(0, 9)
 _statuses = st.sampled_from([*STATUSES, "cancelled", "cancelled"])
 _priorities = st.sampled_from(["low", "normal", "high"])
+_revision = {"if_revision": st.sampled_from([1, 2, 3])}
 _items = st.lists(
     st.fixed_dictionaries({"product_id": _numbers, "quantity": st.integers(1, 5)}),
     min_size=1,
@@ -85,12 +86,12 @@ _create_order = _wishes(
     "order", "create", {"user_id": _numbers, "items": _items}, {"priority": _priorities}
 )
 _change_order = [
-    _wishes("order", "update_status", {"order_id": _order_numbers, "status": _statuses}),
+    _wishes("order", "update_status", {"order_id": _order_numbers, "status": _statuses}, _revision),
     _wishes(
         "order",
         "update",
         {"order_id": _order_numbers},
-        {"status": _statuses, "items": _items, "priority": _priorities},
+        {"status": _statuses, "items": _items, "priority": _priorities, **_revision},
     ),
 ]
 
@@ -111,12 +112,17 @@ FIRST = [
 wishes: st.SearchStrategy[Wish] = st.one_of(
     *[_create_order, *_change_order] * 3,
     _wishes("user", "create", {"username": _names, "email": _emails}, _user),
-    _wishes("user", "update", {"id": _numbers}, {"email": _emails, **_user}),
+    _wishes("user", "update", {"id": _numbers}, {"email": _emails, **_user, **_revision}),
     _wishes("user", "get", {"id": _numbers}),
     _wishes("product", "create", {"name": _names, "price": _prices, "stock_quantity": _stock}),
-    _wishes("product", "update", {"id": _numbers}, {"price": _prices, "stock_quantity": _stock}),
-    _wishes("product", "mark_out_of_stock", {"id": _numbers}),
-    _wishes("product", "adjust_stock", {"id": _numbers, "delta": st.integers(-5, 5)}),
+    _wishes(
+        "product",
+        "update",
+        {"id": _numbers},
+        {"price": _prices, "stock_quantity": _stock, **_revision},
+    ),
+    _wishes("product", "mark_out_of_stock", {"id": _numbers}, _revision),
+    _wishes("product", "adjust_stock", {"id": _numbers, "delta": st.integers(-5, 5)}, _revision),
     _wishes("product", "get", {"id": _numbers}),
     _wishes("order", "get", {"id": _order_numbers}),
 )

@@ -176,10 +176,10 @@ class House:
         ):
             item = dict(zip(("id", "product_id", "quantity", "unit_price"), values, strict=True))
             items.setdefault(order_id, []).append(item)
-        orders = self._rows("orders", "id", "user_id", "status", "priority", "total_amount")
+        orders = self._rows("orders", "user_id", "status", "priority", "total_amount")
         return {
-            "users": self._rows("users", "id", "username", "email", "full_name", "is_active"),
-            "products": self._rows("products", "id", "name", "price", "stock_quantity"),
+            "users": self._rows("users", "username", "email", "full_name", "is_active"),
+            "products": self._rows("products", "name", "price", "stock_quantity"),
             "orders": {key: {**orders[key], "items": items.get(key, [])} for key in orders},
         }
 
@@ -221,6 +221,7 @@ class House:
         )
 
     def _rows(self, table: str, *names: str) -> dict[int, Row]:
+        names = ("id", *names, "revision")
         rows = self.shop.query(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608
         return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
 

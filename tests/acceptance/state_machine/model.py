@@ -28,7 +28,7 @@ def tell(books: Books, request: Request, reply: Row) -> tuple[Books, Told, Seque
     except No as no:
         return _noted(books, request, no.told), no.told, _refusal(request, no.told)
     subject = f"{request.queue}/{change.row['id']}"
-    events = [(event, subject, change.row) for event in change.events]
+    events = [(event, subject, row) for event, row in change.events]
     return _changed(books, request, change), Told(change.row), events
 
 

@@ -24,10 +24,13 @@ class No(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a request does: the row it is told, all rows that are other now, and its events."""
+    """What a request does: the row it is told, all rows that are other now, and its events.
+
+    Each event is a type and the row as it was then.
+    """
 
     row: Row
-    events: Sequence[str] = ()
+    events: Sequence[tuple[str, Row]] = ()
     users: Sequence[Row] = ()
     products: Sequence[Row] = ()
     orders: Sequence[Row] = ()
@@ -46,35 +49,39 @@ def _user_create(books: Books, data: Row, new: Row) -> Change:
     if any(user["email"] == data["email"] for user in books.users.values()):
         raise No("duplicate_email")
     row = {"id": _unused(books.users, new), "full_name": None, "is_active": True} | data
-    return Change(row, ["user.created"], users=[row])
+    row["revision"] = 1
+    return Change(row, [("user.created", row)], users=[row])
 
 
 def _user_update(books: Books, data: Row, _new: Row) -> Change:
-    before = _row(books, "users", data["id"])
-    row = before | data
-    rivals = [user for user in books.users.values() if user["id"] != row["id"]]
-    if any(user["email"] == row["email"] for user in rivals):
+    before = _row_to_change(books, "users", data)
+    given = before | _given(data)
+    rivals = [user for user in books.users.values() if user["id"] != given["id"]]
+    if any(user["email"] == given["email"] for user in rivals):
         raise No("duplicate_email")
-    return Change(row, ["user.updated"] if row != before else [], users=[row])
+    row = _revised(before, given)
+    return Change(row, [("user.updated", row)] if row != before else [], users=[row])
 
 
 def _product_create(books: Books, data: Row, new: Row) -> Change:
     row = {"id": _unused(books.products, new)} | data | {"price": Decimal(data["price"])}
-    return Change(row, ["product.created"], products=[row])
+    row["revision"] = 1
+    return Change(row, [("product.created", row)], products=[row])
 
 
 def _product_update(books: Books, data: Row, _new: Row) -> Change:
-    given = data | ({"price": Decimal(data["price"])} if "price" in data else {})
-    return _product(_row(books, "products", data["id"]), given, "product.updated")
+    before = _row_to_change(books, "products", data)
+    given = _given(data) | ({"price": Decimal(data["price"])} if "price" in data else {})
+    return _product(before, given, "product.updated")
 
 
 def _mark_out_of_stock(books: Books, data: Row, _new: Row) -> Change:
-    before = _row(books, "products", data["id"])
+    before = _row_to_change(books, "products", data)
     return _product(before, {"stock_quantity": 0}, "product.out_of_stock")
 
 
 def _adjust_stock(books: Books, data: Row, _new: Row) -> Change:
-    before = _row(books, "products", data["id"])
+    before = _row_to_change(books, "products", data)
     if before["stock_quantity"] + data["delta"] < 0:
         raise _insufficient(before, -data["delta"], "to be taken")
     given = {"stock_quantity": before["stock_quantity"] + data["delta"]}
@@ -82,8 +89,8 @@ def _adjust_stock(books: Books, data: Row, _new: Row) -> Change:
 
 
 def _product(before: Row, given: Row, event: str) -> Change:
-    row = before | given
-    return Change(row, [event] if row != before else [], products=[row])
+    row = _revised(before, before | given)
+    return Change(row, [(event, row)] if row != before else [], products=[row])
 
 
 def _order_create(books: Books, data: Row, new: Row) -> Change:
@@ -99,12 +106,13 @@ def _order_create(books: Books, data: Row, new: Row) -> Change:
         "priority": data.get("priority", "normal"),
         "total_amount": _total(items),
         "items": items,
+        "revision": 1,
     }
-    return Change(row, ["order.created"], products=taken, orders=[row])
+    return Change(row, [("order.created", row)], products=taken, orders=[row])
 
 
 def _order_change(books: Books, data: Row, new: Row) -> Change:
-    before = _row(books, "orders", data["order_id"])
+    before = _row_to_change(books, "orders", data)
     status = data.get("status", before["status"])
     is_edit = "items" in data or "priority" in data
     if is_edit and before["status"] not in EDITABLE:
@@ -122,10 +130,11 @@ def _order_change(books: Books, data: Row, new: Row) -> Change:
     taken = _take(books, {one: quantity for one, quantity in more.items() if quantity})
     items = _items(books, wanted, held, new)
     priority = data.get("priority", before["priority"])
-    edited = before | {"items": items, "total_amount": _total(items), "priority": priority}
-    row = edited | {"status": status}
-    events = ["order.updated"] if edited != before else []
-    events += [f"order.{status}"] if status != before["status"] else []
+    edit = {"items": items, "total_amount": _total(items), "priority": priority}
+    edited = _revised(before, before | edit)
+    row = _revised(edited, edited | {"status": status})
+    events = [("order.updated", edited)] if edited != before else []
+    events += [(f"order.{status}", row)] if row != edited else []
     return Change(row, events, products=taken, orders=[row])
 
 
@@ -134,6 +143,24 @@ def _row(books: Books, table: str, row_id: int) -> Row:
     if row_id not in rows:
         raise No(f"{table[:-1]}_not_found")
     return rows[row_id]
+
+
+def _row_to_change(books: Books, table: str, data: Row) -> Row:
+    row = _row(books, table, data.get("order_id") or data["id"])
+    wanted = data.get("if_revision", row["revision"])
+    if wanted != row["revision"]:
+        has = f"{table[:-1].capitalize()} {row['id']} has revision {row['revision']}"
+        raise No("revision_conflict", f"{has}, not {wanted}")
+    return row
+
+
+def _given(data: Row) -> Row:
+    return {name: data[name] for name in data if name != "if_revision"}
+
+
+def _revised(before: Row, after: Row) -> Row:
+    """Return *after* with the next revision, where anything is other than before."""
+    return after if after == before else after | {"revision": before["revision"] + 1}
 
 
 def _unused(rows: Mapping[int, Row], new: Row) -> int:
@@ -156,7 +183,7 @@ def _take(books: Books, wanted: Mapping[int, int]) -> list[Row]:
         left = product["stock_quantity"] - quantity
         if quantity > 0 > left:
             raise _insufficient(product, quantity, "ordered")
-        taken.append(product | {"stock_quantity": left})
+        taken.append(_revised(product, product | {"stock_quantity": left}))
     return taken
 
 

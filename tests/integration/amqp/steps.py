@@ -31,8 +31,18 @@ def receive(consumer: Consumer, count: int) -> list[Delivery]:
     deadline = time.monotonic() + LIMIT_S
     while len(consumer.inbox) < count and time.monotonic() < deadline:
         consumer.poll(0.2)
+        consumer.fill(count)
     assert len(consumer.inbox) >= count
     return [consumer.inbox.popleft() for _ in range(count)]
+
+
+def receive_acking(consumer: Consumer, count: int) -> list[Delivery]:
+    """Take so many too, acking each: of redelivered ones the broker sends only a few at a time."""
+    taken: list[Delivery] = []
+    while len(taken) < count:
+        taken += receive(consumer, 1)
+        consumer.ack(taken[-1:])
+    return taken
 
 
 def bodies(deliveries: Sequence[Delivery]) -> list[bytes]:

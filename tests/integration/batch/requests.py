@@ -27,6 +27,7 @@ _items = st.lists(
     max_size=3,
 )
 _product = {"name": _names, "price": _prices, "stock_quantity": st.integers(0, 20)}
+_condition = {"if_revision": st.integers(1, 4)}
 _page = {"limit": st.integers(1, 3), "after": st.integers(0, 3)}
 _request_ids = st.none() | st.integers(1, 30).map("r{}".format)
 
@@ -34,7 +35,7 @@ Arguments = st.SearchStrategy[Mapping[str, Any]]
 
 
 def _some(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Arguments:
-    """Arguments with at least one of the optional ones."""
+    """Arguments with at least one of the optional ones, sometimes for one revision only."""
     return st.one_of(
         [
             st.fixed_dictionaries(
@@ -42,7 +43,13 @@ def _some(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Arguments
             )
             for name in optional
         ]
-    )
+    ).flatmap(_sometimes_conditional)
+
+
+def _sometimes_conditional(arguments: Mapping[str, Any]) -> Arguments:
+    fixed = {name: st.just(value) for name, value in arguments.items()}
+    always: Arguments = st.fixed_dictionaries(fixed)
+    return st.one_of(always, always, st.fixed_dictionaries({**fixed, **_condition}))
 
 
 def _without(optional: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -57,7 +64,9 @@ _ACTIONS: dict[str, dict[str, Arguments]] = {
         "create": st.fixed_dictionaries(
             {"user_id": _user_ids, "items": _items}, optional={"priority": _priorities}
         ),
-        "update_status": st.fixed_dictionaries({"order_id": _ids, "status": _statuses}),
+        "update_status": st.fixed_dictionaries({"order_id": _ids, "status": _statuses}).flatmap(
+            _sometimes_conditional
+        ),
         "get": st.fixed_dictionaries({"order_id": _ids}),
         "list": st.fixed_dictionaries(
             {}, optional=_page | {"status": _statuses, "user_id": _user_ids}
@@ -65,9 +74,11 @@ _ACTIONS: dict[str, dict[str, Arguments]] = {
     },
     "product": {
         "update": _some({"id": _ids}, _product),
-        "adjust_stock": st.fixed_dictionaries({"id": _ids, "delta": st.integers(-9, 9)}),
+        "adjust_stock": st.fixed_dictionaries(
+            {"id": _ids, "delta": st.integers(-9, 9)}, optional=_condition
+        ),
         "create": st.fixed_dictionaries(_product),
-        "mark_out_of_stock": st.fixed_dictionaries({"id": _ids}),
+        "mark_out_of_stock": st.fixed_dictionaries({"id": _ids}, optional=_condition),
         "get": st.fixed_dictionaries({"id": _ids}),
         "list": st.fixed_dictionaries({}, optional=_page | {"in_stock": st.booleans()}),
     },

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import psycopg2
@@ -24,9 +24,9 @@ ATTEMPTS_MAX = 3
 NOTHING_ARRIVES: frozenset[Queue] = frozenset()
 
 _TABLES = {
-    "users": "id, username, email, full_name, is_active",
-    "products": "id, name, price, stock_quantity",
-    "orders": "id, user_id, status, priority, total_amount",
+    "users": "id, username, email, full_name, is_active, revision",
+    "products": "id, name, price, stock_quantity, revision",
+    "orders": "id, user_id, status, priority, total_amount, revision",
     "order_items": "id, order_id, product_id, quantity, unit_price",
     "processed_requests": "id, queue, action, outcome, code, response::text, fingerprint",
     "outbox": "id, type, body",
@@ -93,6 +93,10 @@ class Shop:
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)
         return [results[one.tag] for one in deliveries]
+
+    def limit_replies(self, reply_bytes_max: int) -> None:
+        """Let no reply to a query be larger."""
+        self.processor.limits = replace(self.processor.limits, reply_bytes_max=reply_bytes_max)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a statement that runs, and commits, beside the processor."""

@@ -127,3 +127,49 @@ def test_a_database_that_does_not_exist_is_an_outage(empty_database_url: str) ->
         pytest.raises(DatabaseOutage, match="does not exist"),
     ):
         migrate(database)
+
+
+SHOP = ("users", "products", "orders")
+FILLED = """
+INSERT INTO users (username, email)
+SELECT 'user' || i, 'user' || i || '@x.org' FROM generate_series(1, 20000) i;
+INSERT INTO products (name, price, stock_quantity)
+SELECT 'product' || i, 1, 1 FROM generate_series(1, 20000) i;
+INSERT INTO orders (user_id, status, total_amount)
+SELECT i, 'pending', 0 FROM generate_series(1, 20000) i;
+"""
+
+
+def test_rows_get_revisions_without_a_rewrite_of_their_tables(
+    database: Database, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = load_migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "load_migrations", lambda: known[:4])
+        migrate(database)
+    execute(empty_database_url, FILLED)
+    before = files_and_sizes(empty_database_url)
+
+    assert migrate(database) == NAMES[4:]
+
+    # The rows are where they were, to the page: each table was locked for the catalogue alone.
+    assert files_and_sizes(empty_database_url) == before
+    execute(empty_database_url, "INSERT INTO users (username, email) VALUES ('new', 'new@x.org')")
+    for table in SHOP:
+        counted = rows(empty_database_url, f"SELECT revision, count(*) FROM {table} GROUP BY 1")  # noqa: S608
+        assert counted == [(1, 20_001 if table == "users" else 20_000)]
+
+
+def files_and_sizes(url: str) -> list[tuple[object, ...]]:
+    """Return the file of each table of the shop and its size in bytes."""
+    return rows(
+        url,
+        "SELECT name, pg_relation_filenode(name::regclass), pg_relation_size(name::regclass) "
+        "FROM unnest(ARRAY['users', 'products', 'orders']) AS names (name)",
+    )
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()

@@ -74,8 +74,11 @@ def test_data_may_be_left_out_where_nothing_is_required() -> None:
     ("queue", "arguments", "names"),
     [
         ("product", {"id": 1}, "name, price, stock_quantity"),
+        ("product", {"id": 1, "if_revision": 1}, "name, price, stock_quantity"),
         ("user", {"id": 1}, "email, full_name, is_active"),
+        ("user", {"id": 1, "if_revision": 1}, "email, full_name, is_active"),
         ("order", {"order_id": 1}, "status, items"),
+        ("order", {"order_id": 1, "if_revision": 1}, "status, items"),
     ],
 )
 def test_an_update_needs_something_to_change(
@@ -102,6 +105,7 @@ json_values = st.recursive(
 fields = st.sampled_from(
     [
         "id",
+        "if_revision",
         "name",
         "price",
         "stock_quantity",

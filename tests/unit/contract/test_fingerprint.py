@@ -92,9 +92,15 @@ def test_the_same_content_in_another_spelling_has_the_same_fingerprint(body: str
 
 OTHERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("product", "create"): [{"name": "desk"}, {"price": "149.98"}, {"stock_quantity": 8}],
-    ("product", "update"): [{"id": 2}, {"name": "desk"}, {"price": 6}, {"stock_quantity": 0}],
-    ("product", "mark_out_of_stock"): [{"id": 2}],
-    ("product", "adjust_stock"): [{"id": 2}, {"delta": 2}],
+    ("product", "update"): [
+        {"id": 2},
+        {"name": "desk"},
+        {"price": 6},
+        {"stock_quantity": 0},
+        {"if_revision": 1},
+    ],
+    ("product", "mark_out_of_stock"): [{"id": 2}, {"if_revision": 1}],
+    ("product", "adjust_stock"): [{"id": 2}, {"delta": 2}, {"if_revision": 1}],
     ("user", "create"): [
         {"username": "bob"},
         {"email": "b@x.org"},
@@ -106,6 +112,8 @@ OTHERS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"full_name": "Ann"},
         {"is_active": True},
         {"email": "b@x.org"},
+        {"if_revision": 1},
+        {"if_revision": 2},
     ],
     ("order", "create"): [
         {"user_id": 2},
@@ -114,12 +122,13 @@ OTHERS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"items": [*ITEMS, {"product_id": 4, "quantity": 1}]},
         {"items": [ITEMS[0], {"product_id": 3, "quantity": 2}]},
     ],
-    ("order", "update_status"): [{"order_id": 2}, {"status": "cancelled"}],
+    ("order", "update_status"): [{"order_id": 2}, {"status": "cancelled"}, {"if_revision": 1}],
     ("order", "update"): [
         {"order_id": 2},
         {"items": ITEMS[:1]},
         {"priority": "high"},
         {"status": "pending"},
+        {"if_revision": 1},
     ],
 }
 

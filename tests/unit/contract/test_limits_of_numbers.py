@@ -108,3 +108,25 @@ def test_ids_are_those_that_the_database_has(identity: int) -> None:
 @pytest.mark.parametrize("action", ["get", "mark_out_of_stock"])
 def test_other_ids_are_invalid(action: str, identity: object) -> None:
     assert refused("product", action, {"id": identity}).startswith("data.id: ")
+
+
+CONDITIONAL: list[tuple[str, str, dict[str, object]]] = [
+    ("user", "update", {"id": 1, "is_active": True}),
+    ("product", "update", {"id": 1, "price": 1}),
+    ("product", "mark_out_of_stock", {"id": 1}),
+    ("product", "adjust_stock", {"id": 1, "delta": 1}),
+    ("order", "update_status", {"order_id": 1, "status": "shipped"}),
+    ("order", "update", {"order_id": 1, "status": "shipped"}),
+]
+
+
+@pytest.mark.parametrize(("queue", "action", "arguments"), CONDITIONAL)
+def test_every_change_of_a_row_may_name_its_revision(
+    queue: str, action: str, arguments: dict[str, object]
+) -> None:
+    for revision in (1, BIGINT_MAX):
+        given = arguments | {"if_revision": revision}
+        assert taken(queue, action, given, "if_revision") == revision
+    for other in (0, -1, BIGINT_MAX + 1, None, *NO_INTEGERS):
+        reason = refused(queue, action, arguments | {"if_revision": other})
+        assert reason.startswith("data.if_revision: ")

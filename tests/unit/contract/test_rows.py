@@ -17,8 +17,8 @@ from orderd.contract.strict_json import dumps, loads
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 2, 29, 12, 0, 0, 123400, tzinfo=UTC)
-USER = User(1, "ann", "ann@x.org", None, True, NOON, LATER)
-PRODUCT = Product(5, 'Lamp "☃"\n', Decimal("1199.90"), 2, NOON, LATER)
+USER = User(1, "ann", "ann@x.org", None, True, NOON, LATER, 1)
+PRODUCT = Product(5, 'Lamp "☃"\n', Decimal("1199.90"), 2, NOON, LATER, 12)
 ORDER = Order(
     7,
     1,
@@ -28,21 +28,27 @@ ORDER = Order(
     (OrderItem(1, 5, 2, Decimal("149.99")), OrderItem(2, 6, 1, Decimal("0.00"))),
     NOON,
     LATER,
+    3,
 )
-TIMES = '"created_at":"2024-02-29T12:00:00Z","updated_at":"2024-02-29T12:00:00.123400Z"'
+TIMES = '"created_at":"2024-02-29T12:00:00.000000Z","updated_at":"2024-02-29T12:00:00.123400Z"'
 JSON: list[tuple[Row, str]] = [
     (
         USER,
         '{"id":1,"username":"ann","email":"ann@x.org","full_name":null,"is_active":true,'
         + TIMES
-        + "}",
+        + ',"revision":1}',
     ),
-    (PRODUCT, '{"id":5,"name":"Lamp \\"☃\\"\\n","price":1199.90,"stock_quantity":2,' + TIMES + "}"),
+    (
+        PRODUCT,
+        '{"id":5,"name":"Lamp \\"☃\\"\\n","price":1199.90,"stock_quantity":2,'
+        + TIMES
+        + ',"revision":12}',
+    ),
     (
         ORDER,
         '{"id":7,"user_id":1,"status":"pending","priority":"normal","total_amount":299.98,'
         '"items":[{"id":1,"product_id":5,"quantity":2,"unit_price":149.99},'
-        '{"id":2,"product_id":6,"quantity":1,"unit_price":0.00}],' + TIMES + "}",
+        '{"id":2,"product_id":6,"quantity":1,"unit_price":0.00}],' + TIMES + ',"revision":3}',
     ),
 ]
 REFUSAL = Response.failed(
@@ -63,9 +69,10 @@ def test_an_order_without_items_and_a_user_who_left_are_written_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "text"), [(NOON, "2024-02-29T12:00:00Z"), (LATER, "2024-02-29T12:00:00.123400Z")]
+    ("moment", "text"),
+    [(NOON, "2024-02-29T12:00:00.000000Z"), (LATER, "2024-02-29T12:00:00.123400Z")],
 )
-def test_a_time_is_rfc_3339_in_utc(moment: datetime, text: str) -> None:
+def test_a_time_is_rfc_3339_in_utc_with_six_digits(moment: datetime, text: str) -> None:
     assert rfc3339(moment) == text
     assert datetime.fromisoformat(text) == moment
 
@@ -105,8 +112,8 @@ money = st.decimals(0, 9999999999, places=2)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 items = st.builds(OrderItem, ids, ids, st.integers(1, 10**6), money)
 rows = st.one_of(
-    st.builds(User, ids, texts, texts, st.none() | texts, st.booleans(), moments, moments),
-    st.builds(Product, ids, texts, money, st.integers(0, 10**9), moments, moments),
+    st.builds(User, ids, texts, texts, st.none() | texts, st.booleans(), moments, moments, ids),
+    st.builds(Product, ids, texts, money, st.integers(0, 10**9), moments, moments, ids),
     st.builds(
         Order,
         ids,
@@ -117,6 +124,7 @@ rows = st.one_of(
         st.lists(items, max_size=3).map(tuple),
         moments,
         moments,
+        ids,
     ),
 )
 responses = st.one_of(
@@ -136,6 +144,15 @@ def test_a_stored_response_is_replied_again_to_the_byte(
 
 
 @given(rows)
+def test_a_stored_row_of_a_version_without_revisions_is_replied_again_to_the_byte(row: Row) -> None:
+    before = row.json().rpartition(',"revision":')[0] + "}"
+
+    again = Response.from_stored(as_jsonb(Response.ok(before).stored()))
+
+    assert again.reply("c") == Response.ok(before).reply("c")
+
+
+@given(rows)
 def test_any_row_is_strict_json_on_one_line(row: Row) -> None:
     text = row.json()
 
@@ -143,9 +160,16 @@ def test_any_row_is_strict_json_on_one_line(row: Row) -> None:
     assert "\n" not in text
 
 
-@given(data=rows.map(lambda row: row.json()), source=texts, related=st.none() | texts)
-def test_an_event_is_a_cloud_event(data: str, source: str, related: str | None) -> None:
-    event = Event("order.created", "order/7", data)
+@given(
+    data=rows.map(lambda row: row.json()),
+    source=texts,
+    related=st.none() | texts,
+    sequence=st.none() | ids,
+)
+def test_an_event_is_a_cloud_event(
+    data: str, source: str, related: str | None, sequence: int | None
+) -> None:
+    event = Event("order.created", "order/7", data, sequence)
 
     body = json.loads(event.body("e-1", source, LATER, related))
 
@@ -159,15 +183,17 @@ def test_an_event_is_a_cloud_event(data: str, source: str, related: str | None) 
         "datacontenttype": "application/json",
         "data": json.loads(data),
     }
-    assert body == (wanted if related is None else wanted | {"correlationid": related})
+    wanted |= {} if related is None else {"correlationid": related}
+    wanted |= {} if sequence is None else {"sequence": str(sequence)}
+    assert body == wanted
 
 
 def test_an_event_is_written_exactly_so() -> None:
-    body = Event("user.created", "user/1", '{"id":1}').body("e-1", "/orderd", NOON, "c-1")
+    body = Event("user.created", "user/1", '{"id":1}', 12).body("e-1", "/orderd", NOON, "c-1")
 
     assert CONTENT_TYPE == "application/cloudevents+json"
     assert body == (
         '{"specversion":"1.0","id":"e-1","source":"/orderd","type":"user.created",'
-        '"subject":"user/1","time":"2024-02-29T12:00:00Z","correlationid":"c-1",'
-        '"datacontenttype":"application/json","data":{"id":1}}'
+        '"subject":"user/1","time":"2024-02-29T12:00:00.000000Z","correlationid":"c-1",'
+        '"sequence":"12","datacontenttype":"application/json","data":{"id":1}}'
     )

@@ -74,7 +74,7 @@ def test_headers_of_every_type_have_a_form_in_json() -> None:
 
     assert dumps(letter(headers=headers).document()["headers"]) == (
         '{"half":0.1,"endless":"inf","nothing":"nan","price":1.50,"late":1000000000000,'
-        '"at":"2026-05-01T12:00:00Z","list":[{"base64":"AA=="},[null]],"table":{"deep":true}}'
+        '"at":"2026-05-01T12:00:00.000000Z","list":[{"base64":"AA=="},[null]],"table":{"deep":true}}'
     )
 
 

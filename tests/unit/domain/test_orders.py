@@ -37,6 +37,7 @@ def test_a_new_order_takes_the_stock_at_the_current_prices() -> None:
         (OrderItem(100, 1, 2, DESK.price), OrderItem(101, 2, 5, LAMP.price)),
         NOW,
         NOW,
+        1,
     )
     assert events(decision) == [("order.created", "order/100")]
     assert stock(world) == (8, 0, 0)

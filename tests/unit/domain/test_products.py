@@ -18,7 +18,7 @@ def test_a_new_product_has_the_next_id() -> None:
 
     first, second = (do(world, "product", "create", arguments) for _ in range(2))
 
-    assert applied(first).row == Product(100, "sofa", Decimal("12.50"), 3, NOW, NOW)
+    assert applied(first).row == Product(100, "sofa", Decimal("12.50"), 3, NOW, NOW, 1)
     assert applied(second).row.id == 101
     assert events(first) == [("product.created", "product/100")]
     assert world.products[100] is applied(first).row
@@ -44,7 +44,7 @@ def test_an_update_replaces_what_is_given(
 
     decision = do(world, "product", "update", {"id": 1, **arguments})
 
-    assert applied(decision).row == replace(DESK, updated_at=NOW, **changes)
+    assert applied(decision).row == replace(DESK, updated_at=NOW, revision=2, **changes)
     assert events(decision) == [("product.updated", "product/1")]
     assert world.products[2] is LAMP
 
@@ -52,7 +52,7 @@ def test_an_update_replaces_what_is_given(
 def test_mark_out_of_stock_takes_all() -> None:
     decision = do(world_of(), "product", "mark_out_of_stock", {"id": 1})
 
-    assert applied(decision).row == replace(DESK, stock_quantity=0, updated_at=NOW)
+    assert applied(decision).row == replace(DESK, stock_quantity=0, updated_at=NOW, revision=2)
     assert events(decision) == [("product.out_of_stock", "product/1")]
 
 
@@ -60,7 +60,7 @@ def test_mark_out_of_stock_takes_all() -> None:
 def test_stock_is_adjusted_by_the_delta(delta: int, left: int) -> None:
     decision = do(world_of(), "product", "adjust_stock", {"id": 1, "delta": delta})
 
-    assert applied(decision).row == replace(DESK, stock_quantity=left, updated_at=NOW)
+    assert applied(decision).row == replace(DESK, stock_quantity=left, updated_at=NOW, revision=2)
     assert events(decision) == [("product.stock_adjusted", "product/1")]
 
 
@@ -89,6 +89,18 @@ def test_stock_over_the_limit_is_invalid() -> None:
     assert world.products[1] is DESK
     assert not decision.is_recorded
     assert decision.events == ()
+
+
+@pytest.mark.parametrize(("delta", "left"), [(-1, 10**9 + 1), (-2, 10**9), (-(10**9), 2)])
+def test_stock_that_orders_brought_over_the_limit_can_be_taken_away(delta: int, left: int) -> None:
+    world = world_of(replace(DESK, stock_quantity=10**9 + 2))
+
+    decision = do(world, "product", "adjust_stock", {"id": 1, "delta": delta})
+
+    assert applied(decision).row == replace(DESK, stock_quantity=left, updated_at=NOW, revision=2)
+    more = do(world_of(replace(DESK, stock_quantity=10**9 + 2)), "product", "adjust_stock",
+              {"id": 1, "delta": 1})  # fmt: skip
+    assert isinstance(more.outcome, Invalid)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_a_new_user_is_active_and_has_the_next_id() -> None:
 
     decision = do(world, "user", "create", CY)
 
-    user = User(100, "cy", "cy@x.org", None, True, NOW, NOW)
+    user = User(100, "cy", "cy@x.org", None, True, NOW, NOW, 1)
     assert applied(decision).row == user
     assert events(decision) == [("user.created", "user/100")]
     assert world.users[100] == user
@@ -73,7 +73,7 @@ def test_a_user_of_the_same_batch_takes_names_too() -> None:
 def test_an_update_replaces_what_is_given(changes: dict[str, Any]) -> None:
     decision = do(world_of(), "user", "update", {"id": 1, **changes})
 
-    assert applied(decision).row == replace(ANN, updated_at=NOW, **changes)
+    assert applied(decision).row == replace(ANN, updated_at=NOW, revision=2, **changes)
     assert events(decision) == [("user.updated", "user/1")]
 
 

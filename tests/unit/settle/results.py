@@ -9,7 +9,7 @@ from orderd.contract.envelope import Invalid
 from orderd.contract.names import DeferralCode, InvalidCode, own_queues
 from orderd.contract.replies import Response
 from orderd.contract.rows import User
-from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome
+from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
 from orderd.settle.consequences import Consequence, Consequences, Role, SettlePolicy
 from orderd.settle.report import Reporter
 from tests.harness.commands import decoded_from, delivery, request
@@ -19,7 +19,7 @@ DELAYS_S = (5.0, 30.0, 300.0)
 POLICY = SettlePolicy(DELAYS_S, own_queues(DELAYS_S), "/orderd/test")
 ROW = User(1, "ann", "ann@x.org", None, True, NOON, NOON)
 OK = Response.ok(ROW.json())
-APPLIED = Applied(ROW, (ROW,), ("user.created",))
+APPLIED = Applied(ROW, (ROW,), (("user.created", ROW),))
 ANSWERED = Answered("{}")
 MALFORMED = Invalid(InvalidCode.MALFORMED, "body: not JSON")
 DEFERRED = Deferred(DeferralCode.TRANSIENT, "lock timeout", "Traceback …\nTransactionConflict")
@@ -29,7 +29,7 @@ def result(
     outcome: Outcome, response: Response | None = OK, *, request_id: str | None = None, **more: Any
 ) -> Result:
     """Return a result of a user's creation; *more* are the properties of its delivery."""
-    action = "list" if isinstance(outcome, Answered) else "create"
+    action = "list" if isinstance(outcome, Answered | Unavailable) else "create"
     arguments = {"username": "ann", "email": "ann@x.org"} if action == "create" else {}
     one = request("user", action, arguments, request_id=request_id, **more)
     command = decoded_from(one)
@@ -43,7 +43,10 @@ def spoilt(body: bytes = b"{", outcome: Invalid = MALFORMED, **more: Any) -> Res
 
 
 def consequences(*results: Result) -> list[Consequence]:
-    return Consequences(POLICY, Reporter()).of(results)
+    """Return what is sent for *results*, each with what follows once the broker has it."""
+    return [
+        sent for each in Consequences(POLICY, Reporter()).of(results) for sent in (each, *each.then)
+    ]
 
 
 def only(role: Role, *results: Result) -> OutgoingMessage:

@@ -8,13 +8,14 @@ from orderd.batch.results import attempt_of
 from orderd.contract.names import (
     Queue,
     RefusalCode,
+    UnavailableCode,
     dead_letter_queue,
     delay_name,
     own_queues,
     retry_queue,
 )
 from orderd.contract.replies import Response
-from orderd.domain.outcomes import Duplicate, Refused
+from orderd.domain.outcomes import Duplicate, Refused, Unavailable
 from orderd.outbox.rows import OutboxRow
 from orderd.settle.consequences import Role
 from orderd.settle.messages import copied_properties
@@ -33,12 +34,20 @@ from tests.unit.settle.results import (
 )
 
 REFUSED = Refused(RefusalCode.USER_INACTIVE, "User 1 is not active")
+UNAVAILABLE = Unavailable(UnavailableCode.UNAVAILABLE, "The rows are locked")
+NO_ANSWER = Response.failed("unavailable", "The rows are locked")
 REFUSAL = Response.failed("user_inactive", "User 1 is not active")
 
 
 @pytest.mark.parametrize(
     ("outcome", "response"),
-    [(APPLIED, OK), (ANSWERED, OK), (REFUSED, REFUSAL), (Duplicate(OK), OK)],
+    [
+        (APPLIED, OK),
+        (ANSWERED, OK),
+        (UNAVAILABLE, NO_ANSWER),
+        (REFUSED, REFUSAL),
+        (Duplicate(OK), OK),
+    ],
 )
 def test_a_settled_command_is_answered_where_an_answer_is_wanted(
     outcome: Any, response: Response

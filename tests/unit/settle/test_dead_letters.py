@@ -19,7 +19,7 @@ TRACE = "Traceback (most recent call last):\n" + '  File "x.py", line 1 ☃\n' *
 OURS = {
     "orderd-reason": "because",
     "orderd-code": "malformed",
-    "orderd-failed-at": "2024-02-29T12:00:00Z",
+    "orderd-failed-at": "2024-02-29T12:00:00.000000Z",
     "orderd-queue": "order",
     "orderd-attempt": 0,
 }

@@ -168,7 +168,7 @@ def broker(broker_version: str, brokers: Brokers) -> Iterator[Broker]:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that run once for each version."""
-    if "broker" in getattr(item, "fixturenames", ()):
+    if "broker_version" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.versions)
 
 

@@ -6,6 +6,7 @@ Read `process` first, then `_transact`: the way of a message from top to bottom.
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Final
 from uuid import uuid4
@@ -117,16 +118,14 @@ class BatchProcessor:
             yield from self._commit(list(group), surroundings)
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
-        decoded = decode(
+        return decode(
             delivery.queue,
             delivery.body,
             delivery.properties.message_id,
             attempt_of(delivery),
             self.limits.body_bytes_max,
+            permit=partial(authorize, self.grants),
         )
-        if isinstance(decoded, Invalid):
-            return decoded
-        return authorize(self.grants, decoded) or decoded
 
     def _commit(
         self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool = False

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 import pika
 
@@ -13,7 +14,10 @@ _TCP_OPTIONS: Final = {
     "TCP_KEEPCNT": 3,
     "TCP_USER_TIMEOUT": 15_000,
 }
-_PASSWORD: Final = re.compile(r"^(\w+://[^:/@]*):.*@", re.DOTALL)
+# The user ends at the first of these; where it is not ":", the password is in a wrong place.
+_PASSWORD: Final = re.compile(r"^(\w+://[^:/?#@]*)[:/?#].*@", re.DOTALL)
+# What pika raises for a URL that it cannot use.
+_UNUSABLE: Final = (ValueError, TypeError, SyntaxError, OSError, AssertionError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,11 @@ class BrokerEndpoint:
             raise ValueError(f"neither amqp:// nor amqps://: {redact(url)}")
         try:
             parameters = pika.URLParameters(url)
-        except (ValueError, TypeError, SyntaxError, OSError, AssertionError):
+        except _UNUSABLE:
             # The cause is left out: it may quote the password.
-            raise ValueError(f"not a usable AMQP URL: {redact(url)}") from None
+            options = ", ".join(_wrong_options(url))
+            of_these = f" (option {options})" if options else ""
+            raise ValueError(f"not a usable AMQP URL: {redact(url)}{of_these}") from None
         parameters.heartbeat = self.heartbeat_s
         parameters.blocked_connection_timeout = self.blocked_timeout_s
         parameters.socket_timeout = self.socket_timeout_s
@@ -71,6 +77,18 @@ class BrokerEndpoint:
         vhost = parameters.virtual_host.removeprefix("/")
         name = f"{parameters.host}:{parameters.port}/{vhost}"
         return Target(name, parameters.credentials.username, parameters)
+
+
+def _wrong_options(url: str) -> list[str]:
+    """Return the names of the options in the query of *url* that pika refuses."""
+    address, _, query = url.partition("?")
+    wrong = []
+    for name, value in parse_qsl(query):
+        try:
+            pika.URLParameters(f"{address}?{urlencode({name: value})}")
+        except _UNUSABLE:
+            wrong.append(name)
+    return wrong
 
 
 def redact(url: str) -> str:

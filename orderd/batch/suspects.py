@@ -6,6 +6,7 @@ be recorded without that is not made.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -13,6 +14,7 @@ from orderd.amqp.message import Delivery
 from orderd.batch.results import Result
 from orderd.db.arrays import lines
 from orderd.db.connection import Database
+from orderd.db.faults import DatabaseOutage, LockedOut
 from orderd.db.transaction import Transaction
 from orderd.domain.outcomes import Abandoned, Quarantined
 
@@ -94,14 +96,23 @@ class Suspects:
             # The record must be there before the try, or a crash would leave none.
             queues = dict(sorted((key_of(d), str(d.queue)) for d in group if d.redelivered))
             if queues:
-                with self._database.transaction() as tx:
+                with self._tries() as tx:
                     tx.later("record_tries", keys=list(queues), queues=lines(queues.values()))
                 self._in_hand |= queues.keys()
             yield group
 
+    @contextmanager
+    def _tries(self) -> Iterator[Transaction]:
+        """Run the block in a transaction; a lock on the record is an outage, no message's fault."""
+        try:
+            with self._database.transaction() as tx:
+                yield tx
+        except LockedOut as fault:
+            raise DatabaseOutage(f"the table message_tries is locked: {fault}") from fault
+
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
         keys = [key_of(delivery) for delivery in deliveries if delivery.redelivered]
-        with self._database.transaction() as tx:
+        with self._tries() as tx:
             rows = tx.rows("read_tries", keys=keys)
         return {
             key: _Record(tries, is_committed)

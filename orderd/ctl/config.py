@@ -26,9 +26,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 def show(_options: argparse.Namespace, context: Context) -> int:
     """Print the settings, passwords hidden."""
     # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.db.options import shown_dsn  # noqa: PLC0415
     from orderd.ops.reference import describe  # noqa: PLC0415
 
-    rows = describe(context.settings)
+    rows = describe(context.settings, {"database_url": shown_dsn})
     if context.screen.is_json:
         context.screen.document([asdict(row) for row in rows])
     else:
@@ -73,5 +74,6 @@ def _problems(context: Context) -> tuple[Problem, ...]:
         try:
             read(settings)
         except Misconfigured as failure:
-            found.append(Problem(key, str(failure.__cause__), settings.origins.get((key,), "")))
+            reason = str(failure.__cause__).removeprefix(f"{key}: ")
+            found.append(Problem(key, reason, settings.origins.get((key,), "")))
     return tuple(found)

@@ -5,8 +5,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable
-from orderd.db.connection import Database, check_dsn
+from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
+from orderd.db.options import check_dsn
 from orderd.ops.redaction import redact
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def database_of(settings: "Settings") -> Iterator[Database]:
 
 
 def checked_dsn(settings: "Settings") -> str:
-    """Return the connection string; raises Misconfigured where libpq could not read it."""
+    """Return the connection string; raises Misconfigured where it can never work."""
     dsn = settings.database_url.get_secret_value()
     try:
         check_dsn(dsn)

@@ -9,9 +9,9 @@ import psycopg2
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - likewise
-from psycopg2.extensions import parse_dsn
 
-from orderd.db.faults import DatabaseOutage, SchemaFault, translated
+from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
+from orderd.db.options import check_dsn, masked
 from orderd.db.queries import load_queries
 from orderd.db.transaction import Transaction
 from orderd.db.waiting import OnSlice, no_slice, sliced
@@ -26,15 +26,7 @@ _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "tcp_user_timeout": 15_000,
     "target_session_attrs": "read-write",
 }
-
-
-def check_dsn(dsn: str) -> dict[str, Any]:
-    """Return the parameters of *dsn*, or raise ValueError; the text quotes nothing of it."""
-    try:
-        return parse_dsn(dsn)
-    except psycopg2.Error:
-        # libpq quotes what it stumbles over, and that may be half of a password.
-        raise ValueError("database_url: is not one that libpq can read") from None
+_ENCODING: Final = "UTF8"
 
 
 class Database:
@@ -47,14 +39,17 @@ class Database:
     def __init__(self, dsn: str, application_name: str = "orderd") -> None:
         """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet.
 
-        Raises ValueError where libpq cannot read it.
+        Raises ValueError where libpq cannot read it, or it can never work.
         """
         defaults = _CONNECTION_DEFAULTS | {"application_name": application_name}
-        self._parameters = defaults | check_dsn(dsn)
+        # Whatever role, database or environment would have: texts go both ways as they are.
+        self._parameters = defaults | check_dsn(dsn) | {"client_encoding": _ENCODING}
         self._queries = load_queries()
         self._connection: Connection | None = None
         # The server's process and its start: together nobody else's.
         self._session: tuple[int, datetime] | None = None
+        # The statement that each transaction begins with, where the session is not ours to set.
+        self._opening: str | None = None
         self.on_slice: OnSlice = no_slice
         self.patience_s = float("inf")
 
@@ -64,7 +59,10 @@ class Database:
         return self._connection is not None and not self._connection.closed
 
     def connect(self) -> None:
-        """Open the connection if there is none; raises `DatabaseOutage`."""
+        """Open the connection if there is none.
+
+        Raises `DatabaseOutage`, and `SchemaFault` where the database cannot hold every text.
+        """
         if self.is_connected:
             return
         try:
@@ -72,10 +70,9 @@ class Database:
             # Transactions are ours, in SQL; psycopg2 is to begin none of its own.
             connection.autocommit = True
             with self._sliced(), connection.cursor() as cursor:
-                cursor.execute(self._queries["set_session"])
-                self._replace_session(cursor)
+                self._take_session(connection, cursor)
         except psycopg2.Error as error:
-            raise translated(error) from error
+            raise translated(error, self._parameters.get("user")) from error
         self._connection = connection
 
     @contextmanager
@@ -91,7 +88,7 @@ class Database:
             raise DatabaseOutage("no connection")
         try:
             with self._sliced(), connection.cursor() as cursor:
-                tx = Transaction(cursor, self._queries)
+                tx = Transaction(cursor, self._queries, self._opening)
                 yield tx
                 tx.commit()
         except psycopg2.Error as error:
@@ -114,23 +111,43 @@ class Database:
             try:
                 connection: Connection = psycopg2.connect(**parameters)
             except psycopg2.OperationalError as error:
-                faults.append(str(translated(error)))
+                faults.append(translated(error, self._parameters.get("user")))
             else:
                 return connection
             # A host may take all of its time, and its name as much again to be looked up.
             self.on_slice(0.0)
-        raise DatabaseOutage("; ".join(faults))
+        # A refusal among them is what somebody can do something about.
+        is_refused = any(isinstance(fault, DatabaseRefused) for fault in faults)
+        text = masked("; ".join(map(str, faults)), self._parameters)
+        raise DatabaseRefused(text) if is_refused else DatabaseOutage(text)
 
-    def _replace_session(self, cursor: Cursor) -> None:
-        """End the session before this one, where the server does not know yet that it is lost.
+    def _take_session(self, connection: Connection, cursor: Cursor) -> None:
+        """Set the new session's limits, and end the one before it; where it is ours alone.
 
-        The rows that it still holds are those which are needed next.
+        Behind a pooler its server's pid is not the one that was given at connect. Then it is also
+        that of others: nothing is set on it, and none is ended, whosever it may be by now.
         """
-        pid, started_at = self._session or (None, None)
-        # Where ending sessions is not for everybody, it ends by itself, later.
-        with suppress(InsufficientPrivilege):
-            cursor.execute(self._queries["replace_session"], {"pid": pid, "started_at": started_at})
-            self._session = cursor.fetchall()[0][:2]
+        cursor.execute(self._queries["find_session"])
+        ((pid, started_at, encoding, name),) = cursor.fetchall()
+        if encoding != _ENCODING:
+            connection.close()
+            raise SchemaFault(
+                f'the database "{name}" has the encoding {encoding}, and orderd needs {_ENCODING}: '
+                f"create it anew, WITH ENCODING '{_ENCODING}' TEMPLATE template0"
+            )
+        if pid != connection.info.backend_pid:
+            self._session, self._opening = None, "bound_transaction"
+            return
+        self._opening = None
+        cursor.execute(self._queries["set_session"])
+        before, self._session = self._session, (pid, started_at)
+        if before is not None:
+            # Where ending sessions is not for everybody, it ends by itself, later.
+            with suppress(InsufficientPrivilege):
+                cursor.execute(
+                    self._queries["replace_session"],
+                    {"pid": before[0], "started_at": before[1]},
+                )
 
     def _sliced(self) -> AbstractContextManager[None]:
         return sliced(self.on_slice, self.patience_s)

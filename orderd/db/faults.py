@@ -5,9 +5,16 @@ from typing import Final
 
 import psycopg2
 
+from orderd.db.refusals import refusal
+from orderd.db.wording import wording
+
 
 class DatabaseOutage(Exception):
     """The database is away, starting, read-only or full: nobody's message is to blame."""
+
+
+class DatabaseRefused(DatabaseOutage):
+    """The server is there, but lets nobody in with this login or to this database."""
 
 
 class TransactionConflict(Exception):
@@ -18,12 +25,25 @@ class LockedOut(TransactionConflict):
     """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
 
 
+class IdsTaken(TransactionConflict):
+    """Rows of others have ids that were taken ahead: redone with the same ids, it fails again."""
+
+    def __init__(self, text: str, table: str) -> None:
+        """Note the *table* whose ids are taken."""
+        super().__init__(text)
+        self.table = table
+
+
 class RowFault(Exception):
     """The database would not take what a command wrote."""
 
 
 class SchemaFault(Exception):
     """A table or a privilege is missing: nothing works until an operator has acted."""
+
+
+# The tables whose rows have ids out of a sequence, some of them taken ahead.
+_WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
 
 
 class Fault(Enum):
@@ -77,19 +97,37 @@ def classify(error: BaseException) -> Fault:
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.ROW)
 
 
-def translated(error: psycopg2.Error) -> Exception:
-    """Return the exception by which the rest of orderd knows *error*."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if error.pgcode is not None:
-        text = f"{text} (SQLSTATE {error.pgcode})"
+def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
+    """Return the exception by which the rest of orderd knows *error*; *role* is who connected.
+
+    The text of *error* itself is replaced as well, for it is quoted wherever a trace is shown.
+    """
+    text = wording(error)
+    error.args = (text,)
     match classify(error):
         case Fault.OUTAGE:
-            return DatabaseOutage(text)
+            refused = refusal(text, role)
+            return DatabaseOutage(text) if refused is None else DatabaseRefused(refused)
         case Fault.CONFLICT:
-            return TransactionConflict(text)
+            table = _table_of_taken_ids(error)
+            return TransactionConflict(text) if table is None else IdsTaken(text, table)
         case Fault.LOCKED:
-            return LockedOut(text)
+            table = _table_of_awaited_ids(error)
+            return LockedOut(text) if table is None else IdsTaken(text, table)
         case Fault.SCHEMA:
             return SchemaFault(text)
         case Fault.ROW:
             return RowFault(text)
+
+
+def _table_of_taken_ids(error: psycopg2.Error) -> str | None:
+    """Return the table in which another row has the id; None where it is not about ids."""
+    constraint = error.diag.constraint_name
+    taken = (table for table in _WITH_IDS if constraint == f"{table}_pkey")
+    return next(taken, None) if error.pgcode == "23505" else None
+
+
+def _table_of_awaited_ids(error: psycopg2.Error) -> str | None:
+    """Return the table in which a row that is not committed has the id; None for other locks."""
+    where = error.diag.context or ""
+    return next((table for table in _WITH_IDS if f'"{table}_pkey"' in where), None)

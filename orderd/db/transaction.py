@@ -13,11 +13,13 @@ class Transaction:
     with COMMIT, in one round trip.
     """
 
-    def __init__(self, cursor: Cursor, queries: Mapping[str, str]) -> None:
-        """Use *cursor* for the named *queries*."""
+    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: str | None) -> None:
+        """Use *cursor* for the named *queries*; that called *opening* travels with BEGIN."""
         self._cursor = cursor
         self._queries = queries
         self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
+        if opening is not None:
+            self.later(opening)
 
     def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         """Return all rows of the query *name*."""

@@ -75,10 +75,11 @@ def _amqp_url_fault(url: str) -> str:
         return "must not hold blanks or control characters"
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host, port, rest = parts.hostname, parts.port, "".join(parts[2:])
     except ValueError:
-        host, port = None, 0
-    if port == 0 or (host and "," in host):
+        host, port, rest = None, 0, ""
+    # An "@" behind host and port: what comes before it is part of a password.
+    if port == 0 or (host and "," in host) or "@" in rest:
         return "host and port are not readable; / # ? @ : in a password must be percent-encoded"
     return "" if host else "names no host"
 

@@ -49,6 +49,12 @@ class Event(StrEnum):
     BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."
     BATCH_REDONE = "batch.redone", WARNING, "A transaction collided with another; it is done again."
     BATCH_HALVED = "batch.halved", WARNING, "A batch could not be written; its culprit is sought."
+    TABLE_LOCKED = (
+        "table.locked",
+        WARNING,
+        "Another session has locked a table: commands that need it wait, and no others.",
+    )
+    TABLE_RELEASED = "table.released", INFO, "A table is no longer locked by another session."
     COMMAND_APPLIED = "command.applied", DEBUG, "A command took effect."
     COMMAND_ANSWERED = "command.answered", DEBUG, "A query was answered."
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."

@@ -1,6 +1,6 @@
 """Shows the settings: the values in force, and the reference of what can be set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -31,8 +31,11 @@ class ReferenceRow:
     description: str
 
 
-def describe(settings: Settings) -> list[SettingRow]:
-    """Return a row per setting, in the order of the reference, and one per token."""
+def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> list[SettingRow]:
+    """Return a row per setting, in the order of the reference, and one per token.
+
+    *masks* hide the passwords of those settings whose grammar only their driver knows.
+    """
     rows: list[SettingRow] = []
     for key in Settings.model_fields:
         value = getattr(settings, key)
@@ -43,7 +46,9 @@ def describe(settings: Settings) -> list[SettingRow]:
                 for path in names
             ]
         else:
-            rows.append(SettingRow(key, shown(value), _source(settings, (key,))))
+            is_masked = key in masks and isinstance(value, SecretStr)
+            text = masks[key](value.get_secret_value()) if is_masked else shown(value)
+            rows.append(SettingRow(key, text, _source(settings, (key,))))
     return rows
 
 

@@ -15,16 +15,31 @@ SELECT
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
     set_config('enable_seqscan', 'off', false)
 
--- name: replace_session
--- A session that was cut off is there until the server finds out: its role may end it before.
+-- name: bound_transaction
+-- The same for one transaction: behind a pooler the session is also that of others.
+SELECT
+    set_config('client_encoding', 'UTF8', true),
+    set_config('TimeZone', 'UTC', true),
+    set_config('lock_timeout', '3s', true),
+    set_config('statement_timeout', '10s', true),
+    set_config('idle_in_transaction_session_timeout', '40s', true),
+    set_config('enable_seqscan', 'off', true)
+
+-- name: find_session
 SELECT
     pg_backend_pid(),
     (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
-    (
-        SELECT pg_terminate_backend(pid)
-        FROM pg_stat_activity
-        WHERE pid = %(pid)s::integer AND backend_start = %(started_at)s::timestamptz
-    )
+    current_setting('server_encoding'),
+    current_database()
+
+-- name: replace_session
+-- A session that was cut off is there until the server finds out: its role may end it before.
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE
+    pid = %(pid)s::integer
+    AND backend_start = %(started_at)s::timestamptz
+    AND application_name = current_setting('application_name')
 
 -- name: has_migrations
 SELECT to_regclass('schema_migrations') IS NOT NULL

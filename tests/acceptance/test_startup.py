@@ -6,8 +6,9 @@ import pytest
 
 from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, product
-from tests.conftest import StartDaemon
+from tests.conftest import RUN_NAME, StartDaemon
 from tests.harness.daemon import DaemonProcess
+from tests.harness.servers import Servers
 
 # Nobody listens at port 1.
 NOWHERE: dict[str, dict[str, Any]] = {
@@ -81,6 +82,30 @@ def test_a_wrong_setting_exits_with_78_and_is_named(
     assert key in rejected["message"].lower()
 
 
+@pytest.mark.parametrize(
+    ("key", "url", "option"),
+    [
+        ("database_url", "postgresql://u:S3cret/pw@127.0.0.1/db", "port"),
+        ("database_url", "postgresql://u:1234/S3cret@127.0.0.1/db", "host"),
+        ("database_url", "host=127.0.0.1 port=1 password=S3cret sslmode=frob", "sslmode"),
+        ("database_url", "host=127.0.0.1 port=abc password=S3cret", "port"),
+        ("database_url", "host=a,b port=1,2,3 password=S3cret", "port"),
+        ("rabbitmq_url", "amqp://u:1234/S3cret@127.0.0.1", "host and port"),
+        ("rabbitmq_url", "amqp://u:S3cret@127.0.0.1:1?heartbeat=often", "heartbeat"),
+    ],
+)
+def test_a_url_that_can_never_work_exits_with_78_and_shows_no_password(
+    daemon: StartDaemon, key: str, url: str, option: str
+) -> None:
+    wrong: dict[str, Any] = {key: url}
+    orderd = daemon(ready=False, **wrong)
+
+    assert orderd.exit_code() == 78
+    (rejected,) = orderd.events("config.rejected")
+    assert option in rejected["message"]
+    assert "S3cret" not in orderd.output
+
+
 def test_a_database_without_tables_exits_with_78(empty_database_url: str, vhost_url: str) -> None:
     env = {"ORDERD_DATABASE_URL": empty_database_url, "ORDERD_RABBITMQ_URL": vhost_url}
     orderd = DaemonProcess(env)
@@ -88,6 +113,18 @@ def test_a_database_without_tables_exits_with_78(empty_database_url: str, vhost_
     assert orderd.exit_code() == 78
     (outdated,) = orderd.events("schema.outdated")
     assert "orderctl migrate" in outdated["message"]
+
+
+def test_a_database_of_another_encoding_exits_with_78(servers: Servers, vhost_url: str) -> None:
+    name = f"{RUN_NAME}_latin1"
+    servers.postgres.create_database(name, encoding="LATIN1")
+    env = {"ORDERD_DATABASE_URL": servers.postgres.url(name), "ORDERD_RABBITMQ_URL": vhost_url}
+    orderd = DaemonProcess(env)
+
+    assert orderd.exit_code() == 78
+    servers.postgres.drop_database(name)
+    (outdated,) = orderd.events("schema.outdated")
+    assert "encoding LATIN1" in outdated["message"]
 
 
 def test_a_queue_that_orderd_cannot_use_exits_with_78_and_the_difference(

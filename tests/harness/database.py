@@ -28,9 +28,14 @@ class PostgresServer:
             return urlunsplit(urlsplit(self.admin_dsn)._replace(path=f"/{database}"))
         return make_dsn(self.admin_dsn, dbname=database)
 
-    def create_database(self, name: str, template: str | None = None) -> str:
-        """Create a database, as a copy of `template` if given, and return its URL."""
+    def create_database(
+        self, name: str, template: str | None = None, *, encoding: str | None = None
+    ) -> str:
+        """Create a database, as a copy of `template` or in an encoding, and return its URL."""
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if encoding is not None:
+            statement += sql.SQL(" ENCODING {} LOCALE 'C'").format(sql.Literal(encoding))
+            template = "template0"
         if template is not None:
             statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         self._execute(statement)

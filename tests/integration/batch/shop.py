@@ -88,7 +88,7 @@ class Shop:
 
         *ask* is called, if given, where the processor wants to know what is *arriving*.
         """
-        surroundings = Surroundings(ask or (lambda: arriving), breathe)
+        surroundings = Surroundings(lambda _tried: ask() if ask else arriving, breathe)
         groups = self.processor.process(deliveries, surroundings)
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)

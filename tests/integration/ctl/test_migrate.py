@@ -1,7 +1,11 @@
 from contextlib import closing
 
 import psycopg2
+import pytest
 
+from tests.conftest import RUN_NAME
+from tests.harness.pgbouncer import pgbouncer_before
+from tests.harness.servers import Servers
 from tests.integration.ctl.conftest import Orderctl
 
 
@@ -42,3 +46,33 @@ def test_a_changed_history_ends_with_78(orderctl: Orderctl, database_url: str) -
 
     assert done.code == 78
     assert "0001_create_shop was applied in another form" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_a_database_of_another_encoding_is_refused_in_words(
+    orderctl: Orderctl, servers: Servers, encoding: str, arguments: tuple[str, ...]
+) -> None:
+    name = f"{RUN_NAME}_{encoding.lower()}"
+    url = servers.postgres.create_database(name, encoding=encoding)
+
+    refused = orderctl("migrate", *arguments, ORDERD_DATABASE_URL=url)
+    servers.postgres.drop_database(name)
+
+    assert refused.code == 78
+    assert f"has the encoding {encoding}" in refused.err
+    assert "UTF8" in refused.err
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_a_database_behind_a_pooler_is_migrated(
+    orderctl: Orderctl, servers: Servers, empty_database_url: str, mode: str
+) -> None:
+    with pgbouncer_before(servers, empty_database_url, mode) as pooler:
+        url = pooler.url(empty_database_url)
+
+        done = orderctl("migrate", ORDERD_DATABASE_URL=url)
+        checked = orderctl("migrate", "--check", ORDERD_DATABASE_URL=url)
+
+    assert done.out.startswith("applied: 0001_create_shop\n")
+    assert (done.code, checked.code) == (0, 0)

@@ -10,7 +10,14 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, LockedOut, RowFault, SchemaFault, TransactionConflict
+from orderd.db.faults import (
+    DatabaseOutage,
+    IdsTaken,
+    LockedOut,
+    RowFault,
+    SchemaFault,
+    TransactionConflict,
+)
 from tests.acceptance.gate import Gate
 from tests.harness.waiting import wait_until
 
@@ -221,6 +228,51 @@ def test_what_an_error_of_the_server_means(
     assert isinstance(caught.value.__cause__, psycopg2.Error)
     assert ask(session, "SELECT full_name FROM users") == [(None,)]
     run(database, "SELECT 1")
+
+
+ROWS_WITH_IDS = {
+    "users": "(id, username, email) VALUES (1, 'zoe', 'z@x.org')",
+    "products": "(id, name, price, stock_quantity) VALUES (1, 'c', 1, 1)",
+    "orders": "(id, user_id, status, total_amount) VALUES (1, 1, 'pending', 0)",
+    "order_items": "(id, order_id, product_id, quantity, unit_price) VALUES (1, 1, 1, 1, 1)",
+    "outbox": "(id, message_id, type, body) VALUES (1, gen_random_uuid(), 'user.created', '')",
+}
+
+
+@pytest.mark.parametrize("table", ROWS_WITH_IDS)
+def test_an_id_that_another_row_has_is_a_conflict_that_names_the_table(
+    database: Database, table: str
+) -> None:
+    for name, row in ROWS_WITH_IDS.items():
+        run(database, f"INSERT INTO {name} {row}")
+
+    with pytest.raises(IdsTaken) as caught:
+        run(database, f"INSERT INTO {table} {ROWS_WITH_IDS[table]}")
+
+    assert caught.value.table == table
+
+
+REQUEST = "('a', 'orders', 'create', 'applied', NULL, '{}', '')"
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("users", "(username, email) VALUES ('ann', 'b@x.org')"),
+        ("users", "(username, email) VALUES ('bea', 'a@x.org')"),
+        ("processed_requests", f"VALUES {REQUEST}, {REQUEST}"),
+        ("message_tries", "VALUES ('a', 'orders', 1), ('a', 'orders', 1)"),
+    ],
+)
+def test_other_keys_that_are_taken_are_no_taken_ids(
+    database: Database, table: str, row: str
+) -> None:
+    run(database, ADD_USER)
+
+    with pytest.raises(TransactionConflict) as caught:
+        run(database, f"INSERT INTO {table} {row}")
+
+    assert not isinstance(caught.value, IdsTaken)
 
 
 def test_a_lock_held_by_somebody_else_is_a_conflict(

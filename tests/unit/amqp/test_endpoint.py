@@ -28,6 +28,7 @@ def test_targets_are_named_by_host_port_and_vhost() -> None:
         ("amqp://u:secret@host/v", "amqp://u:***@host/v"),
         ("amqp://u:se/cr@et@host/v", "amqp://u:***@host/v"),
         ("amqp://u:se:cret?@host/v", "amqp://u:***@host/v"),
+        ("amqp://u/x:secret@host/v", "amqp://u:***@host/v"),
         ("amqps://u@host/?ssl_options={'password':'secret'}", "amqps://u@host/"),
         ("amqp://host", "amqp://host"),
     ],
@@ -54,6 +55,21 @@ def test_an_unusable_url_is_reported_without_its_password(url: str) -> None:
     assert "secret@" not in str(caught.value).replace("secret-user@", "")
     assert "sec/ret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("query", "option"),
+    [
+        ("heartbeat=often", "heartbeat"),
+        ("locale=x&frobnicate=1", "frobnicate"),
+        ("ssl_options=[1]", "ssl_options"),
+    ],
+)
+def test_an_unusable_option_is_named(query: str, option: str) -> None:
+    scheme = "amqps" if "ssl" in query else "amqp"
+
+    with pytest.raises(ValueError, match=rf"\(option {option}\)$"):
+        BrokerEndpoint((f"{scheme}://u:secret@host?{query}",), "orderd")
 
 
 @pytest.mark.parametrize("url", ["http://u:secret@host", "https://u:secret@host", "host:5672", ""])

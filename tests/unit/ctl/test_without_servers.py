@@ -65,6 +65,8 @@ def test_problems_are_a_document_if_wanted(
     [
         ("ORDERD_RABBITMQ_URL", "amqp://u:hunter2@h/?heartbeat=often"),
         ("ORDERD_DATABASE_URL", "host=h password=half hunter2"),
+        ("ORDERD_DATABASE_URL", "postgresql://u:hunter2/x@h/db"),
+        ("ORDERD_DATABASE_URL", "host=h password=hunter2 sslmode=frob"),
     ],
 )
 @pytest.mark.parametrize("command", [("config", "check"), ("status",)])
@@ -82,6 +84,37 @@ def test_an_address_that_cannot_be_used_is_a_problem_and_stays_secret(
     said = capsys.readouterr()
     assert variable.lower().removeprefix("orderd_") in said.err
     assert "hunter2" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("host=h password=hun&ter2 dbname=d", "host=h password=*** dbname=d"),
+        ("postgresql://u:hunter2/x@h/db", "postgresql://u:***@h/db"),
+    ],
+)
+def test_a_password_is_shown_as_stars(
+    value: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERD_DATABASE_URL", value)
+
+    assert main(["config", "show", "--json"]) == 0
+
+    rows = {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["database_url"] == shown
+
+
+def test_an_option_that_cannot_work_is_named_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERD_DATABASE_URL", "host=h port=abc")
+
+    assert main(["config", "check"]) == 78
+
+    assert capsys.readouterr().err == (
+        "orderctl: database_url (environment variable ORDERD_DATABASE_URL): "
+        "port: must be whole numbers from 1 to 65535\n"
+    )
 
 
 def test_a_bad_configuration_ends_any_command(

@@ -1,9 +1,12 @@
+from traceback import format_exception
+
 import psycopg2
 import psycopg2.errors
 import pytest
 
 from orderd.db.faults import (
     DatabaseOutage,
+    DatabaseRefused,
     Fault,
     LockedOut,
     RowFault,
@@ -38,7 +41,7 @@ def server_error(sqlstate: str) -> psycopg2.Error:
     class ServerError(psycopg2.Error):
         pgcode = sqlstate
 
-    return ServerError(f"server says\n  {sqlstate}")
+    return ServerError("server says\nDETAIL:  Failing row contains (hunter2).")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,70 @@ def test_a_sqlstate_says_what_an_error_means(kind: Fault, code: str) -> None:
 
     assert classify(error) is kind
     assert type(translated(error)) is EXCEPTIONS[kind]
-    assert str(translated(error)) == f"server says {code} (SQLSTATE {code})"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("23514", "check violation"),
+        ("22P02", "invalid text representation"),
+        ("P0001", "raise exception"),
+        ("25006", "the server is read-only"),
+        ("P9999", "error"),
+    ],
+)
+def test_an_error_of_the_server_is_told_by_its_kind_alone(code: str, words: str) -> None:
+    error = server_error(code)
+
+    assert str(translated(error)) == f"{words} (SQLSTATE {code})"
+    # A trace quotes the error itself too.
+    assert "hunter2" not in "".join(format_exception(error))
+
+
+CONNECT = 'connection to server at "h" (::1), port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('FATAL:  role "ann" does not exist', "login refused for role ann: "),
+        ('FATAL:  password authentication failed for user "ann"', "login refused for role ann: "),
+        ('FATAL:  Peer authentication failed for user "ann"', "login refused for role ann: "),
+        ('FATAL:  role "ann" is not permitted to log in', "login refused for role ann: "),
+        ("fe_sendauth: no password supplied", "login refused for role bob: "),
+        ("FATAL:  SASL authentication failed", "login refused for role bob: "),
+        (
+            'FATAL:  permission denied for database "shop"\nDETAIL:  User does not have CONNECT.',
+            "login refused for role bob: ",
+        ),
+        (
+            'FATAL:  no pg_hba.conf entry for host "::1", user "ann", database "shop"',
+            "login refused for role ann: ",
+        ),
+        ('FATAL:  database "shop" does not exist', "database refused: "),
+        ("FATAL:  no such database: shop", "database refused: "),
+    ],
+)
+def test_what_is_refused_until_somebody_acts_is_told_as_that(said: str, told: str) -> None:
+    # With TLS and without, the server says the same.
+    fault = translated(psycopg2.OperationalError(f"{CONNECT}{said}\n{CONNECT}{said}\n"), "bob")
+
+    assert type(fault) is DatabaseRefused
+    assert str(fault) == " ".join(f"{told}{CONNECT}{said}".split())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Connection refused\n\tIs the server running on that host?",
+        "FATAL:  the database system is starting up",
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  the database system is in recovery mode",
+        "session is read-only",
+    ],
+)
+def test_a_server_that_is_away_refuses_nothing(said: str) -> None:
+    assert type(translated(psycopg2.OperationalError(CONNECT + said))) is DatabaseOutage
 
 
 @pytest.mark.parametrize(

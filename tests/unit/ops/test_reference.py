@@ -14,7 +14,7 @@ def settings_from(**environ: str) -> Settings:
 
 
 def test_each_setting_is_shown_with_its_source() -> None:
-    rows = {row.key: row for row in describe(settings_from(ORDERD_SHUTDOWN_TIMEOUT="90"))}
+    rows = {row.key: row for row in describe(settings_from(ORDERD_SHUTDOWN_TIMEOUT="90"), {})}
 
     assert list(rows) == list(Settings.model_fields)
     assert rows["shutdown_timeout"].value == "90s"
@@ -31,15 +31,23 @@ def test_no_secret_is_shown() -> None:
         ORDERD_TOKENS=TOKENS,
     )
 
-    shown = repr(describe(settings)) + repr(settings) + repr(reference())
+    shown = repr(describe(settings, {})) + repr(settings) + repr(reference())
 
     assert "hunter2" not in shown
     assert SHA256 not in shown
     assert "amqp://a:***@h1, amqp://b:***@h2" in shown
 
 
+def test_a_setting_is_shown_by_its_own_mask() -> None:
+    settings = settings_from(DATABASE_URL="host=h password=hunter2")
+
+    rows = {row.key: row for row in describe(settings, {"database_url": str.upper})}
+
+    assert rows["database_url"].value == "HOST=H PASSWORD=HUNTER2"
+
+
 def test_each_token_has_a_row_with_what_it_allows() -> None:
-    rows = {row.key: row for row in describe(settings_from(ORDERD_TOKENS=TOKENS))}
+    rows = {row.key: row for row in describe(settings_from(ORDERD_TOKENS=TOKENS), {})}
 
     assert rows["tokens.shop"].value == "product.*, order.get"
     assert rows["tokens.shop"].source == "environment variable ORDERD_TOKENS"

@@ -1,5 +1,6 @@
 """What there is of orderd's queues and exchange, found out without changing anything."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ from orderd.contract.names import (
 _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 406
 _ANY_TYPE: Final = ("", "classic", "quorum")
+_LIMIT_IN_REFUSAL: Final = re.compile(r"'x-delivery-limit'.* current is (?:the value )?'(-?\d+)'")
 
 
 class Kind(StrEnum):
@@ -142,6 +144,23 @@ def declare_listeners(link: Link, queue_type: str) -> None:
             channel = link.open_channel()
             channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
             channel.close()
+
+
+def declared_delivery_limit(link: Link, queue: str) -> int | None:
+    """Return the argument x-delivery-limit of *queue*, which has to exist.
+
+    AMQP tells it only in the refusal of a declaration without it. None where there is none, or
+    where the broker refuses for another reason. Raises BrokerFault.
+    """
+    arguments = {"x-queue-type": "quorum"}
+    try:
+        reason = _refusal(
+            link, "queue_declare", {"queue": queue, "durable": True, "arguments": arguments}
+        )
+    except ChannelFault:
+        return None
+    found = _LIMIT_IN_REFUSAL.search(reason or "")
+    return None if found is None else int(found[1])
 
 
 def frame_bytes_max(link: Link) -> int:

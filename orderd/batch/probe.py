@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from orderd.db.connection import Database
 from orderd.db.queries import load_queries
+from orderd.db.transaction import Transaction
 
 _READS: Final = (
     "lock_orders",
@@ -37,20 +38,33 @@ class _Undo(Exception):
     """Ends the transaction with ROLLBACK."""
 
 
-def probe(database: Database) -> None:
-    """Run the statements of a batch on no rows, and roll back.
+class Probe:
+    """The statements of a batch, on no rows."""
 
-    Raises what every command would meet: `SchemaFault` where a table, a column or a right is
-    missing.
-    """
-    queries = load_queries()
-    with suppress(_Undo), database.transaction() as tx:
-        for name in _WRITES:
-            tx.later(name, **_no_rows(queries[name]))
+    def __init__(self, database: Database) -> None:
+        """Try them on *database*."""
+        self._database = database
+        queries = load_queries()
+        self._reads = {name: _no_rows(queries[name]) for name in _READS}
+        self._writes = {name: _no_rows(queries[name]) for name in _WRITES}
+
+    def run(self) -> None:
+        """Run them, and roll back.
+
+        Raises what every command would meet: `SchemaFault` where a table, a column or a right is
+        missing.
+        """
+        with suppress(_Undo), self._database.transaction() as tx:
+            self.touch(tx)
+            raise _Undo
+
+    def touch(self, tx: Transaction) -> None:
+        """Run them with *tx*, which so waits for whoever has locked a table."""
+        for name, parameters in self._writes.items():
+            tx.later(name, **parameters)
         # Each sends what waits.
-        for name in _READS:
-            tx.rows(name, **_no_rows(queries[name]))
-        raise _Undo
+        for name, parameters in self._reads.items():
+            tx.rows(name, **parameters)
 
 
 def _no_rows(sql: str) -> dict[str, Any]:

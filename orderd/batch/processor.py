@@ -5,6 +5,7 @@ Read `process` first, then `_transact`: the way of a message from top to bottom.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -15,10 +16,10 @@ from orderd.batch.lists import answer_list, bounded
 from orderd.batch.load import load_world
 from orderd.batch.locks import TableLocks
 from orderd.batch.persist import persist
-from orderd.batch.probe import probe
+from orderd.batch.probe import Probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
-from orderd.batch.suspects import mark_committed, was_tried
+from orderd.batch.suspects import Suspects, mark_committed, was_tried
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
@@ -81,6 +82,7 @@ class BatchProcessor:
         confirmed: Confirmed,
         limits: Limits,
         *,
+        suspects: Suspects,
         events_source: str,
         grants: Grants,
     ) -> None:
@@ -90,8 +92,10 @@ class BatchProcessor:
         self._confirmed = confirmed
         self.events_source = events_source
         self.grants = grants
+        self._suspects = suspects
         self._ids = IdPool()
         self._locks = TableLocks(database)
+        self._probe = Probe(database)
         self.has_committed = False
 
     def process(
@@ -107,11 +111,17 @@ class BatchProcessor:
         yield from self._read(deliveries, requests, surroundings)
         reach("decoded", _ids_of(requests))
         requests.sort(key=lambda request: _QUEUE_RANK[Queue(request.command.queue)])
+        self._suspects.record_again([r.delivery for r in requests], partial(self._touch, requests))
         self._locks.refresh()
         for number, portion in enumerate(portions(requests)):
             if number:
                 surroundings.breathe()
             yield from self._commit_unlocked(portion, surroundings)
+
+    def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
+        """Wait with *tx* for whoever holds a table or row that *requests* need."""
+        self._probe.touch(tx)
+        load_world(tx, needs_of(request.command for request in requests), self._ids, None)
 
     def _read(
         self, deliveries: Sequence[Delivery], requests: list[Request], surroundings: Surroundings
@@ -138,16 +148,14 @@ class BatchProcessor:
             yield invalid
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
-        decoded = decode(
+        return decode(
             delivery.queue,
             delivery.body,
             delivery.properties.message_id,
             attempt_of(delivery),
             self.limits.body_bytes_max,
+            permit=partial(authorize, self.grants),
         )
-        if isinstance(decoded, Invalid):
-            return decoded
-        return authorize(self.grants, decoded) or decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
@@ -221,7 +229,7 @@ class BatchProcessor:
             except SchemaFault as error:
                 self._ids.clear()
                 # Raises it again where the tables themselves do not fit; else it is one command's.
-                probe(self._database)
+                self._probe.run()
                 return error
             except Exception as error:  # noqa: BLE001 - cut up by the caller, to find whose it is
                 return error

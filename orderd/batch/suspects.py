@@ -5,7 +5,7 @@ record before it begins, and off the record once the message is settled: the n-t
 be recorded without that is not made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,7 +18,13 @@ from orderd.batch.results import Result
 from orderd.contract.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
 from orderd.db.arrays import lines
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, LockedOut
+from orderd.db.faults import (
+    DatabaseOutage,
+    LockedOut,
+    RowFault,
+    SchemaFault,
+    TransactionConflict,
+)
 from orderd.db.transaction import Transaction
 from orderd.domain.outcomes import Abandoned, Quarantined
 
@@ -105,15 +111,37 @@ class Suspects:
         self._in_hand.clear()
         return deliveries
 
+    def record_again(
+        self, deliveries: Sequence[Delivery], touch: Callable[[Transaction], None]
+    ) -> None:
+        """Take the tries of *deliveries* off the record while *touch* waits for the database.
+
+        Who is killed while it waits for somebody's lock, or for a server that answers nobody, was
+        not killed by its message. Raises `DatabaseOutage`.
+        """
+        suspects = _by_key(deliveries)
+        if not suspects:
+            return
+        with self._tries() as tx:
+            tx.later("withdraw_tries", keys=list(suspects))
+        for key in suspects:
+            self._in_hand.pop(key, None)
+        try:
+            with self._database.transaction() as tx:
+                touch(tx)
+                _record(tx, suspects)
+        except (TransactionConflict, RowFault, SchemaFault):
+            # The try itself will meet it, and find out whose fault it is; nothing there kills.
+            return
+        self._in_hand |= suspects
+
     def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
         if group:
             # The record must be there before the try, or a crash would leave none.
-            known = {key_of(delivery): delivery for delivery in filter(was_tried, group)}
-            suspects = dict(sorted(known.items(), key=itemgetter(0)))
+            suspects = _by_key(group)
             if suspects:
-                queues = lines(str(delivery.queue) for delivery in suspects.values())
                 with self._tries() as tx:
-                    tx.later("record_tries", keys=list(suspects), queues=queues)
+                    _record(tx, suspects)
                 self._in_hand |= suspects
             yield group
 
@@ -153,6 +181,17 @@ def key_of(delivery: Delivery) -> str:
     digest = blake2b(delivery.body, digest_size=16, key=delivery.queue.encode())
     digest.update((delivery.properties.message_id or "").encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _by_key(deliveries: Sequence[Delivery]) -> dict[str, Delivery]:
+    """Return those of *deliveries* that were tried before, by their keys in order."""
+    known = {key_of(delivery): delivery for delivery in filter(was_tried, deliveries)}
+    return dict(sorted(known.items(), key=itemgetter(0)))
+
+
+def _record(tx: Transaction, suspects: Mapping[str, Delivery]) -> None:
+    queues = lines(str(delivery.queue) for delivery in suspects.values())
+    tx.later("record_tries", keys=list(suspects), queues=queues)
 
 
 def was_tried(delivery: Delivery) -> bool:

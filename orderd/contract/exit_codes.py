@@ -10,6 +10,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
+    NOT_CHECKED = 3
     UNAVAILABLE = 69
     CONFIG = 78
     INTERRUPTED = 130
@@ -28,6 +29,7 @@ ENDS_OF_ORDERCTL: Final = {
     ExitCode.DONE: "done",
     ExitCode.FAILED: "failed, refused, or something is not well",
     ExitCode.USAGE: "usage",
+    ExitCode.NOT_CHECKED: "nothing wrong was found, but not everything could be checked",
     ExitCode.UNAVAILABLE: "a server cannot be reached, or the daemon does not live",
     ExitCode.CONFIG: "bad configuration, or a schema not migrated",
     ExitCode.INTERRUPTED: "interrupted",

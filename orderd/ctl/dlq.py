@@ -9,11 +9,11 @@ from orderd.ctl.context import Context
 from orderd.ctl.dlq_moves import discard, replay
 from orderd.ctl.letter_filters import (
     Filters,
-    Letters,
     add_filter_arguments,
     add_limit_argument,
     filters_of,
 )
+from orderd.ctl.letter_walk import Letters
 from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
 
@@ -62,7 +62,7 @@ def list_letters(options: argparse.Namespace, context: Context) -> int:
     """Print what tells each letter from the others."""
     filters, screen = filters_of(options), context.screen
     with broker_of(context.settings) as publisher:
-        letters = Letters(publisher, options.queue)
+        letters = Letters(context.settings, publisher, options.queue, screen)
         with (
             browser_of(publisher) as browser,
             screen.progress("looking", letters.total) as advance,
@@ -83,7 +83,7 @@ def show_letters(options: argparse.Namespace, context: Context) -> int:
     filters, screen = filters_of(options), context.screen
     shown = 0
     with broker_of(context.settings) as publisher:
-        letters = Letters(publisher, options.queue)
+        letters = Letters(context.settings, publisher, options.queue, screen)
         with browser_of(publisher) as browser:
             for letter in letters.matching(browser, filters, options.limit, lambda: None):
                 screen.document(letter.document())
@@ -98,7 +98,8 @@ def _end(screen: Screen, letters: Letters, filters: Filters, shown: int, limit: 
     elif not shown and letters.total:
         screen.note(f"none of {letters.total} dead letters is like that")
     # Who asks for a request by its id expects it.
-    return ExitCode.FAILED if filters.ids and not shown else ExitCode.DONE
+    is_missing = filters.ids and not shown
+    return ExitCode.FAILED if is_missing or not letters.are_safe else ExitCode.DONE
 
 
 def _cells(summary: dict[str, Any]) -> list[str]:

@@ -15,7 +15,8 @@ from orderd.ctl.broker import broker_of, browser_of
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Unavailable
-from orderd.ctl.letter_filters import Letters, filters_of, windows
+from orderd.ctl.letter_filters import filters_of, windows
+from orderd.ctl.letter_walk import Letters
 from orderd.ctl.letters import Letter
 from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
@@ -59,7 +60,7 @@ def replay(options: argparse.Namespace, context: Context) -> int:
                 browser.ack([letter.delivery for letter, _ in copies])
             tally.counts["replayed"] += len(copies)
 
-        letters = _go_through(options, context, publisher, move)
+        letters = _go_through(options, context, publisher, move, is_moving=not options.dry_run)
     return _report(options, context.screen, tally, letters, "replayed")
 
 
@@ -74,7 +75,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
         tally.counts["discarded"] += len(window)
 
     with broker_of(context.settings) as publisher:
-        letters = _go_through(options, context, publisher, move)
+        letters = _go_through(options, context, publisher, move, is_moving=is_meant)
     code = _report(options, context.screen, tally, letters, "discarded", is_meant=is_meant)
     if not (options.yes or options.dry_run):
         context.screen.complain("nothing was deleted: give --yes for that")
@@ -83,9 +84,16 @@ def discard(options: argparse.Namespace, context: Context) -> int:
 
 
 def _go_through(
-    options: argparse.Namespace, context: Context, publisher: Publisher, move: Move
+    options: argparse.Namespace,
+    context: Context,
+    publisher: Publisher,
+    move: Move,
+    *,
+    is_moving: bool,
 ) -> Letters:
-    letters = Letters(publisher, options.queue)
+    letters = Letters(
+        context.settings, publisher, options.queue, context.screen, is_moving=is_moving
+    )
     with (
         browser_of(publisher) as browser,
         context.screen.progress("dead letters", letters.total) as advance,
@@ -189,4 +197,5 @@ def _report(
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
         screen.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
     is_found = counts[done] or kept or not options.ids
-    return ExitCode.FAILED if counts["failed"] or not is_found else ExitCode.DONE
+    is_whole = is_found and not counts["failed"] and letters.are_safe
+    return ExitCode.DONE if is_whole else ExitCode.FAILED

@@ -52,7 +52,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     problems = []
     try:
         with broker_of(context.settings) as publisher:
-            messages = in_broker(context.settings, publisher, wanted)
+            messages = in_broker(context.settings, publisher, wanted, context.screen.note)
     except Unavailable as failure:
         problems.append(str(failure))
     try:

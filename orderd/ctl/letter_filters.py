@@ -1,20 +1,15 @@
-"""Which dead letters are meant, and going through them within bounds."""
+"""Which dead letters are meant, and how many of them at a time."""
 
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
 from typing import Final
 
-from orderd.amqp.browse import Browser
-from orderd.amqp.publisher import Publisher
-from orderd.amqp.topology import queue_depth
 from orderd.contract.names import Queue, dead_letter_queue
 from orderd.ctl.entity import whole_number
-from orderd.ctl.letters import Letter, dead_letter_queues
+from orderd.ctl.letters import Letter
 from orderd.ctl.request import duration, request_id, text
-from orderd.ctl.screen import Advance
 
 WINDOW_LETTERS: Final = 100
 WINDOW_BYTES_MAX: Final = 4 << 20
@@ -117,42 +112,6 @@ def filters_of(options: argparse.Namespace) -> Filters:
         before=ago(options.older_than),
         after=ago(options.newer_than),
     )
-
-
-class Letters:
-    """The dead letters that are in some queues now.
-
-    What comes while they are gone through is left out, so that it has an end even where a
-    replayed message fails again.
-    """
-
-    def __init__(self, publisher: Publisher, queue: str | None) -> None:
-        self._depths = {
-            name: depth.ready
-            for name in dead_letter_queues(queue)
-            if (depth := queue_depth(publisher.link, name)) is not None
-        }
-        self.total = sum(self._depths.values())
-        self.seen = 0
-
-    def matching(
-        self, browser: Browser, filters: Filters, limit: int | None, advance: Advance
-    ) -> Iterator[Letter]:
-        """Yield at most *limit* letters that match, queue by queue, the oldest first.
-
-        None of them is kept here: those that nobody acks stay unacked with *browser*.
-        """
-        every = chain.from_iterable(self._walk(browser, name, advance) for name in self._depths)
-        return islice(filter(filters.match, every), limit)
-
-    def _walk(self, browser: Browser, name: str, advance: Advance) -> Iterator[Letter]:
-        for _ in range(self._depths[name]):
-            delivery = browser.take(name)
-            if delivery is None:
-                return
-            self.seen += 1
-            advance()
-            yield Letter(delivery)
 
 
 def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:

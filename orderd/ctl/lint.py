@@ -1,17 +1,33 @@
 """Asks the broker all that the rules of lint_rules.py judge, by AMQP and by its management API."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.faults import ChannelFault
-from orderd.amqp.inspection import Kind, Needed, find, frame_bytes_max, needed, unusable
+from orderd.amqp.inspection import (
+    Kind,
+    Needed,
+    find,
+    frame_bytes_max,
+    needed,
+    unusable,
+)
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
+from orderd.contract.names import EVENTS_EXCHANGE
+from orderd.ctl.delivery_limits import DeliveryLimit, delivery_limit, version_of
 from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
-from orderd.ctl.lint_rules import Contradiction, QueueFacts, judge_leftovers, judge_queue
+from orderd.ctl.lint_rules import (
+    Contradiction,
+    judge_delivery_limit,
+    judge_leftovers,
+    judge_listeners,
+    judge_queue,
+)
 from orderd.ctl.management import Management, ManagementFault
+from orderd.ctl.queue_facts import mapping, queue_facts
 
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings
@@ -27,7 +43,10 @@ class Lint:
     """What was found, and what could not be looked into."""
 
     contradictions: list[Contradiction] = field(default_factory=list)
+    delivery_limits: dict[str, DeliveryLimit] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
+    # What the management API should have told; what no API tells is in `not_checked` alone.
+    unanswered: bool = False
 
 
 def lint(settings: "Settings", publisher: Publisher, management: Management) -> Lint:
@@ -39,6 +58,8 @@ def lint(settings: "Settings", publisher: Publisher, management: Management) -> 
     user = publisher.link.user or ""
     judges: dict[str, Callable[[], list[Contradiction]]] = {
         "policies and arguments": lambda: _judge_queues(settings, management, wanted),
+        "delivery limits": lambda: _judge_delivery_limits(found, publisher, management, wanted),
+        "listeners": lambda: _judge_listeners(management),
         "permissions": lambda: _judge_permissions(management, user, wanted),
         "limits": lambda: _judge_limits(management, user, wanted),
     }
@@ -47,6 +68,7 @@ def lint(settings: "Settings", publisher: Publisher, management: Management) -> 
             found.contradictions += judge()
         except ManagementFault as fault:
             found.not_checked.append(f"{what}: {fault}")
+            found.unanswered = True
     found.not_checked.append(
         "consumer_timeout of the broker itself (30 min where nobody changed it), which no API "
         f"tells: rabbitmqctl environment should show over {held_s(settings) * 1000:.0f} ms"
@@ -59,32 +81,6 @@ def lint(settings: "Settings", publisher: Publisher, management: Management) -> 
 def held_s(settings: "Settings") -> float:
     """Return how long the daemon may hold a message that it neither acks nor gives back."""
     return max(settings.give_back_after, settings.shutdown_timeout) + _HELD_MARGIN_S
-
-
-def queue_facts(management: Management) -> dict[str, QueueFacts]:
-    """Return all queues of the virtual host, by name; raises ManagementFault."""
-    queues = management.ask("queues", management.vhost)
-    if not isinstance(queues, list):
-        raise ManagementFault(f"{management.root}: the queues are not a list")
-    return {queue["name"]: _facts(queue) for queue in queues}
-
-
-def _facts(queue: Mapping[str, Any]) -> QueueFacts:
-    return QueueFacts(
-        queue["name"],
-        queue.get("type") or "classic",
-        bool(queue.get("durable")),
-        queue.get("messages") or 0,
-        _mapping(queue.get("arguments")),
-        _mapping(queue.get("effective_policy_definition")),
-        queue.get("policy") or None,
-        queue.get("operator_policy") or None,
-    )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    # Some versions write an empty one as a list.
-    return value if isinstance(value, Mapping) else {}
 
 
 def _judge_topology(publisher: Publisher, wanted: Sequence[Needed]) -> Iterator[Contradiction]:
@@ -108,22 +104,55 @@ def _judge_queues(
     settings: "Settings", management: Management, wanted: Sequence[Needed]
 ) -> list[Contradiction]:
     facts = queue_facts(management)
-    version = str(management.ask("overview").get("rabbitmq_version", ""))
-    major = version.partition(".")[0]
     found: list[Contradiction] = []
     for each in wanted:
         if each.name in facts and not each.is_exchange:
-            version_major = int(major) if major.isdecimal() else 0
-            found += judge_queue(each, facts[each.name], version_major, held_s(settings))
+            found += judge_queue(each, facts[each.name], held_s(settings))
     retry_names = [each.name for each in wanted if each.kind is Kind.RETRY]
     return [*found, *judge_leftovers(list(facts.values()), retry_names)]
+
+
+def _judge_delivery_limits(
+    lint: Lint, publisher: Publisher, management: Management, wanted: Sequence[Needed]
+) -> list[Contradiction]:
+    facts = queue_facts(management)
+    version = version_of(publisher.link)
+    found: list[Contradiction] = []
+    for each in wanted:
+        queue = facts.get(each.name)
+        if queue is not None and queue.type == "quorum" and each.kind is not Kind.EVENTS:
+            limit = delivery_limit(queue, version)
+            lint.delivery_limits[each.name] = limit
+            found += judge_delivery_limit(each, queue, limit)
+    return found
+
+
+def _judge_listeners(management: Management) -> list[Contradiction]:
+    facts = queue_facts(management)
+    return list(judge_listeners([facts[name] for name in _listeners(management) if name in facts]))
+
+
+def _listeners(management: Management) -> list[str]:
+    """Return the queues that get events, also those behind further exchanges."""
+    exchanges = [EVENTS_EXCHANGE]
+    queues: dict[str, None] = {}
+    for exchange in exchanges:
+        bindings = management.ask("exchanges", management.vhost, exchange, "bindings", "source")
+        for binding in bindings:
+            name = binding["destination"]
+            if binding["destination_type"] == "queue":
+                queues[name] = None
+            elif name not in exchanges:
+                # The loop goes through it in its turn.
+                exchanges.append(name)
+    return list(queues)
 
 
 def _judge_permissions(
     management: Management, user: str, wanted: Sequence[Needed]
 ) -> list[Contradiction]:
     granted = management.ask("permissions", management.vhost, user)
-    return list(judge_permissions(_mapping(granted), user, wanted))
+    return list(judge_permissions(mapping(granted), user, wanted))
 
 
 def _judge_limits(
@@ -135,7 +164,7 @@ def _judge_limits(
         ("user-limits", user, "user"),
     ):
         for row in management.ask(kind, name):
-            found += judge_limits(_mapping(row.get("value")), f"{what} {name}", wanted)
+            found += judge_limits(mapping(row.get("value")), f"{what} {name}", wanted)
     return found
 
 

@@ -1,15 +1,14 @@
 """What of a broker contradicts orderd's settings, and how to mend it: pure, from facts to words."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from orderd.amqp.inspection import Kind, Needed
-from orderd.contract.names import Queue, delay_name
-
-# RabbitMQ 4 gives quorum queues a limit of 20 deliveries where none is set.
-_LIMITED_BY_DEFAULT_FROM: Final = 4
-_RECREATE: Final = "when it is empty, delete the queue and run: orderctl topology apply"
+from orderd.amqp.renewal import ASSUMED_LIMIT
+from orderd.contract.names import EVENTS_EXCHANGE, Queue, delay_name
+from orderd.ctl.delivery_limits import DeliveryLimit
+from orderd.ctl.queue_facts import LENGTHS, RECREATE, QueueFacts, limit_of, refuses_when_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,49 +20,18 @@ class Contradiction:
     fix: str
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFacts:
-    """A queue as the management API tells of it; `definition` is what its policies come to."""
-
-    name: str
-    type: str
-    is_durable: bool
-    messages: int
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    definition: Mapping[str, Any] = field(default_factory=dict)
-    policy: str | None = None
-    operator_policy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """A key of a policy or an argument that is in force: its value, where it stands, the fix."""
-
-    value: Any
-    source: str
-    fix: str
-
-
-def judge_queue(
-    wanted: Needed, facts: QueueFacts, version: int, held_s: float
-) -> Iterator[Contradiction]:
-    """Yield what is wrong with one queue.
-
-    *version* is the broker's major one; *held_s* is how long orderd may keep a message unacked.
-    """
+def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Contradiction]:
+    """Yield what is wrong with one queue; orderd may keep a message unacked for *held_s*."""
     if not facts.is_durable:
-        yield Contradiction(
-            facts.name, "not durable: a restart of the broker empties it", _RECREATE
-        )
+        yield Contradiction(facts.name, "not durable: a restart of the broker empties it", RECREATE)
     if facts.type == "stream":
-        yield Contradiction(facts.name, "a stream: its messages cannot be taken out", _RECREATE)
+        yield Contradiction(facts.name, "a stream: its messages cannot be taken out", RECREATE)
     for key, consequence in _consequences(wanted, facts):
-        limit = _limit(wanted, facts, key)
+        limit = limit_of(facts, key, wanted)
         if limit is not None:
             text = f"{limit.source}: {key} {limit.value}: {consequence}"
             yield Contradiction(facts.name, text, limit.fix)
-    yield from _delivery_limit(wanted, facts, version)
-    timeout = _limit(wanted, facts, "consumer-timeout")
+    timeout = limit_of(facts, "consumer-timeout")
     if timeout is not None and wanted.kind is Kind.COMMANDS and timeout.value < held_s * 1000:
         problem = (
             f"{timeout.source}: consumer-timeout {timeout.value} ms: orderd may hold messages for "
@@ -74,30 +42,39 @@ def judge_queue(
 
 def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]]:
     """Yield the keys that do harm in a queue of this kind, and which."""
-    overflow = _limit(wanted, facts, "overflow")
-    drops = overflow is None or overflow.value == "drop-head"
+    drops = not refuses_when_full(facts)
     match wanted.kind:
         case Kind.COMMANDS:
             yield "message-ttl", "commands that wait longer vanish without an outcome"
             yield "expires", "the queue vanishes with its commands when nobody uses it"
-            full = "its oldest commands vanish" if drops else "commands to be tried again are lost"
+            full = (
+                "its oldest commands vanish"
+                if drops
+                else "producers are refused, and commands to be tried again are lost"
+            )
         case Kind.DEAD_LETTERS:
             yield "message-ttl", "dead letters vanish before anybody looked at them"
             yield "expires", "the queue vanishes with its dead letters: nobody consumes it"
             full = (
-                "its oldest letters vanish" if drops else "orderd cannot settle, and stands still"
+                "its oldest letters vanish"
+                if drops
+                else "the commands that should go there wait unacked, and no letter can be renewed"
             )
         case Kind.RETRY:
             yield "expires", "the queue vanishes with its commands: nobody consumes it"
-            full = "commands come back too early" if drops else "orderd cannot settle, and waits"
-            if (limit := _limit(wanted, facts, "message-ttl")) is not None and _is_early(
+            full = (
+                "commands come back too early"
+                if drops
+                else "the commands that should go there wait unacked"
+            )
+            if (limit := limit_of(facts, "message-ttl", wanted)) is not None and _is_early(
                 wanted, limit.value
             ):
                 name = delay_name(wanted.delay_s or 0)
                 yield "message-ttl", f"commands come back earlier than after {name}"
         case Kind.EVENTS:
             return
-    for key in ("max-length", "max-length-bytes"):
+    for key in LENGTHS:
         yield key, f"when it is full, {full}"
     if wanted.kind is not Kind.RETRY:
         yield "dead-letter-exchange", "the broker moves messages away, and orderd knows nothing"
@@ -107,44 +84,41 @@ def _is_early(wanted: Needed, ttl_ms: Any) -> bool:
     return isinstance(ttl_ms, int) and ttl_ms < round((wanted.delay_s or 0) * 1000)
 
 
-def _delivery_limit(wanted: Needed, facts: QueueFacts, version: int) -> Iterator[Contradiction]:
-    if facts.type != "quorum" or wanted.kind not in {Kind.COMMANDS, Kind.DEAD_LETTERS}:
+def judge_delivery_limit(
+    wanted: Needed, facts: QueueFacts, limit: DeliveryLimit
+) -> Iterator[Contradiction]:
+    """Yield the *limit* in force in one queue where it is lower than renewing messages needs.
+
+    The daemon cannot ask for it, so it renews a message early.
+    """
+    if wanted.kind is Kind.EVENTS or limit.value is None or limit.value >= ASSUMED_LIMIT:
         return
-    limit = _limit(wanted, facts, "delivery-limit")
-    what = (
-        "commands that restarts and outages gave back too often vanish"
-        if wanted.kind is Kind.COMMANDS
-        else "each look at a dead letter counts, and then it vanishes"
+    exchange = limit_of(facts, "dead-letter-exchange")
+    end = "drops the message" if exchange is None else "moves it to the dead letter exchange"
+    problem = (
+        f"{limit.source}: orderd renews a message after {ASSUMED_LIMIT // 2} deliveries, and past "
+        f"the limit the broker {end}"
     )
-    if limit is None:
-        if version >= _LIMITED_BY_DEFAULT_FROM:
-            fix = 'set a policy for it with {"delivery-limit": -1}'
-            yield Contradiction(facts.name, f"delivery-limit is 20 by default: {what}", fix)
-    elif isinstance(limit.value, int) and limit.value >= 0:
-        text = f"{limit.source}: delivery-limit {limit.value}: {what}"
-        yield Contradiction(facts.name, text, limit.fix)
+    yield Contradiction(facts.name, problem, limit.fix)
 
 
-def _limit(wanted: Needed, facts: QueueFacts, key: str) -> _Limit | None:
-    """Return what is in force for *key*; of two numbers the broker takes the smaller one."""
-    own = f"x-{key}"
-    found = []
-    if own in facts.arguments and own not in wanted.arguments:
-        found.append(_Limit(facts.arguments[own], f"argument {own}", _RECREATE))
-    if key in facts.definition:
-        found.append(_Limit(facts.definition[key], *_policy(facts, key)))
-    numbers = [limit for limit in found if isinstance(limit.value, int)]
-    return min(numbers, key=lambda limit: limit.value) if numbers else next(iter(found), None)
-
-
-def _policy(facts: QueueFacts, key: str) -> tuple[str, str]:
-    """Return the name of the policy that can have set *key*, and how to be rid of it."""
-    kinds = (("policy", facts.policy), ("operator policy", facts.operator_policy))
-    named = [(kind, name) for kind, name in kinds if name]
-    clear = [f"rabbitmqctl clear_{kind.replace(' ', '_')} {name}" for kind, name in named]
-    source = " or ".join(f"{kind} {name}" for kind, name in named) or "a policy"
-    fix = " or ".join(clear) or "clear the policy"
-    return source, f"take {key} out of it, have its pattern spare the queue, or {fix}"
+def judge_listeners(listeners: Sequence[QueueFacts]) -> Iterator[Contradiction]:
+    """Yield the queues bound to the exchange of events that refuse events when they are full."""
+    for facts in listeners:
+        found = [(key, limit_of(facts, key)) for key in LENGTHS]
+        overflow = limit_of(facts, "overflow")
+        if overflow is None or not refuses_when_full(facts):
+            continue
+        for key, limit in found:
+            if limit is not None:
+                problem = (
+                    f"{limit.source}: {key} {limit.value} with overflow {overflow.value}: when it "
+                    "is full it refuses events, and orderd sends a refused event again, less and "
+                    f"less often, to every queue bound to {EVENTS_EXCHANGE}"
+                )
+                fix = f"set its overflow to drop-head, or have a consumer read it; {limit.fix}"
+                yield Contradiction(facts.name, problem, fix)
+                break
 
 
 def judge_leftovers(

@@ -27,8 +27,16 @@ class Management:
     """Questions about one virtual host, asked as one user."""
 
     def __init__(
-        self, root: str, vhost: str, user: str, password: str, tls: ssl.SSLContext | None
+        self,
+        root: str,
+        vhost: str,
+        user: str,
+        password: str,
+        tls: ssl.SSLContext | None,
+        *,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
+        self._timeout_s = timeout_s
         self.root = root
         self.vhost = vhost
         self.user = user
@@ -46,7 +54,7 @@ class Management:
             f"{self.root}/api/{where}", headers=self._headers
         )
         try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
                 body = answer.read(_ANSWER_BYTES_MAX)
         except urllib.error.HTTPError as error:
             error.close()
@@ -62,7 +70,9 @@ class Management:
             raise ManagementFault(f"{self.root}/api/{where}: {error}") from error
 
 
-def management_of(endpoint: BrokerEndpoint, where: str, url: str | None) -> Management:
+def management_of(
+    endpoint: BrokerEndpoint, where: str, url: str | None, *, timeout_s: float = TIMEOUT_S
+) -> Management:
     """Return the API of the broker that is connected at *where*, as `Link.where` has it.
 
     *url* may name another address and another user; else it is the broker's host, with the
@@ -81,7 +91,8 @@ def management_of(endpoint: BrokerEndpoint, where: str, url: str | None) -> Mana
         root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         if parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
-    return Management(root, parameters.virtual_host, user, password, tls)
+    vhost = parameters.virtual_host
+    return Management(root, vhost, user, password, tls, timeout_s=timeout_s)
 
 
 def _parts(url: str) -> SplitResult:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -14,9 +13,9 @@ from orderd.ctl.broker import broker_of
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
 from orderd.ctl.json_text import compact
-from orderd.ctl.lint import lint, queue_facts
-from orderd.ctl.lint_rules import Contradiction, QueueFacts
+from orderd.ctl.lint import Lint, lint
 from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
+from orderd.ctl.queue_facts import QueueFacts, queue_facts
 from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
 
@@ -45,7 +44,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     shown = verbs.add_parser("show", help="what there is, and what orderd needs")
     shown.set_defaults(run=show)
     linted = verbs.add_parser(
-        "lint", help="what in the broker contradicts the settings, with the fix; exit with 1 then"
+        "lint",
+        help="what in the broker contradicts the settings, with the fix; exit with 1 then, with 3 "
+        "where the management API does not answer",
     )
     linted.set_defaults(run=check)
     for verb in (shown, linted):
@@ -102,19 +103,27 @@ def check(options: argparse.Namespace, context: Context) -> int:
     settings, screen = context.settings, context.screen
     with broker_of(settings) as publisher:
         found = lint(settings, publisher, _management(options, context, publisher))
+    code = ExitCode.NOT_CHECKED if found.unanswered else ExitCode.DONE
+    if found.contradictions:
+        code = ExitCode.FAILED
     if screen.is_json:
         screen.document(
             {
-                "ok": not found.contradictions,
+                "ok": code == ExitCode.DONE,
                 "contradictions": [asdict(one) for one in found.contradictions],
+                "delivery_limits": [
+                    {"queue": name, "limit": limit.value, "source": limit.source}
+                    for name, limit in found.delivery_limits.items()
+                ],
                 "not_checked": found.not_checked,
             }
         )
     else:
-        _show_contradictions(screen, found.contradictions)
+        _show_contradictions(screen, found)
+        _show_delivery_limits(screen, found)
         for text in found.not_checked:
             screen.note(f"not checked: {text}")
-    return ExitCode.FAILED if found.contradictions else ExitCode.DONE
+    return code
 
 
 def _management(options: argparse.Namespace, context: Context, publisher: Publisher) -> Management:
@@ -155,9 +164,27 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["name"], row["for"], row["state"], kind or "", *numbers, said]
 
 
-def _show_contradictions(screen: Screen, found: Sequence[Contradiction]) -> None:
-    if not found:
-        screen.line("nothing in the broker contradicts the settings")
+def _show_contradictions(screen: Screen, lint: Lint) -> None:
+    if not lint.contradictions:
+        what = "what was checked" if lint.unanswered else "the broker"
+        screen.line(f"nothing in {what} contradicts the settings")
         return
     columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
-    screen.table(Table(columns, [(one.subject, one.problem, one.fix) for one in found]))
+    rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
+    screen.table(Table(columns, rows))
+
+
+def _show_delivery_limits(screen: Screen, lint: Lint) -> None:
+    if not lint.delivery_limits:
+        return
+    columns = (
+        Column("queue"),
+        Column("delivery limit", is_right=True),
+        Column("from", is_long=True),
+    )
+    rows = [
+        (name, "none" if limit.value is None else str(limit.value), limit.source)
+        for name, limit in lint.delivery_limits.items()
+    ]
+    screen.line()
+    screen.table(Table(columns, rows))

@@ -1,6 +1,6 @@
 """What a request has left in database and broker."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from orderd.contract.strict_json import loads, quote
 from orderd.ctl import ledger, outbox
 from orderd.ctl.broker import browser_of
 from orderd.ctl.letters import Letter
+from orderd.ctl.renewals import Renewals
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 
@@ -36,22 +37,32 @@ class Messages:
     not_looked_at: dict[str, int] = field(default_factory=dict)
 
 
-def in_broker(settings: "Settings", publisher: Publisher, request_id: str) -> Messages:
+def in_broker(
+    settings: "Settings", publisher: Publisher, request_id: str, tell: Callable[[str], None]
+) -> Messages:
     """Return what waits in retry queues and dead letter queues, and how full the others are.
 
+    A message that cannot be renewed is reported to *tell*.
     Command queues are not looked into: what is given back counts as redelivered there.
     """
     messages = Messages()
     retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
+    letters = [dead_letter_queue(queue) for queue in Queue]
+    depths = {
+        name: depth.ready
+        for name in (*retries, *letters)
+        if (depth := queue_depth(publisher.link, name)) is not None and depth.ready
+    }
+    renewals = Renewals(settings, publisher, list(depths), tell)
     with browser_of(publisher) as browser:
-        for names, found in (
-            (retries, messages.retries),
-            (map(dead_letter_queue, Queue), messages.dead_letters),
-        ):
-            for name in names:
-                for letter in _looked_at(publisher, browser, name, messages):
-                    if letter.request_id == request_id:
-                        found.append(letter)
+        for name, ready in depths.items():
+            limit = 0 if name in renewals.untouchable else LOOKED_AT_MAX
+            if ready > limit:
+                messages.not_looked_at[name] = ready - limit
+            found = messages.dead_letters if name in letters else messages.retries
+            for letter in _looked_at(browser, renewals, name, min(ready, limit)):
+                if letter.request_id == request_id:
+                    found.append(letter)
     for queue in Queue:
         depth = queue_depth(publisher.link, queue)
         messages.ready[str(queue)] = 0 if depth is None else depth.ready
@@ -91,18 +102,13 @@ def tries_of(tx: Transaction, letters: Sequence[Letter]) -> list[dict[str, Any]]
     ]
 
 
-def _looked_at(
-    publisher: Publisher, browser: Browser, name: str, messages: Messages
-) -> Iterator[Letter]:
-    depth = queue_depth(publisher.link, name)
-    if depth is None:
-        return
-    if depth.ready > LOOKED_AT_MAX:
-        messages.not_looked_at[name] = depth.ready - LOOKED_AT_MAX
-    for _ in range(min(depth.ready, LOOKED_AT_MAX)):
+def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[Letter]:
+    for _ in range(count):
         delivery = browser.take(name)
         if delivery is None:
             return
+        # In a retry queue the delay begins anew by that.
+        renewals.renew(browser, delivery)
         yield Letter(delivery)
 
 

@@ -1,21 +1,16 @@
 """A clean stop is no crash, also where the database cannot be told of it."""
 
 import signal
-from contextlib import closing
 
-import psycopg2
 import pytest
 
-from tests.acceptance.gate import gate_before
+from tests.acceptance.commit_trap import CommitTrap, Where
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
 from tests.harness.waiting import wait_until
 
 IDS = ["x", *(f"neighbour-{number}" for number in range(5))]
-WAITING = (
-    "SELECT count(*) > 0 FROM pg_stat_activity "
-    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
+LEDGER = b"INSERT INTO processed_requests"
 
 
 @pytest.mark.parametrize("queue_type", ["classic", "quorum"])
@@ -30,12 +25,12 @@ def test_two_clean_stops_in_an_outage_and_a_crash_are_one_crash(
     assert killed.exit_code() == -signal.SIGKILL
 
     for _ in range(2):
-        with closing(psycopg2.connect(database_url)) as rival, gate_before(database_url) as gate:
-            rival.cursor().execute("SELECT FROM products FOR UPDATE")
-            gate.open()
-            one = daemon(database_url=gate.url)
-            wait_until(lambda: shop.value(WAITING), timeout_s=30, what="a try at the lock")
-            gate.shut()
+        with CommitTrap(database_url, only=LEDGER) as trap:
+            trap.open()
+            trap.arm(Where.BEFORE)
+            one = daemon(database_url=trap.url, ready=False)
+            wait_until(lambda: trap.sprung, timeout_s=30, what="a COMMIT to be lost")
+            trap.shut()
             one.wait_for_event("intake.paused")
             assert one.stop() == 0
 

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import BatchProcessor, Limits, Surroundings
 from orderd.batch.results import Result
+from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.domain.outcomes import Deferred
@@ -67,6 +68,7 @@ class Shop:
             self.database,
             Confirmed(),
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
+            suspects=Suspects(self.database),
             events_source="/orderd/test",
             grants={},
         )

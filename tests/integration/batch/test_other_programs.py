@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch.probe import probe
+from orderd.batch.probe import Probe
 from orderd.contract.names import DeferralCode
 from orderd.db.faults import SchemaFault
 from orderd.domain.outcomes import Applied, Deferred, Refused
@@ -86,7 +86,7 @@ def test_the_probe_finds_nothing_in_tables_that_fit_and_leaves_nothing(
     before = shop.tables()
 
     with Shop(limited_url) as worker:
-        probe(worker.database)
+        Probe(worker.database).run()
 
     assert shop.tables() == before
 
@@ -119,7 +119,7 @@ def test_a_column_that_is_elsewhere_for_a_moment_settles_nothing_meanwhile(
     with pytest.raises(SchemaFault):
         shop.process(batch)
     with pytest.raises(SchemaFault):
-        probe(shop.database)
+        Probe(shop.database).run()
     shop.query(mend_it)
 
     assert shop.tables() == before
@@ -134,7 +134,7 @@ def test_a_right_that_is_missing_is_found_by_the_probe(
     shop.query(f"REVOKE {right} FROM {role}")
 
     with Shop(limited_url) as worker, pytest.raises(SchemaFault):
-        probe(worker.database)
+        Probe(worker.database).run()
 
 
 def test_a_trigger_that_misses_a_table_costs_its_own_command_only(shop: Shop) -> None:

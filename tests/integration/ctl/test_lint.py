@@ -11,6 +11,9 @@ from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
 
+FULL = "when it is full"
+WAITING = "the commands that should go there wait unacked"
+
 
 @pytest.fixture
 def plant(management: Management, vhost: str) -> Callable[..., None]:
@@ -76,9 +79,9 @@ def test_what_is_missing_is_found(topology: Any) -> None:
         (
             {"max-length-bytes": 5000, "overflow": "reject-publish"},
             {
-                ("user", "when it is full, commands to be tried again are lost"),
-                ("order.dlq", "when it is full, orderd cannot settle, and stands still"),
-                ("order.retry.5s", "when it is full, orderd cannot settle, and waits"),
+                ("user", f"{FULL}, producers are refused, and commands to be tried again are lost"),
+                ("order.dlq", f"{FULL}, {WAITING}, and no letter can be renewed"),
+                ("order.retry.5s", f"{FULL}, {WAITING}"),
             },
         ),
     ],
@@ -107,6 +110,53 @@ def test_an_operator_policy_is_found_too(topology: Any, plant: Any) -> None:
 
     assert done.code == 1
     assert "clear_operator_policy planted-order.dlq" in done.out
+
+
+def test_a_listener_that_can_refuse_is_named_also_behind_another_exchange(
+    topology: Any, broker: Broker
+) -> None:
+    topology("apply", "--events")
+    full = {"x-max-length": 2, "x-overflow": "reject-publish"}
+    broker.channel.exchange_declare("behind", "fanout", durable=True)
+    broker.channel.exchange_bind("behind", "orderd.events", "order.#")
+    # A ring of exchanges has an end, too.
+    broker.channel.exchange_bind("behind", "behind")
+    for queue, arguments in {
+        "stock": full,
+        "roomy": {"x-max-length": 2},
+        "bystander": full,
+    }.items():
+        broker.channel.queue_declare(queue, durable=True, arguments=arguments)
+    for queue in ("stock", "roomy"):
+        broker.channel.queue_bind(queue, "behind")
+
+    done = topology("lint", "--json")
+
+    [found] = done.document["contradictions"]
+    assert (done.code, found["subject"]) == (1, "stock")
+    assert found["problem"] == (
+        "argument x-max-length: max-length 2 with overflow reject-publish: when it is full it "
+        "refuses events, and orderd sends a refused event again, less and less often, to every "
+        "queue bound to orderd.events"
+    )
+
+
+def test_the_delivery_limits_in_force_are_shown(topology: Any, broker: Broker, plant: Any) -> None:
+    broker.declare(queue_type="quorum")
+    topology("apply")
+    plant({"order": {"delivery-limit": 25}, "order.dlq": {"delivery-limit": 5}})
+
+    shown, table = topology("lint", "--json"), topology("lint").out
+
+    limits = {one["queue"]: one for one in shown.document["delivery_limits"]}
+    assert set(limits) == {"user", "user.dlq", "product", "product.dlq", "order", "order.dlq"}
+    assert limits["order"]["limit"] == 25
+    assert limits["order"]["source"] == "policy planted-order: delivery-limit 25"
+    assert limits["user"]["source"].startswith("default of RabbitMQ ")
+    [found] = shown.document["contradictions"]
+    assert (shown.code, found["subject"]) == (1, "order.dlq")
+    assert "raise it to 20 or more" in found["fix"]
+    assert "policy planted-order: delivery-limit 25" in table
 
 
 def test_harmless_policies_are_none(topology: Any, plant: Any) -> None:
@@ -172,15 +222,22 @@ def test_a_message_size_below_the_largest_body_is_found(
     topology: Any, private_rabbit: PrivateRabbit
 ) -> None:
     topology("apply")
-    private_rabbit.ctl("eval", "application:set_env(rabbit, max_message_size, 1000000).")
+    size = private_rabbit.ctl("eval", "element(2, application:get_env(rabbit, max_message_size)).")
+    set_max_message_size(private_rabbit, 1_000_000)
     try:
         done = topology("lint")
     finally:
-        private_rabbit.ctl("eval", "application:set_env(rabbit, max_message_size, 134217728).")
+        set_max_message_size(private_rabbit, int(size))
 
     assert done.code == 1
     assert "takes no message of 1048576 bytes" in done.out
     assert "max_message_size" in done.out
+
+
+def set_max_message_size(rabbit: PrivateRabbit, size_bytes: int) -> None:
+    # RabbitMQ 4 looks at the copy that it has made of it.
+    setting = f"application:set_env(rabbit, max_message_size, {size_bytes})"
+    rabbit.ctl("eval", f"{setting}, persistent_term:put(max_message_size, {size_bytes}).")
 
 
 def test_a_user_without_access_to_the_api_is_told_so(
@@ -197,7 +254,8 @@ def test_a_user_without_access_to_the_api_is_told_so(
     finally:
         management.request("DELETE", f"/api/users/{name}")
 
-    assert done.code == 0
+    assert done.code == 3
+    assert done.out == "nothing in what was checked contradicts the settings\n"
     assert "not checked: policies and arguments" in done.err
     assert "401" in done.err
     assert "secret1" not in done.out + done.err

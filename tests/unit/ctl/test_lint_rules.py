@@ -5,7 +5,8 @@ import pytest
 
 from orderd.amqp.inspection import needed
 from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
-from orderd.ctl.lint_rules import QueueFacts, judge_leftovers, judge_queue
+from orderd.ctl.lint_rules import judge_leftovers, judge_listeners, judge_queue
+from orderd.ctl.queue_facts import QueueFacts
 
 HELD_S = 90.0
 WANTED = needed([5.0, 300.0])
@@ -16,7 +17,6 @@ def problems(
     name: str,
     *,
     kind: str = "classic",
-    version: int = 3,
     is_durable: bool = True,
     arguments: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -32,25 +32,13 @@ def problems(
         definition,
         "p" if definition else None,
     )
-    return [one.problem for one in judge_queue(wanted, facts, version, HELD_S)]
+    return [one.problem for one in judge_queue(wanted, facts, HELD_S)]
 
 
 @pytest.mark.parametrize("name", [each.name for each in WANTED if not each.is_exchange])
 def test_queues_as_orderd_declares_them_contradict_nothing(name: str) -> None:
     assert problems(name) == []
     assert problems(name, kind="quorum") == []
-
-
-@pytest.mark.parametrize("name", ["user", "order.dlq"])
-def test_the_limit_of_deliveries_that_rabbitmq_4_sets_by_itself_is_found(name: str) -> None:
-    [problem] = problems(name, kind="quorum", version=4)
-    assert problem.startswith("delivery-limit is 20 by default")
-
-    assert problems(name, kind="quorum", version=4, delivery_limit=-1) == []
-    assert problems(name, kind="classic", version=4) == []
-    assert problems("user.retry.5s", kind="quorum", version=4) == []
-    [problem] = problems(name, kind="quorum", version=3, delivery_limit=5)
-    assert problem.startswith("policy p: delivery-limit 5: ")
 
 
 def test_a_consumer_timeout_must_be_longer_than_messages_are_held() -> None:
@@ -81,6 +69,34 @@ def test_a_retry_queues_own_arguments_are_no_contradiction_but_a_shorter_delay_i
 
 def test_queues_of_listeners_may_be_limited() -> None:
     assert problems("system_events", message_ttl=5, max_length=5, expires=5) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "refuses"),
+    [
+        ("classic", {"max-length": 5, "overflow": "reject-publish"}, True),
+        ("classic", {"max-length-bytes": 5, "overflow": "reject-publish-dlx"}, True),
+        ("quorum", {"max-length": 5, "overflow": "reject-publish"}, True),
+        ("quorum", {"max-length": 5, "overflow": "reject-publish-dlx"}, False),
+        ("classic", {"max-length": 5, "overflow": "drop-head"}, False),
+        ("classic", {"max-length": 5}, False),
+        ("classic", {"overflow": "reject-publish"}, False),
+        ("stream", {"max-length-bytes": 5}, False),
+    ],
+)
+def test_a_listener_that_refuses_events_is_named(
+    kind: str,
+    keys: dict[str, Any],
+    refuses: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    by_policy = QueueFacts("stock", kind, is_durable=True, messages=0, definition=keys, policy="p")
+    arguments = {f"x-{key}": value for key, value in keys.items()}
+    by_argument = QueueFacts("stock", kind, is_durable=True, messages=0, arguments=arguments)
+
+    found = [each.problem for each in judge_listeners([by_policy, by_argument])]
+
+    sources = [each.partition(":")[0] for each in found]
+    assert sources == ["policy p", f"argument {next(iter(arguments))}"] * refuses
 
 
 def test_a_leftover_counts_only_while_it_holds_messages() -> None:

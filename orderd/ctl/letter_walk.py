@@ -1,0 +1,114 @@
+"""Going through the dead letters: each once, with an end, and none nearer to a delivery limit."""
+
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.message import Delivery
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.topology import queue_depth
+from orderd.contract.names import HEADER_FAILED_AT
+from orderd.ctl.exits import Failure
+from orderd.ctl.letter_filters import Filters
+from orderd.ctl.letters import Letter, dead_letter_queues
+from orderd.ctl.renewals import Renewals
+from orderd.ctl.screen import Advance, Screen
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
+
+
+class Letters:
+    """The dead letters that are in some queues now.
+
+    What comes while they are gone through is left out, so that it has an end even where a
+    replayed message fails again.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        publisher: Publisher,
+        queue: str | None,
+        screen: Screen,
+        *,
+        is_moving: bool = False,
+    ) -> None:
+        """Find the letters of *queue*, None for all; with *is_moving* they may be acked.
+
+        Raises Failure where a look would lose them.
+        """
+        self._link = publisher.link
+        self._is_moving = is_moving
+        self._depths = {
+            name: depth.ready
+            for name in dead_letter_queues(queue)
+            if (depth := queue_depth(publisher.link, name)) is not None
+        }
+        filled = [name for name, ready in self._depths.items() if ready]
+        self._renewals = Renewals(settings, publisher, filled, screen.note)
+        if self._renewals.untouchable:
+            raise Failure(
+                f"queue {self._renewals.untouchable[0]}: delivery limit 0: the broker drops what "
+                "is given back, so the letters cannot be looked at; see: orderctl topology lint"
+            )
+        self.total = sum(self._depths.values())
+        self.seen = 0
+
+    @property
+    def are_safe(self) -> bool:
+        """Whether every letter that had to be renewed was."""
+        return not self._renewals.failed
+
+    def matching(
+        self, browser: Browser, filters: Filters, limit: int | None, advance: Advance
+    ) -> Iterator[Letter]:
+        """Yield at most *limit* letters that match, queue by queue, the oldest first.
+
+        None of them is kept here: those that nobody acks stay unacked with *browser*. One that is
+        renewed moves to the end of its queue. It is yielded as it was, and may not be acked any
+        more; with *is_moving* its copy is yielded instead, after the others.
+        """
+        every = chain.from_iterable(self._walk(browser, name) for name in self._depths)
+        return islice(filter(filters.match, self._counted(every, advance)), limit)
+
+    def _counted(self, deliveries: Iterator[Delivery], advance: Advance) -> Iterator[Letter]:
+        for delivery in deliveries:
+            self.seen += 1
+            advance()
+            yield Letter(delivery)
+
+    def _walk(self, browser: Browser, name: str) -> Iterator[Delivery]:
+        copies: Counter[bytes] = Counter()
+        for _ in range(self._depths[name]):
+            delivery = browser.take(name)
+            if delivery is None:
+                break
+            if self._renewals.renew(browser, delivery) and self._is_moving:
+                copies[_fingerprint(delivery)] += 1
+            else:
+                yield delivery
+        if copies:
+            yield from self._copies(browser, name, copies)
+
+    def _copies(self, browser: Browser, name: str, wanted: Counter[bytes]) -> Iterator[Delivery]:
+        """Yield the renewed letters, and leave out what came in between."""
+        depth = queue_depth(self._link, name)
+        for _ in range(0 if depth is None else depth.ready):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            key = _fingerprint(delivery)
+            if wanted[key]:
+                wanted[key] -= 1
+                yield delivery
+
+
+def _fingerprint(delivery: Delivery) -> bytes:
+    """Return what a letter and its copy have in common, and no other letter has."""
+    properties = delivery.properties
+    said = (properties.message_id, (properties.headers or {}).get(HEADER_FAILED_AT))
+    return blake2b(delivery.body + repr(said).encode(errors="surrogateescape")).digest()

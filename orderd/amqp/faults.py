@@ -8,6 +8,10 @@ class BrokerFault(Exception):
     """
 
 
+class BrokerRefused(BrokerFault):
+    """The broker is there, but does not take this login, or not to this virtual host."""
+
+
 class ChannelFault(BrokerFault):
     """The broker closed a channel: *code* and *reason* are its own words."""
 

@@ -12,7 +12,8 @@ import pika.exceptions
 from orderd.amqp import properties
 from orderd.amqp.channel import CALL_TIMEOUT_S, Channel
 from orderd.amqp.endpoint import BrokerEndpoint, Target
-from orderd.amqp.faults import BrokerFault
+from orderd.amqp.faults import BrokerFault, BrokerRefused
+from orderd.amqp.refusals import refusal
 
 SLICE_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 3.0
@@ -33,6 +34,7 @@ class Link:
         self._connection: Any = None
         self._opened = False
         self._loss: str | None = None
+        self._is_refused = False
         self._stopping = False
         self._on_slice: Callable[[], None] = no_slice
         self.call_timeout_s = CALL_TIMEOUT_S
@@ -66,16 +68,18 @@ class Link:
         self.close()
         properties.register()
         self._on_slice = on_slice
-        faults = []
+        faults: list[BrokerFault] = []
         for target in self._endpoint.targets():
             try:
                 self._open(target)
             except BrokerFault as fault:
-                faults.append(str(fault))
+                faults.append(fault)
                 self.close()
             else:
                 return
-        raise BrokerFault("; ".join(faults))
+        # A refusal among them is what somebody can do something about.
+        is_refused = any(isinstance(fault, BrokerRefused) for fault in faults)
+        raise (BrokerRefused if is_refused else BrokerFault)("; ".join(map(str, faults)))
 
     def open_channel(self) -> Channel:
         """Return a new channel, open."""
@@ -127,7 +131,7 @@ class Link:
     def raise_if_lost(self) -> None:
         """Raise BrokerFault with the cause once the connection is lost, or before it is made."""
         if self._loss is not None:
-            raise BrokerFault(self._loss)
+            raise (BrokerRefused if self._is_refused else BrokerFault)(self._loss)
         if self._connection is None:
             raise BrokerFault(f"{self.where}: not connected")
 
@@ -155,6 +159,7 @@ class Link:
     def _open(self, target: Target) -> None:
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
+        self._is_refused = False
         self.call_timeout_s = CALL_TIMEOUT_S
         connection = pika.SelectConnection(
             target.parameters,
@@ -175,7 +180,9 @@ class Link:
 
     def _on_lost(self, connection: Any, error: Any) -> None:
         if connection is self._connection:
-            self._loss = f"{self.where}: {cause_of(error)}"
+            refused = refusal(error, self.where, self.user)
+            self._is_refused = refused is not None
+            self._loss = refused or f"{self.where}: {cause_of(error)}"
             self.wake()
 
     def _on_blocked(self, _connection: Any, _frame: Any) -> None:

@@ -1,48 +1,16 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from orderd.batch.ids import IdPool
 from orderd.contract.names import Queue
 from orderd.contract.replies import Response
 from orderd.contract.rows import Order, OrderItem, Product, User
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 from orderd.domain.needs import Needs
-from orderd.domain.world import FreshIds, LedgerEntry, Table, World
-
-
-class IdPool:
-    """Ids that the sequences gave and no row has yet; rolling back returns them here.
-
-    So ids come without gaps while the daemon runs, whatever a batch refuses or redoes.
-    """
-
-    def __init__(self) -> None:
-        """Begin with no ids."""
-        self._free: dict[Table, list[int]] = {table: [] for table in Table}
-
-    def shortage(self, new_rows: dict[Table, int]) -> dict[str, int]:
-        """Return how many ids of each table must be fetched for so many new rows."""
-        return {str(t): max(0, count - len(self._free[t])) for t, count in new_rows.items()}
-
-    def add(self, table: Table, ids: Iterable[int]) -> None:
-        """Take over ids from the sequence."""
-        self._free[table].extend(ids)
-
-    def fresh(self) -> FreshIds:
-        """Return the ids for one try at a batch."""
-        return FreshIds(self._free)
-
-    def drop_used(self, fresh: FreshIds) -> None:
-        """Forget the ids that a committed batch used."""
-        for table, count in fresh.used.items():
-            del self._free[table][:count]
-
-    def clear(self) -> None:
-        """Forget all ids: a COMMIT whose outcome is unknown may have used some."""
-        for ids in self._free.values():
-            ids.clear()
+from orderd.domain.world import LedgerEntry, Table, World
 
 
 def load_world(

@@ -3,35 +3,47 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from orderd.amqp.message import Delivery
+from orderd.batch.failures import failed, outcome_of
+from orderd.batch.ids import IdPool, catch_up
 from orderd.batch.lists import answer_list, bounded
-from orderd.batch.load import IdPool, load_world
+from orderd.batch.load import load_world
+from orderd.batch.locks import TableLocks
 from orderd.batch.persist import persist
+from orderd.batch.probe import Probe
+from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
-from orderd.batch.suspects import mark_committed
+from orderd.batch.suspects import Suspects, mark_committed, was_tried
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
-from orderd.contract.names import DeferralCode, Queue
+from orderd.contract.names import Queue
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, LockedOut, SchemaFault, TransactionConflict
+from orderd.db.faults import (
+    DatabaseOutage,
+    IdsTaken,
+    LockedOut,
+    SchemaFault,
+    TransactionConflict,
+)
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
 from orderd.domain.decide import ArrivalsUnknown, Decision, decide, response_to
 from orderd.domain.needs import needs_of
-from orderd.domain.outcomes import Deferred
 from orderd.domain.world import Table, World
 from orderd.ops.failpoints import reach
 from orderd.ops.logs import Event, emit
 from orderd.outbox.rows import Confirmed, OutboxRow, insert_rows
 
 TRIES_MAX: Final = 3
+# How many ids are left out, beyond those known to be taken, at each catching up in a try: rows that
+# are not committed yet cannot be seen.
+LEAPS: Final = (0, 100, 10_000)
 # To read a mebibyte of hostile JSON takes up to two seconds.
 BREATHE_AFTER_BYTES: Final = 100_000
 # Once a batch is being cut up, whoever holds a row is known to hold it for long.
@@ -52,18 +64,13 @@ class Limits:
 class Surroundings:
     """What a batch asks of the world outside the database.
 
-    `arriving` returns the queues that may still bring users or products; it asks the broker.
-    `breathe` is called between two tries and between big bodies, so that heartbeats go on.
+    `arriving` is given the deliveries that are being tried together, and returns the queues that
+    may still bring users or products; it asks the broker.
+    `breathe` is called between two tries, two portions and big bodies, so that heartbeats go on.
     """
 
-    arriving: Callable[[], frozenset[Queue]]
+    arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
     breathe: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    delivery: Delivery
-    command: Command
 
 
 class BatchProcessor:
@@ -75,6 +82,7 @@ class BatchProcessor:
         confirmed: Confirmed,
         limits: Limits,
         *,
+        suspects: Suspects,
         events_source: str,
         grants: Grants,
     ) -> None:
@@ -84,7 +92,11 @@ class BatchProcessor:
         self._confirmed = confirmed
         self.events_source = events_source
         self.grants = grants
+        self._suspects = suspects
         self._ids = IdPool()
+        self._locks = TableLocks(database)
+        self._probe = Probe(database)
+        self.has_committed = False
 
     def process(
         self, deliveries: Sequence[Delivery], surroundings: Surroundings
@@ -95,8 +107,28 @@ class BatchProcessor:
         Raises `DatabaseOutage` and `SchemaFault`; what was not yielded by then is not settled.
         """
         reach("received", (delivery.properties.message_id for delivery in deliveries))
-        requests: list[_Request] = []
+        requests: list[Request] = []
+        yield from self._read(deliveries, requests, surroundings)
+        reach("decoded", _ids_of(requests))
+        requests.sort(key=lambda request: _QUEUE_RANK[Queue(request.command.queue)])
+        self._suspects.record_again([r.delivery for r in requests], partial(self._touch, requests))
+        self._locks.refresh()
+        for number, portion in enumerate(portions(requests)):
+            if number:
+                surroundings.breathe()
+            yield from self._commit_unlocked(portion, surroundings)
+
+    def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
+        """Wait with *tx* for whoever holds a table or row that *requests* need."""
+        self._probe.touch(tx)
+        load_world(tx, needs_of(request.command for request in requests), self._ids, None)
+
+    def _read(
+        self, deliveries: Sequence[Delivery], requests: list[Request], surroundings: Surroundings
+    ) -> Iterator[list[Result]]:
+        """Add the commands among *deliveries* to *requests*, and yield results for the others."""
         invalid: list[Result] = []
+        invalid_bytes = 0
         read_bytes = 0
         for delivery in deliveries:
             if read_bytes > BREATHE_AFTER_BYTES:
@@ -104,17 +136,16 @@ class BatchProcessor:
                 read_bytes = 0
             read_bytes += len(delivery.body)
             decoded = self._decode(delivery)
-            if isinstance(decoded, Invalid):
-                invalid.append(_result(delivery, None, decoded))
-            else:
-                requests.append(_Request(delivery, decoded))
-        reach("decoded", _ids_of(requests))
+            if isinstance(decoded, Command):
+                requests.append(Request(delivery, decoded))
+                continue
+            invalid.append(Result(delivery, None, decoded, response_to(decoded)))
+            invalid_bytes += len(delivery.body)
+            if invalid_bytes > PORTION_BYTES_MAX:
+                yield invalid
+                invalid, invalid_bytes = [], 0
         if invalid:
             yield invalid
-        requests.sort(key=lambda request: _QUEUE_RANK[Queue(request.command.queue)])
-        # A list reads the tables themselves: what stands before it must be committed by then.
-        for _, group in groupby(requests, lambda r: isinstance(r.command.content, List)):
-            yield from self._commit(list(group), surroundings)
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
         decoded = decode(
@@ -128,8 +159,29 @@ class BatchProcessor:
             return decoded
         return authorize(self.grants, decoded) or decoded
 
+    def _commit_unlocked(
+        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
+    ) -> Iterator[list[Result]]:
+        """Yield the results of *group*; what needs a table that is locked is not waited for."""
+        if not self._locks.are_known:
+            yield from self._commit(group, surroundings, is_cut=is_cut)
+            return
+        self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
+        free: list[Request] = []
+        locked_out: list[Result] = []
+        for request in group:
+            lock = self._locks.against(request.command)
+            if lock is None:
+                free.append(request)
+            else:
+                locked_out.append(failed(request, LockedOut(str(lock))))
+        if free:
+            yield from self._commit(free, surroundings, is_cut=is_cut)
+        if locked_out:
+            yield locked_out
+
     def _commit(
-        self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool = False
+        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
     ) -> Iterator[list[Result]]:
         """Yield the results of *group*, whole if possible, else of ever smaller parts of it.
 
@@ -138,41 +190,76 @@ class BatchProcessor:
         results = self._try(group, surroundings, is_cut=is_cut)
         if not isinstance(results, Exception):
             yield results
-        elif len(group) == 1:
-            yield [_deferred(group[0], results)]
-        else:
-            emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
-            middle = len(group) // 2
-            yield from self._commit(group[:middle], surroundings, is_cut=True)
-            yield from self._commit(group[middle:], surroundings, is_cut=True)
+            return
+        if isinstance(results, LockedOut):
+            self._locks.find()
+            self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
+            if any(self._locks.against(request.command) for request in group):
+                yield from self._commit_unlocked(group, surroundings, is_cut=is_cut)
+                return
+        if len(group) == 1:
+            yield [failed(group[0], results)]
+            return
+        emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
+        middle = len(group) // 2
+        yield from self._commit(group[:middle], surroundings, is_cut=True)
+        yield from self._commit(group[middle:], surroundings, is_cut=True)
 
     def _try(
-        self, group: list[_Request], surroundings: Surroundings, *, is_cut: bool
+        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool
     ) -> list[Result] | Exception:
         """Return the results of *group*, or what kept it from being committed whole."""
         arriving: frozenset[Queue] | None = None
         tries = 1
         while True:
             try:
-                return self._transact(group, arriving, is_cut=is_cut)
+                return self._with_free_ids(group, arriving, surroundings, is_cut=is_cut)
             except ArrivalsUnknown:
-                arriving = surroundings.arriving()
+                arriving = surroundings.arriving([request.delivery for request in group])
             except TransactionConflict as error:
                 surroundings.breathe()
                 is_cut_up_next = is_cut and len(group) > 1
-                if is_cut_up_next or tries == TRIES_MAX or isinstance(error, LockedOut):
+                is_of_no_use = isinstance(error, LockedOut | IdsTaken)
+                if is_cut_up_next or tries == TRIES_MAX or is_of_no_use:
                     return error
                 emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
                 tries += 1
-            except (DatabaseOutage, SchemaFault):
+            except DatabaseOutage:
                 # A COMMIT whose outcome is unknown may have used ids from the pool.
                 self._ids.clear()
                 raise
+            except SchemaFault as error:
+                self._ids.clear()
+                # Raises it again where the tables themselves do not fit; else it is one command's.
+                self._probe.run()
+                return error
             except Exception as error:  # noqa: BLE001 - cut up by the caller, to find whose it is
                 return error
 
+    def _with_free_ids(
+        self,
+        group: list[Request],
+        arriving: frozenset[Queue] | None,
+        surroundings: Surroundings,
+        *,
+        is_cut: bool,
+    ) -> list[Result]:
+        """Return the results of *group*, with other ids where rows of others have those at hand."""
+        leaps = list(LEAPS)
+        while True:
+            try:
+                return self._transact(group, arriving, is_cut=is_cut)
+            except IdsTaken as error:
+                table = Table(error.table)
+                self._ids.forget(table)
+                if not leaps:
+                    raise
+                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
+            surroundings.breathe()
+            catch_up(self._database, table, leaps.pop(0), surroundings.breathe)
+
     def _transact(
-        self, group: list[_Request], arriving: frozenset[Queue] | None, *, is_cut: bool
+        self, group: list[Request], arriving: frozenset[Queue] | None, *, is_cut: bool
     ) -> list[Result]:
         """Return the results of *group*, committed in one transaction."""
         commands = [request.command for request in group]
@@ -181,6 +268,7 @@ class BatchProcessor:
             if is_cut:
                 tx.later("set_lock_timeout", milliseconds=LOCK_TIMEOUT_WHEN_CUT_MS)
             world = load_world(tx, needs_of(commands), self._ids, arriving)
+            self._ids.raise_if_taken(world)
             reach("loaded", _ids_of(group))
             decisions = [self._decide(tx, world, command) for command in commands]
             reach("decided", _ids_of(group))
@@ -189,12 +277,14 @@ class BatchProcessor:
                 for request, decision in zip(group, decisions, strict=True)
             ]
             persist(tx, world, decisions)
-            insert_rows(tx, [row for result in results for row in result.events])
+            # Before new rows: where the sequence was set back, one may get an id of those.
             self._confirmed.delete(tx)
+            insert_rows(tx, [row for result in results for row in result.events])
             mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
             reach("persisted", _ids_of(group))
             reach("before_commit", _ids_of(group))
         reach("after_commit", _ids_of(group))
+        self.has_committed = True
         self._ids.drop_used(world.fresh_ids)
         self._confirmed.forget_deleted()
         return results
@@ -209,7 +299,8 @@ class BatchProcessor:
         except ArrivalsUnknown:
             raise
         except Exception as error:  # noqa: BLE001 - a rule's own fault is its command's alone
-            return Decision(command, _unexpected(error), None)
+            outcome = outcome_of(command, error)
+            return Decision(command, outcome, response_to(outcome))
 
     def _with_events(self, delivery: Delivery, decision: Decision, world: World) -> Result:
         command = decision.command
@@ -223,26 +314,5 @@ class BatchProcessor:
         return Result(delivery, command, decision.outcome, decision.response, tuple(rows))
 
 
-def _result(delivery: Delivery, command: Command | None, outcome: Invalid | Deferred) -> Result:
-    return Result(delivery, command, outcome, response_to(outcome))
-
-
-def _deferred(request: _Request, fault: Exception | None) -> Result:
-    if isinstance(fault, TransactionConflict):
-        outcome = Deferred(DeferralCode.TRANSIENT, str(fault), _trace(fault))
-    else:
-        outcome = _unexpected(fault)
-    return _result(request.delivery, request.command, outcome)
-
-
-def _unexpected(error: BaseException | None) -> Deferred:
-    message = f"{type(error).__name__}: {error}"
-    return Deferred(DeferralCode.UNEXPECTED, message, _trace(error))
-
-
-def _trace(error: BaseException | None) -> str:
-    return "".join(traceback.format_exception(error))
-
-
-def _ids_of(requests: Sequence[_Request]) -> Iterator[str | None]:
+def _ids_of(requests: Sequence[Request]) -> Iterator[str | None]:
     return (request.command.request_id for request in requests)

@@ -5,7 +5,8 @@ record before it begins, and off the record once the message is settled: the n-t
 be recorded without that is not made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
@@ -17,6 +18,13 @@ from orderd.batch.results import Result
 from orderd.contract.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
 from orderd.db.arrays import lines
 from orderd.db.connection import Database
+from orderd.db.faults import (
+    DatabaseOutage,
+    LockedOut,
+    RowFault,
+    SchemaFault,
+    TransactionConflict,
+)
 from orderd.db.transaction import Transaction
 from orderd.domain.outcomes import Abandoned, Quarantined
 
@@ -55,14 +63,14 @@ class Suspects:
         What has not been redelivered is one group and costs nothing. A first redelivery is tried
         in company, a further one alone. Their tries are on record when a group is yielded.
         """
-        if not any(map(_was_tried, deliveries)):
+        if not any(map(was_tried, deliveries)):
             yield list(deliveries)
             return
         records = self._read(deliveries)
         company: list[Delivery] = []
         for delivery in deliveries:
             record = records.get(key_of(delivery), _Record(0, is_committed=False))
-            if not _was_tried(delivery) or (record.tries == 0 and poison_after > 2):  # noqa: PLR2004 - with 2, the first redelivery is the last
+            if not was_tried(delivery) or (record.tries == 0 and poison_after > 2):  # noqa: PLR2004 - with 2, the first redelivery is the last
                 company.append(delivery)
                 continue
             yield from self._recorded(company)
@@ -75,7 +83,7 @@ class Suspects:
 
     def note_settled(self, deliveries: Sequence[Delivery]) -> None:
         """Take settled deliveries off the record, with the next `forget_settled`."""
-        for delivery in filter(_was_tried, deliveries):
+        for delivery in filter(was_tried, deliveries):
             key = key_of(delivery)
             self._settled.add(key)
             self._in_hand.pop(key, None)
@@ -103,24 +111,55 @@ class Suspects:
         self._in_hand.clear()
         return deliveries
 
+    def record_again(
+        self, deliveries: Sequence[Delivery], touch: Callable[[Transaction], None]
+    ) -> None:
+        """Take the tries of *deliveries* off the record while *touch* waits for the database.
+
+        Who is killed while it waits for somebody's lock, or for a server that answers nobody, was
+        not killed by its message. Raises `DatabaseOutage`.
+        """
+        suspects = _by_key(deliveries)
+        if not suspects:
+            return
+        with self._tries() as tx:
+            tx.later("withdraw_tries", keys=list(suspects))
+        for key in suspects:
+            self._in_hand.pop(key, None)
+        try:
+            with self._database.transaction() as tx:
+                touch(tx)
+                _record(tx, suspects)
+        except (TransactionConflict, RowFault, SchemaFault):
+            # The try itself will meet it, and find out whose fault it is; nothing there kills.
+            return
+        self._in_hand |= suspects
+
     def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
         if group:
             # The record must be there before the try, or a crash would leave none.
-            known = {key_of(delivery): delivery for delivery in filter(_was_tried, group)}
-            suspects = dict(sorted(known.items(), key=itemgetter(0)))
+            suspects = _by_key(group)
             if suspects:
-                queues = lines(str(delivery.queue) for delivery in suspects.values())
-                with self._database.transaction() as tx:
-                    tx.later("record_tries", keys=list(suspects), queues=queues)
+                with self._tries() as tx:
+                    _record(tx, suspects)
                 self._in_hand |= suspects
             yield group
+
+    @contextmanager
+    def _tries(self) -> Iterator[Transaction]:
+        """Run the block in a transaction; a lock on the record is an outage, no message's fault."""
+        try:
+            with self._database.transaction() as tx:
+                yield tx
+        except LockedOut as fault:
+            raise DatabaseOutage(f"the table message_tries is locked: {fault}") from fault
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
         clean_stops = {
             key_of(delivery): count_in(delivery, HEADER_CLEAN_STOPS)
-            for delivery in filter(_was_tried, deliveries)
+            for delivery in filter(was_tried, deliveries)
         }
-        with self._database.transaction() as tx:
+        with self._tries() as tx:
             rows = tx.rows("read_tries", keys=list(clean_stops))
         return {
             key: _Record(max(0, tries - min(clean_stops[key], CLEAN_STOPS_MAX)), is_committed)
@@ -132,7 +171,7 @@ class Suspects:
 
 def mark_committed(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
     """Let it go on record with *tx* that these, which have ids, took effect by it."""
-    keys = [key_of(delivery) for delivery in deliveries if _was_tried(delivery)]
+    keys = [key_of(delivery) for delivery in deliveries if was_tried(delivery)]
     if keys:
         tx.later("mark_tries_committed", keys=keys)
 
@@ -144,7 +183,18 @@ def key_of(delivery: Delivery) -> str:
     return digest.hexdigest()
 
 
-def _was_tried(delivery: Delivery) -> bool:
+def _by_key(deliveries: Sequence[Delivery]) -> dict[str, Delivery]:
+    """Return those of *deliveries* that were tried before, by their keys in order."""
+    known = {key_of(delivery): delivery for delivery in filter(was_tried, deliveries)}
+    return dict(sorted(known.items(), key=itemgetter(0)))
+
+
+def _record(tx: Transaction, suspects: Mapping[str, Delivery]) -> None:
+    queues = lines(str(delivery.queue) for delivery in suspects.values())
+    tx.later("record_tries", keys=list(suspects), queues=queues)
+
+
+def was_tried(delivery: Delivery) -> bool:
     """Return whether an earlier delivery of the message, or of what it is a copy of, was tried."""
     return delivery.redelivered or bool(count_in(delivery, HEADER_RENEWALS))
 

@@ -1,7 +1,7 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -12,6 +12,7 @@ from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.names import Queue
+from orderd.daemon.arrivals import Arrivals
 from orderd.daemon.breath import Breath, GiveUp
 from orderd.daemon.parts import Parts
 from orderd.daemon.reload import reload
@@ -41,6 +42,8 @@ class Daemon:
         self._is_reload_due = False
         self._is_doubtful = False
         self._breath = Breath(parts, self._state)
+        self._arrivals = Arrivals(parts.consumer, lambda: parts.settings.retry_delays)
+        self._unsettled: dict[int, Delivery] = {}
         self._surroundings = Surroundings(self._arriving, self._breath.take)
 
     def run(self) -> ExitCode:
@@ -81,6 +84,13 @@ class Daemon:
         except TransactionConflict as fault:
             # Only the loop's own records get here, never a batch: the next tick tries again.
             self._state.housekeeping_delayed(fault)
+        except SchemaFault as fault:
+            # What has worked was changed by somebody, who may change it back.
+            if not (is_connected and parts.processor.has_committed):
+                raise
+            self._is_doubtful = True
+            parts.database.close()
+            self._pause("database", fault)
         except DatabaseOutage as fault:
             # A full disk lets everybody connect: that it is over is told by work that is done.
             self._is_doubtful = is_connected
@@ -138,7 +148,7 @@ class Daemon:
         parts = self._parts
         inbox = parts.consumer.inbox
         batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
-        unsettled = {delivery.tag: delivery for delivery in batch}
+        self._unsettled = unsettled = {delivery.tag: delivery for delivery in batch}
         started_s = committed_s = time.monotonic()
         commands = 0
         try:
@@ -152,7 +162,7 @@ class Daemon:
                         del unsettled[result.delivery.tag]
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
-        except (DatabaseOutage, TransactionConflict):
+        except (DatabaseOutage, TransactionConflict, SchemaFault):
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
             raise
@@ -191,6 +201,7 @@ class Daemon:
     def _wait_a_slice(self, until_s: float) -> None:
         parts = self._parts
         self._breath.take()
+        self._state.remind()
         self._reload_if_asked()
         if not parts.is_broker_connected:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
@@ -252,12 +263,10 @@ class Daemon:
                 with suppress(BrokerFault):
                     parts.settler.forgive(parts.suspects.take_in_hand(), self._breath.take)
 
-    def _arriving(self) -> frozenset[Queue]:
-        """Return the queues that may still bring what an order refers to."""
-        consumer = self._parts.consumer
-        arriving = set()
-        for queue in (Queue.USER, Queue.PRODUCT):
-            depth = consumer.depth(queue)
-            if depth.ready or depth.consumers > 1:
-                arriving.add(queue)
-        return frozenset(arriving.union(Queue(delivery.queue) for delivery in consumer.inbox))
+    def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
+        """Return the queues that may still bring what an order among *tried* refers to."""
+        parts = self._parts
+        tags = {delivery.tag for delivery in tried}
+        others = (one for tag, one in self._unsettled.items() if tag not in tags)
+        received = (*parts.consumer.inbox, *parts.consumer.worn)
+        return self._arrivals.queues((*others, *received, *parts.settler.retried))

@@ -54,6 +54,7 @@ class Parts:
             self.database,
             confirmed,
             limits_of(settings),
+            suspects=self.suspects,
             events_source=settings.events_source,
             grants=grants_of(settings),
         )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from orderd import __version__
-from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.amqp.faults import BrokerFault, BrokerRefused, TopologyMismatch
 from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.strict_json import dumps
-from orderd.db.faults import SchemaFault
+from orderd.db.faults import DatabaseRefused, SchemaFault
 from orderd.ops.logs import Event, emit
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -24,6 +24,12 @@ _LOST: Final = {
     "database": Event.DATABASE_DISCONNECTED,
     "broker": Event.BROKER_DISCONNECTED,
 }
+_REFUSED: Final = {
+    "database": Event.DATABASE_REFUSED,
+    "broker": Event.BROKER_REFUSED,
+}
+# Nobody mends it but an operator, who may look at the log at any time.
+REFUSED_AGAIN_S: Final = 60.0
 
 
 class State:
@@ -33,6 +39,8 @@ class State:
         """Tell of the daemon that consists of *parts*."""
         self._parts = parts
         self._lost: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._refused_again_at_s: dict[str, float] = {}
         self._paused_since_s: float | None = None
         self._is_running = False
         self._blocked_since_s: float | None = None
@@ -55,12 +63,12 @@ class State:
 
     def database_connected(self) -> None:
         """Tell that PostgreSQL is there."""
-        self._lost.discard("database")
+        self._forget_loss("database")
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
 
     def broker_connected(self) -> None:
         """Tell that RabbitMQ is there and delivers."""
-        self._lost.discard("broker")
+        self._forget_loss("broker")
         emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {self._parts.publisher.where}")
         emit(Event.CONSUMER_STARTED, "taking commands from user, product, order")
 
@@ -80,8 +88,13 @@ class State:
         self._parts.vitals.running()
 
     def paused(self, dependency: str, fault: Exception) -> None:
-        """Tell, once per outage, which server is away and why."""
-        if dependency not in self._lost:
+        """Tell which server is away and why, once per outage; of a refusal, every minute."""
+        is_refusal = isinstance(fault, DatabaseRefused | BrokerRefused)
+        self._refused.pop(dependency, None)
+        if is_refusal:
+            self._refused[dependency] = str(fault)
+            self.remind()
+        elif dependency not in self._lost:
             self._lost.add(dependency)
             emit(_LOST[dependency], str(fault))
         if self._paused_since_s is None:
@@ -91,7 +104,16 @@ class State:
         if self._is_running:
             self._is_running = False
             self._announce("system.paused", {"waiting_for": dependency})
-        self._parts.vitals.waiting(dependency, fault)
+        why = str(fault) if is_refusal else f"waiting for the {dependency}: {fault}"
+        self._parts.vitals.waiting(dependency, why)
+
+    def remind(self) -> None:
+        """Tell again, where it is time for that, what is refused until somebody acts."""
+        now_s = time.monotonic()
+        for dependency, why in self._refused.items():
+            if now_s >= self._refused_again_at_s.get(dependency, 0.0):
+                self._refused_again_at_s[dependency] = now_s + REFUSED_AGAIN_S
+                emit(_REFUSED[dependency], why)
 
     def note_blocked(self, *, is_blocked: bool) -> None:
         """Tell, once per change, whether the broker takes messages.
@@ -169,6 +191,11 @@ class State:
         emit(event, str(error), error=error)
         self._parts.vitals.failed(code, error)
         return code
+
+    def _forget_loss(self, dependency: str) -> None:
+        self._lost.discard(dependency)
+        self._refused.pop(dependency, None)
+        self._refused_again_at_s.pop(dependency, None)
 
     def _announce(self, event_type: str, told: dict[str, object]) -> None:
         """Publish an event of the system itself: best effort, nothing depends on it."""

@@ -66,12 +66,12 @@ class Vitals:
             self._service.ready()
         self.breathe()
 
-    def waiting(self, dependency: str, fault: Exception) -> None:
-        """Show which server is away, and why."""
+    def waiting(self, dependency: str, why: str) -> None:
+        """Show which server cannot be used, and why."""
         self._is_running = False
         self._waiting_for = dependency
         word = "paused" if self._is_ready else "starting"
-        self._service.status(f"{word}: waiting for the {dependency}: {fault}")
+        self._service.status(f"{word}: {why}")
         self.breathe()
 
     def blocked(self, *, is_blocked: bool) -> None:

@@ -112,7 +112,8 @@ def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
             table = _table_of_taken_ids(error)
             return TransactionConflict(text) if table is None else IdsTaken(text, table)
         case Fault.LOCKED:
-            return LockedOut(text)
+            table = _table_of_awaited_ids(error)
+            return LockedOut(text) if table is None else IdsTaken(text, table)
         case Fault.SCHEMA:
             return SchemaFault(text)
         case Fault.ROW:
@@ -124,3 +125,9 @@ def _table_of_taken_ids(error: psycopg2.Error) -> str | None:
     constraint = error.diag.constraint_name
     taken = (table for table in _WITH_IDS if constraint == f"{table}_pkey")
     return next(taken, None) if error.pgcode == "23505" else None
+
+
+def _table_of_awaited_ids(error: psycopg2.Error) -> str | None:
+    """Return the table in which a row that is not committed has the id; None for other locks."""
+    where = error.diag.context or ""
+    return next((table for table in _WITH_IDS if f'"{table}_pkey"' in where), None)

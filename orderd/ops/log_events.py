@@ -29,6 +29,11 @@ class Event(StrEnum):
     STATUS_LOGGED = "status.logged", INFO, "The state of the daemon, as SIGUSR1 asks for."
     BROKER_CONNECTED = "broker.connected", INFO, "Connected to RabbitMQ."
     BROKER_DISCONNECTED = "broker.disconnected", WARNING, "RabbitMQ is lost or not reachable."
+    BROKER_REFUSED = (
+        "broker.refused",
+        ERROR,
+        "RabbitMQ refuses the login or the virtual host; said again every minute.",
+    )
     BROKER_BLOCKED = "broker.blocked", WARNING, "RabbitMQ takes no messages: an alarm of its own."
     BROKER_UNBLOCKED = "broker.unblocked", INFO, "RabbitMQ takes messages again."
     TOPOLOGY_MISMATCHED = (
@@ -39,6 +44,11 @@ class Event(StrEnum):
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
+    DATABASE_REFUSED = (
+        "database.refused",
+        ERROR,
+        "PostgreSQL refuses the login or the database; said again every minute.",
+    )
     SCHEMA_OUTDATED = (
         "schema.outdated",
         CRITICAL,
@@ -49,6 +59,12 @@ class Event(StrEnum):
     BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."
     BATCH_REDONE = "batch.redone", WARNING, "A transaction collided with another; it is done again."
     BATCH_HALVED = "batch.halved", WARNING, "A batch could not be written; its culprit is sought."
+    TABLE_LOCKED = (
+        "table.locked",
+        WARNING,
+        "Another session has locked a table: commands that need it wait, and no others.",
+    )
+    TABLE_RELEASED = "table.released", INFO, "A table is no longer locked by another session."
     COMMAND_APPLIED = "command.applied", DEBUG, "A command took effect."
     COMMAND_ANSWERED = "command.answered", DEBUG, "A query was answered."
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."

@@ -1,8 +1,9 @@
 """Retries and dead letters that the broker refused: kept, with their deliveries, and sent again."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from orderd.settle.consequences import Consequence
@@ -39,6 +40,10 @@ class HeldBack:
     def __len__(self) -> int:
         """Return how many messages wait."""
         return sum(len(target.waiting) for target in self._targets.values())
+
+    def __iter__(self) -> Iterator[Consequence]:
+        """Yield all that waits."""
+        return chain.from_iterable(target.waiting for target in self._targets.values())
 
     def refuse(self, refused: Sequence[Consequence]) -> float:
         """Keep what one queue has refused; return in how many seconds it is sent again."""

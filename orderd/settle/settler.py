@@ -1,8 +1,9 @@
 """Settling: what a batch caused is published and confirmed, and only then acked."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from orderd.amqp.consumer import Consumer
@@ -69,6 +70,14 @@ class Settler:
     def held(self) -> int:
         """How many deliveries wait for a queue that refuses what must go there."""
         return len(self._held)
+
+    @property
+    def retried(self) -> Iterator[Delivery]:
+        """The deliveries whose copies for another try are not known to be in their queue yet."""
+        on_the_way = chain.from_iterable(each.consequences for each in self._on_the_way)
+        for consequence in chain(on_the_way, self._held):
+            if consequence.role is Role.RETRY:
+                yield consequence.result.delivery
 
     def begin(self, results: Sequence[Result], on_slice: Callable[[], None]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""

@@ -77,7 +77,7 @@ def test_a_command_that_fails_every_time_ends_as_a_dead_letter(
     headers = letter.headers
     assert (headers["orderd-code"], headers["orderd-attempt"]) == ("retries_exhausted", 3)
     assert (headers["orderd-queue"], headers["tenant"]) == ("product", "north")
-    assert "no lamps today" in headers["orderd-reason"]
+    assert "SQLSTATE 22012" in headers["orderd-reason"]
     assert "Traceback" in headers["orderd-error"]
     (reply,) = shop.take(REPLIES)
     assert (reply.json["status"], reply.json["code"]) == ("error", "retries_exhausted")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.harness.database import is_ready
+from tests.harness.installation import HERE
 from tests.harness.ports import free_ports
 from tests.harness.postgresql import PrivatePostgres
 from tests.harness.program import Program, StartFailed, tail
@@ -46,12 +47,12 @@ class PgBouncer:
     def start(self) -> None:
         """Start, or start again on the same port; return when the server is reached through it."""
         self._configure()
+        argv = (str(program()), "-q", str(self._scratch / "pgbouncer.ini"))
         pooler = self._pooler = Program(
-            [str(program()), "-q", str(self._scratch / "pgbouncer.ini")],
+            HERE.command(argv, scratch=self._scratch, user=self._user),
             env=os.environ,
             log_path=self._log_path,
             cwd=self._scratch,
-            user=self._user,
         )
         dsn = self.url(urlunsplit(self._server))
 
@@ -117,4 +118,4 @@ def pgbouncer_before(
 
 def program() -> str | None:
     """Return where pgbouncer is, None where it is not installed."""
-    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    return HERE.which("pgbouncer")

@@ -43,7 +43,7 @@ def test_the_fault_names_every_node_and_cause_but_no_password(vhost_url: str) ->
 
     text = str(caught.value)
     assert "127.0.0.1:1/v: ConnectionRefusedError" in text
-    assert f":{parts.port}{parts.path}: ProbableAuthenticationError" in text
+    assert f"login refused for user guest: {parts.hostname}:{parts.port}{parts.path}: " in text
     assert "ACCESS_REFUSED" in text
     assert "vhost none not found" in text
     assert "no.such.host.invalid:5672/: gaierror" in text

@@ -1,14 +1,20 @@
 """A shop that is open, and others who work on the same database."""
 
+import re
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from tests.integration.batch.requests import stocked_shop
 from tests.integration.batch.shop import Connection, Shop
+
+PASSWORD = "s3cret"
 
 
 @pytest.fixture
@@ -39,3 +45,18 @@ def threads() -> Iterator[ThreadPoolExecutor]:
     """Threads for what blocks until somebody else goes on."""
     with ThreadPoolExecutor() as threads:
         yield threads
+
+
+@pytest.fixture
+def limited_url(shop: Shop, database_url: str) -> Iterator[str]:
+    """The URL for a role that has the rights of the README and no others."""
+    role = f"orderd_test_{secrets.token_hex(4)}"
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    grants = re.findall(r"^GRANT .* TO orderd;$", readme, re.MULTILINE)
+    assert len(grants) >= 5
+    shop.query(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    for grant in grants:
+        shop.query(grant.replace("TO orderd", f"TO {role}"))
+    yield make_dsn(database_url, user=role, password=PASSWORD)
+    shop.query(f"DROP OWNED BY {role}")
+    shop.query(f"DROP ROLE {role}")

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import BatchProcessor, Limits, Surroundings
 from orderd.batch.results import Result
+from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.domain.outcomes import Deferred
@@ -67,6 +68,7 @@ class Shop:
             self.database,
             Confirmed(),
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
+            suspects=Suspects(self.database),
             events_source="/orderd/test",
             grants={},
         )
@@ -88,7 +90,7 @@ class Shop:
 
         *ask* is called, if given, where the processor wants to know what is *arriving*.
         """
-        surroundings = Surroundings(ask or (lambda: arriving), breathe)
+        surroundings = Surroundings(lambda _tried: ask() if ask else arriving, breathe)
         groups = self.processor.process(deliveries, surroundings)
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)

@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
+from orderd.batch import processor
 from orderd.batch.results import Result
 from orderd.contract.names import Queue
 from orderd.contract.replies import Response
 from orderd.domain.outcomes import Applied, Duplicate, Refused
+from orderd.ops.log_events import Event
 from tests.harness.commands import in_queue_order
 from tests.harness.servers import Servers
 from tests.integration.batch.requests import (
@@ -44,6 +46,18 @@ def shops(servers: Servers, template_database: str) -> Iterator[Pair]:
         servers.postgres.drop_database(name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nobody_is_in_the_way() -> Iterator[None]:
+    """Fail where a batch met a conflict: with itself it must not have any."""
+
+    def emit(event: Event, why: str, **_: object) -> None:
+        assert event is not Event.BATCH_REDONE, f"a batch was in conflict with itself: {why}"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processor, "emit", emit)
+        yield
+
+
 def run_both(
     shops: Pair, batches: Sequence[Sequence[Delivery]], arriving: frozenset[Queue] = frozenset()
 ) -> tuple[list[Result], list[Result]]:
@@ -52,23 +66,14 @@ def run_both(
     for shop in shops:
         shop.reset()
         shop.process(stocked_shop())
-    in_batches = [
-        result
-        for batch in batches
-        for result in batched.process(batch, arriving, breathe=nobody_is_in_the_way)
-    ]
+    in_batches = [result for batch in batches for result in batched.process(batch, arriving)]
     one_by_one = {
         one.tag: result
         for batch in batches
         for one in in_queue_order(batch)
-        for result in serial.process([one], arriving, breathe=nobody_is_in_the_way)
+        for result in serial.process([one], arriving)
     }
     return in_batches, [one_by_one[result.delivery.tag] for result in in_batches]
-
-
-def nobody_is_in_the_way() -> None:
-    """Fail where a batch met a conflict: with itself it must not have any."""
-    raise AssertionError("a batch was in conflict with itself")
 
 
 def assert_nobody_sees_a_difference(

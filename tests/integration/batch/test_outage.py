@@ -21,7 +21,7 @@ def create_product(request_id: str | None) -> Delivery:
 
 
 def groups(shop: Shop, deliveries: list[Delivery]) -> Iterator[list[Result]]:
-    return shop.processor.process(deliveries, Surroundings(frozenset, lambda: None))
+    return shop.processor.process(deliveries, Surroundings(lambda _: frozenset(), lambda: None))
 
 
 def test_a_connection_lost_between_load_and_commit_leaves_nothing_behind(

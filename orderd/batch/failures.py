@@ -1,0 +1,31 @@
+"""What becomes of a request that could not be carried out now."""
+
+import traceback
+
+from orderd.batch.requests import Request
+from orderd.batch.results import Result
+from orderd.contract.envelope import Command
+from orderd.contract.names import DeferralCode, UnavailableCode
+from orderd.db.faults import TransactionConflict
+from orderd.domain.decide import response_to
+from orderd.domain.outcomes import Deferred, Unavailable
+
+
+def failed(request: Request, fault: Exception) -> Result:
+    """Return the result of a request that *fault* has kept from being carried out."""
+    outcome = outcome_of(request.command, fault)
+    return Result(request.delivery, request.command, outcome, response_to(outcome))
+
+
+def outcome_of(command: Command, fault: Exception) -> Deferred | Unavailable:
+    """Return the outcome: a command is tried again later, a query is answered with an error.
+
+    Who asked is waiting, and may ask again; in five minutes nobody needs the answer.
+    """
+    if isinstance(fault, TransactionConflict):
+        code, message = DeferralCode.TRANSIENT, str(fault)
+    else:
+        code, message = DeferralCode.UNEXPECTED, f"{type(fault).__name__}: {fault}"
+    if command.content.is_query:
+        return Unavailable(UnavailableCode.UNAVAILABLE, f"cannot be answered now: {message}")
+    return Deferred(code, message, "".join(traceback.format_exception(fault)))

@@ -1,0 +1,75 @@
+"""Whether the tables fit at all, or only one command fails on them."""
+
+import re
+from contextlib import suppress
+from typing import Any, Final
+
+from orderd.db.connection import Database
+from orderd.db.queries import load_queries
+from orderd.db.transaction import Transaction
+
+_READS: Final = (
+    "lock_orders",
+    "read_order_items",
+    "lock_products",
+    "lock_users",
+    "refer_to_users",
+    "open_batch",
+)
+_WRITES: Final = (
+    "insert_processed_requests",
+    "insert_users",
+    "update_users",
+    "insert_products",
+    "update_products",
+    "insert_orders",
+    "update_orders",
+    "insert_order_items",
+    "update_order_items",
+    "delete_order_items",
+    "insert_outbox",
+    "delete_outbox",
+    "mark_tries_committed",
+)
+_PARAMETER: Final = re.compile(r"(string_to_array\()?%\((\w+)\)s(::\w+\[\])?")
+
+
+class _Undo(Exception):
+    """Ends the transaction with ROLLBACK."""
+
+
+class Probe:
+    """The statements of a batch, on no rows."""
+
+    def __init__(self, database: Database) -> None:
+        """Try them on *database*."""
+        self._database = database
+        queries = load_queries()
+        self._reads = {name: _no_rows(queries[name]) for name in _READS}
+        self._writes = {name: _no_rows(queries[name]) for name in _WRITES}
+
+    def run(self) -> None:
+        """Run them, and roll back.
+
+        Raises what every command would meet: `SchemaFault` where a table, a column or a right is
+        missing.
+        """
+        with suppress(_Undo), self._database.transaction() as tx:
+            self.touch(tx)
+            raise _Undo
+
+    def touch(self, tx: Transaction) -> None:
+        """Run them with *tx*, which so waits for whoever has locked a table."""
+        for name, parameters in self._writes.items():
+            tx.later(name, **parameters)
+        # Each sends what waits.
+        for name, parameters in self._reads.items():
+            tx.rows(name, **parameters)
+
+
+def _no_rows(sql: str) -> dict[str, Any]:
+    """Return parameters for *sql* that stand for no rows at all."""
+    return {
+        name: "" if is_lines else "{}" if is_array else 0
+        for is_lines, name, is_array in _PARAMETER.findall(sql)
+    }

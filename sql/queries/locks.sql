@@ -1,0 +1,20 @@
+-- Locks of others on whole tables.
+
+-- name: table_locks
+-- Those in the way of reading or writing, also those that are only asked for: whoever comes later
+-- waits behind them. What others run is told to some roles only, and then it is null here.
+SELECT
+    ours.name,
+    locks.mode,
+    locks.granted,
+    locks.pid,
+    activity.application_name,
+    to_char(activity.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM unnest(%(tables)s::text[]) AS ours (name)
+JOIN pg_locks AS locks ON locks.relation = to_regclass(ours.name)
+LEFT JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
+WHERE locks.locktype = 'relation'
+    AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND locks.mode = ANY(%(modes)s::text[])
+    AND locks.pid IS DISTINCT FROM pg_backend_pid()
+ORDER BY locks.granted DESC, locks.pid

@@ -69,10 +69,11 @@ bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
+	@bash tests/harness/install --versions
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
 		tests/integration/batch/test_equivalence.py tests/unit/domain tests/unit/contract \
 		tests/unit/settle $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .

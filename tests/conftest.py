@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -22,12 +23,16 @@ from tests.harness.server_root import SUITES
 from tests.harness.servers import Servers
 from tests.harness.versions import Broker, Brokers, NotHere, chosen_installation
 
-# Examples stay random everywhere, and a failure prints what repeats it.
-settings.register_profile("ci", deadline=None, derandomize=False, print_blob=True)
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
-settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2_000)
+# The same examples in each run; only `make soak` draws by chance, from a seed that is printed.
+FIXED = settings(deadline=None, derandomize=True, database=None, print_blob=False)
+settings.register_profile("ci", FIXED)
+settings.register_profile("quick", FIXED, max_examples=20)
+settings.register_profile("random", FIXED, derandomize=False)
+settings.register_profile("thorough", settings.get_profile("random"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+SEED_VARIABLE = "ORDERD_SOAK_SEED"
+SEED = pytest.StashKey[int]()
 DAEMONS = pytest.StashKey[list[DaemonProcess]]()
 RUN_NAME = f"orderd_test_{os.getpid()}_{secrets.token_hex(3)}"
 SERIAL = itertools.count(1)
@@ -51,7 +56,8 @@ class StartDaemonOn(Protocol):
 
     def __call__(
         self,
-        rabbitmq_url: str,
+        broker_url: str,
+        /,
         *,
         ready: bool = True,
         timeout_s: float = EVENT_TIMEOUT_S,
@@ -189,14 +195,15 @@ def daemon_on(request: pytest.FixtureRequest, database_url: str) -> Iterator[Sta
     with ExitStack() as stack:
 
         def start(
-            rabbitmq_url: str,
+            broker_url: str,
+            /,
             *,
             ready: bool = True,
             timeout_s: float = EVENT_TIMEOUT_S,
             args: Sequence[str] = (),
             **orderd_settings: object,
         ) -> DaemonProcess:
-            env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": rabbitmq_url}
+            env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": broker_url}
             env |= {f"ORDERD_{key.upper()}": str(orderd_settings[key]) for key in orderd_settings}
             one = DaemonProcess(env, args=args)
             stack.callback(one.kill)
@@ -206,6 +213,29 @@ def daemon_on(request: pytest.FixtureRequest, database_url: str) -> Iterator[Sta
             return one
 
         yield start
+
+
+@pytest.fixture
+def seed(pytestconfig: pytest.Config) -> int:
+    """The seed of all chance in this run; ORDERD_SOAK_SEED repeats one."""
+    print(f"{SEED_VARIABLE}={pytestconfig.stash[SEED]}")  # noqa: T201 - pytest shows it with a failure
+    return pytestconfig.stash[SEED]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the seed from the environment, or draw one, and hand it to Hypothesis' own plugin."""
+    drawn = random.SystemRandom().randrange(10**9)
+    config.stash[SEED] = int(os.environ.get(SEED_VARIABLE) or drawn)
+    config.option.hypothesis_seed = str(config.stash[SEED])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print how to draw the same examples again, where they were drawn by chance."""
+    if not settings().derandomize:
+        terminalreporter.write_line(f"{SEED_VARIABLE}={config.stash[SEED]} repeats this run")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -148,16 +148,14 @@ class BatchProcessor:
             yield invalid
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
-        decoded = decode(
+        return decode(
             delivery.queue,
             delivery.body,
             delivery.properties.message_id,
             attempt_of(delivery),
             self.limits.body_bytes_max,
+            permit=partial(authorize, self.grants),
         )
-        if isinstance(decoded, Invalid):
-            return decoded
-        return authorize(self.grants, decoded) or decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False

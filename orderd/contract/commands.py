@@ -1,5 +1,6 @@
 """What each action of each queue takes, one model an action, and the table of them all."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -30,6 +31,8 @@ class CommandData(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     is_query: ClassVar[bool] = False
+    # Fields that are lists of objects: the model of a member, and the most members.
+    members: ClassVar[Mapping[str, tuple[type["CommandData"], int]]] = {}
 
 
 class ConditionalChange(CommandData):
@@ -131,6 +134,8 @@ Items = Annotated[list[ItemData], Field(min_length=1, max_length=ITEMS_MAX)]
 class OrderCreate(CommandData):
     """A new order for a user."""
 
+    members = {"items": (ItemData, ITEMS_MAX)}
+
     user_id: Identity
     items: Items
 
@@ -162,6 +167,7 @@ class OrderUpdate(Change):
     """Other items, or another status, for an order."""
 
     identity_field: ClassVar[str] = "order_id"
+    members = {"items": (ItemData, ITEMS_MAX)}
 
     order_id: Identity
     status: Status = "pending"

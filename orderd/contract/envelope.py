@@ -1,12 +1,14 @@
 """From a message's body to a command, or to the reason why it is none."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from orderd.contract.commands import MODELS, CommandData
+from orderd.contract.excess import without_excess
 from orderd.contract.limits import REQUEST_ID_MAX
 from orderd.contract.names import InvalidCode
 from orderd.contract.strict_json import MalformedJson, loads
@@ -26,7 +28,6 @@ class Command:
     content: CommandData
     fingerprint: str
     attempt: int = 0
-    token: str | None = field(default=None, repr=False)
 
     @property
     def is_recorded(self) -> bool:
@@ -43,6 +44,19 @@ class Invalid:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who asks for what: all that is known of a message when it is let in or turned away."""
+
+    queue: str
+    action: str
+    token: str | None = field(default=None, repr=False)
+
+
+Permit = Callable[[Claim], Invalid | None]
+"""Returns why a message is turned away, None where it is let in."""
+
+
 class _InvalidMessage(Exception):
     def __init__(self, code: InvalidCode, message: str) -> None:
         super().__init__(message)
@@ -50,11 +64,18 @@ class _InvalidMessage(Exception):
 
 
 def decode(
-    queue: str, body: bytes, message_id: str | None, attempt: int, body_bytes_max: int
+    queue: str,
+    body: bytes,
+    message_id: str | None,
+    attempt: int,
+    body_bytes_max: int,
+    *,
+    permit: Permit,
 ) -> Command | Invalid:
     """Return the command that *body* holds, or why it holds none.
 
     *message_id* is the property of that name; it is the request's id where the body has none.
+    Whoever *permit* turns away is told nothing of action, version and data.
     """
     if len(body) > body_bytes_max:
         message = f"body: has {len(body)} bytes, at most {body_bytes_max} are allowed"
@@ -63,7 +84,11 @@ def decode(
     try:
         envelope = _envelope(body)
         request_id = _request_id(envelope, message_id)
-        return _command(queue, envelope, request_id, attempt)
+        claim = _claim(queue, envelope)
+        denial = permit(claim)
+        if denial is not None:
+            return replace(denial, request_id=request_id)
+        return _command(claim, envelope, request_id, attempt)
     except _InvalidMessage as error:
         return Invalid(error.code, str(error), request_id)
 
@@ -74,7 +99,7 @@ def _envelope(body: bytes) -> dict[str, Any]:
     except MalformedJson as error:
         raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {error}") from error
     if not isinstance(envelope, dict):
-        message = f"body: should be a JSON object, is {_shown(envelope)}"
+        message = f"body: should be a JSON object, is {shown(envelope)}"
         raise _InvalidMessage(InvalidCode.MALFORMED, message)
     return envelope
 
@@ -89,29 +114,40 @@ def _request_id(envelope: dict[str, Any], message_id: str | None) -> str | None:
         wanted = "should have no NUL and no lone surrogates"
     else:
         return value
-    raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: {wanted}, is {_shown(value)}")
+    raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: {wanted}, is {shown(value)}")
 
 
-def _command(queue: str, envelope: dict[str, Any], request_id: str | None, attempt: int) -> Command:
+def _claim(queue: str, envelope: dict[str, Any]) -> Claim:
     action = _text(envelope, "action", required=True)
+    return Claim(queue, action, _text(envelope, "auth", required=False))
+
+
+def _command(
+    claim: Claim, envelope: dict[str, Any], request_id: str | None, attempt: int
+) -> Command:
+    queue, action = claim.queue, claim.action
     version = envelope.get("version", "v1")
     if not isinstance(version, str) or version not in MODELS:
-        message = f"version: should be {' or '.join(MODELS)}, is {_shown(version)}"
+        message = f"version: should be {' or '.join(MODELS)}, is {shown(version)}"
         raise _InvalidMessage(InvalidCode.UNSUPPORTED_VERSION, message)
-    token = _text(envelope, "auth", required=False)
     model = MODELS[version].get((queue, action))
     if model is None:
-        message = f"action: queue {queue} has no {_shown(action)} in {version}"
+        message = f"action: queue {queue} has no {shown(action)} in {version}"
         raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, message)
-    try:
-        content = model.model_validate(envelope.get("data", {}))
-    except ValidationError as error:
-        raise _InvalidMessage(InvalidCode.INVALID_DATA, explain(error)) from error
+    content = _content(model, envelope.get("data", {}))
     # Only what the producer sent counts: a field that a later version adds with a default must
     # not make an old request look changed.
     said = content.model_dump_json(exclude_unset=True)
     digest = blake2b(f"{queue}\n{action}\n{version}\n{said}".encode(), digest_size=16)
-    return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt, token)
+    return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt)
+
+
+def _content(model: type[CommandData], found: Any) -> CommandData:
+    kept, left_out = without_excess(model, found)
+    try:
+        return model.model_validate(kept)
+    except ValidationError as error:
+        raise _InvalidMessage(InvalidCode.INVALID_DATA, explain(error, left_out)) from error
 
 
 def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
@@ -122,16 +158,19 @@ def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
     value = envelope[name]
     if not isinstance(value, str):
         # The token itself is never shown, whatever it was sent as.
-        shown = "" if name == "auth" else f", is {_shown(value)}"
-        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string{shown}")
+        told = "" if name == "auth" else f", is {shown(value)}"
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string{told}")
     return value
 
 
-def explain(error: ValidationError) -> str:
-    """Return the faults of *error*, some of many, as ``data.field: what should be, is VALUE``."""
+def explain(error: ValidationError, more: int = 0) -> str:
+    """Return the faults of *error*, some of many, as ``data.field: what should be, is VALUE``.
+
+    There are *more* of which *error* knows nothing.
+    """
     details = error.errors(include_url=False)
     faults = [_fault(detail) for detail in details[:ERRORS_SHOWN_MAX]]
-    more = len(details) - ERRORS_SHOWN_MAX
+    more += max(0, len(details) - ERRORS_SHOWN_MAX)
     tail = [f"and {more} more"] if more > 0 else []
     # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
     return _plain("; ".join(faults + tail))
@@ -149,26 +188,29 @@ def _fault(detail: Any) -> str:
             return f"{path}: is not a field of this action"
         case "model_type":
             wanted = "should be an object"
+        case "too_long":
+            wanted = f"should have at most {detail['ctx']['max_length']} items"
         case "value_error":
             wanted = str(detail["ctx"].get("error") or detail["msg"])
         case _:
             wanted = detail["msg"].removeprefix("Input ")
     if isinstance(detail["input"], dict):
         return f"{path}: {wanted}"
-    return f"{path}: {wanted}, is {_shown(detail['input'])}"
+    return f"{path}: {wanted}, is {shown(detail['input'])}"
 
 
 def _plain(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return *value* for a message: one line of ASCII, not long."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = str(value) if not isinstance(value, str) else ascii(value)
+    # Of a long text the beginning only: written out, it may be ten times as long.
+    text = ascii(value[: VALUE_CHARACTERS_MAX + 1]) if isinstance(value, str) else str(value)
     text = {"None": "null", "True": "true", "False": "false"}.get(text, text)
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}..."
 

@@ -12,7 +12,7 @@ import pika
 import psycopg2
 from pika.exceptions import AMQPError
 
-from tests.harness.waiting import NotObserved, wait_until
+from tests.harness.waiting import NotObserved, patience_s, wait_until
 
 COMMAND_QUEUES = ("user", "product", "order")
 EVENTS_EXCHANGE = "orderd.events"
@@ -50,18 +50,21 @@ class Received:
 
 
 class Shop:
-    """A producer, a caller and a reader of the tables, all in one; nothing of orderd's code."""
+    """A producer, a caller and a reader of the tables, all in one; nothing of orderd's code.
 
-    def __init__(self, rabbitmq_url: str, database_url: str) -> None:
+    With a *queue_type* its queues are of that type, by their arguments.
+    """
+
+    def __init__(self, rabbitmq_url: str, database_url: str, queue_type: str = "") -> None:
         self._database_url = database_url
-        self._connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_url))
+        self._connection = pika.BlockingConnection(parameters(rabbitmq_url))
         self.channel = self._connection.channel()
         # What is sent is safely with the broker when `send_all` returns.
         self._sending = self._connection.channel()
         self._sending.tx_select()
-        for queue in COMMAND_QUEUES:
-            self.channel.queue_declare(queue, durable=True)
-        self.channel.queue_declare(REPLIES, durable=True)
+        arguments = {"x-queue-type": queue_type} if queue_type else None
+        for queue in (*COMMAND_QUEUES, REPLIES):
+            self.channel.queue_declare(queue, durable=True, arguments=arguments)
 
     def close(self) -> None:
         # The broker may have been stopped by the test, and this connection with it.
@@ -117,10 +120,10 @@ class Shop:
                 DIRECT_REPLY_TO, lambda *reply: replies.append(reply[-1]), auto_ack=True
             )
             channel.basic_publish("", message.queue, message.body, message.properties)
-            deadline_s = time.monotonic() + TIMEOUT_S
+            deadline_s = time.monotonic() + patience_s(TIMEOUT_S)
             while not replies:
                 if time.monotonic() > deadline_s:
-                    raise NotObserved(f"no reply to {message.body!r} within {TIMEOUT_S:g} s")
+                    raise NotObserved(f"no reply to {message.body!r} in time")
                 self._connection.process_data_events(0.5)
         return replies[0]
 
@@ -204,6 +207,11 @@ class Shop:
                     <> split_part(p.name, ':', 2)::bigint
             """
         )
+
+
+def parameters(rabbitmq_urls: str) -> list[pika.URLParameters]:
+    """Return how to connect to the first node that answers, of one or several URLs."""
+    return [pika.URLParameters(url) for url in rabbitmq_urls.split(",")]
 
 
 def command(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def wait_for_state(probe: Probe, state: str, code: int) -> dict[str, Any]:
     document = wait_until(seen, timeout_s=20, what=f"health: {state}", poll_s=0.2)
     assert probe("--live")[0] == 0
     return document
+
+
+def is_draining(file: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return bool(json.loads(file.read_text())["state"] == "draining")
+    return False
 
 
 @pytest.mark.parametrize("server", ["database", "broker"])
@@ -135,12 +142,11 @@ def test_a_drain_makes_it_not_ready(
 
     orderd.terminate()
 
-    wait_until(
-        lambda: json.loads(file.read_text())["state"] == "draining",
-        timeout_s=3,
-        what="health: draining",
-    )
+    wait_until(lambda: is_draining(file), timeout_s=20, what="health: draining", poll_s=0.01)
+    # It would be gone as soon as the lock's time-out is over.
+    orderd.send(signal.SIGSTOP)
     assert probe()[0] == 1
+    orderd.send(signal.SIGCONT)
     holder.close()
     assert orderd.exit_code() == 0
 
@@ -212,8 +218,9 @@ def test_a_full_file_system_holds_no_work_up_and_is_said_once(
         shop.wait_for(f"p-{n}")
 
     assert shop.outcomes() == {f"p-{n}": "applied" for n in range(3)}
-    (dropped,) = orderd.events("health.dropped")
+    dropped = orderd.wait_for_event("health.dropped")
     assert "No space left" in dropped["message"]
+    assert orderd.events("health.dropped") == [dropped]
     (full_directory / "filling").unlink()
     wait_until((full_directory / "health").exists, timeout_s=10, what="the file")
     assert orderd.stop() == 0

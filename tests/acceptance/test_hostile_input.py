@@ -151,7 +151,7 @@ def test_no_kind_of_reply_goes_to_a_queue_of_orderds_own(
     shop.send_all([order({1: 1}, id="last")])
 
     shop.take(REPLIES)
-    assert len(orderd.events("reply.ignored", level="WARNING")) == 3 * len(own)
     assert orderd.stop() == 0
+    assert len(orderd.events("reply.ignored", level="WARNING")) == 3 * len(own)
     assert len(shop.take_all(f"{queue}.dlq")) == len(own)
     assert {name: shop.ready(name) for name in own if shop.ready(name)} == {}

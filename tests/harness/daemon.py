@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.harness.waiting import NotObserved
+from tests.harness.waiting import NotObserved, patience_s
 
 READY_EVENT = "consumer.started"
 EVENT_TIMEOUT_S = 20.0
 EXIT_TIMEOUT_S = 40.0
+READ_TIMEOUT_S = 20.0
 TAIL_LINES = 40
 PROGRAM = (sys.executable, "-m", "orderd")
 
@@ -94,7 +95,7 @@ class DaemonProcess:
 
         NotObserved when the time is over, or the daemon ended without it.
         """
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + patience_s(timeout_s)
         wanted = f"event {name!r}" + (f" with {fields}" if fields else "")
         with self._changed:
             seen = after
@@ -107,7 +108,8 @@ class DaemonProcess:
                     raise NotObserved(f"orderd ended without {wanted}\n{self.log_tail()}")
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0 or not self._changed.wait(left_s):
-                    raise NotObserved(f"no {wanted} within {timeout_s:g} s\n{self.log_tail()}")
+                    within = f"{patience_s(timeout_s):g} s"
+                    raise NotObserved(f"no {wanted} within {within}\n{self.log_tail()}")
 
     def wait_ready(self, *, timeout_s: float = EVENT_TIMEOUT_S, after: int = 0) -> None:
         """Return when the daemon consumes."""
@@ -125,15 +127,15 @@ class DaemonProcess:
         """End it with SIGKILL, and return when it is gone."""
         self._popen.kill()
         self._popen.wait()
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=READ_TIMEOUT_S)
 
     def exit_code(self, timeout_s: float | None = EXIT_TIMEOUT_S) -> int:
         """Return the exit code, waiting for the end; negative: the signal that ended it."""
         try:
-            code = self._popen.wait(timeout_s)
+            code = self._popen.wait(None if timeout_s is None else patience_s(timeout_s))
         except subprocess.TimeoutExpired:
             raise NotObserved(f"orderd runs on after {timeout_s} s\n{self.log_tail()}") from None
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=READ_TIMEOUT_S)
         return code
 
     def stop(self, timeout_s: float = EXIT_TIMEOUT_S) -> int:

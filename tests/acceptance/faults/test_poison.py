@@ -16,6 +16,8 @@ from tests.harness.waiting import wait_until
 POISON = "the poison"
 NEIGHBOURS = [f"neighbour {number}" for number in range(20)]
 KILLS_MAX = 10
+# Where a row is locked: however long the test takes, its order is tried again soon.
+RETRY_DELAYS = "500ms,1s,2s,4s,8s,16s"
 
 
 def send_with_neighbours(shop: Shop) -> None:
@@ -97,7 +99,7 @@ def test_lost_connections_are_not_counted_as_crashes(
     shop: Shop, daemon: StartDaemon, private_rabbit: PrivateRabbit, vhost: str, database_url: str
 ) -> None:
     shop.open_with(stock=1000)
-    one = daemon()
+    one = daemon(retry_delays=RETRY_DELAYS)
     with closing(psycopg2.connect(database_url)) as rival:
         rival.cursor().execute("SELECT FROM products FOR UPDATE")
         shop.send_all([order({1: 1}, id="x")])

@@ -16,21 +16,21 @@ STOCK = 400
 USERS = 3
 
 
-def _orders() -> list[Message]:
+def _orders(chance: random.Random) -> list[Message]:
     messages = []
     for number in range(ORDERS):
         wanted = {
-            product_id: random.randint(1, 3)
-            for product_id in random.sample(range(1, PRODUCTS + 1), random.randint(1, 3))
+            product_id: chance.randint(1, 3)
+            for product_id in chance.sample(range(1, PRODUCTS + 1), chance.randint(1, 3))
         }
-        messages.append(order(wanted, random.randint(1, USERS), id=f"order-{number}"))
+        messages.append(order(wanted, chance.randint(1, USERS), id=f"order-{number}"))
     return messages
 
 
-def _cancellations() -> list[Message]:
+def _cancellations(chance: random.Random) -> list[Message]:
     messages = []
     for number in range(CANCELLATIONS):
-        content = {"order_id": random.randint(1, ORDERS // 4), "status": "cancelled"}
+        content = {"order_id": chance.randint(1, ORDERS // 4), "status": "cancelled"}
         messages.append(command("order", "update_status", content, id=f"cancel-{number}"))
     return messages
 
@@ -39,9 +39,10 @@ def test_two_daemons_with_hot_products_and_same_ids_do_everything_once(
     shop: Shop, daemon: StartDaemon
 ) -> None:
     shop.open_with(users=USERS, stock=STOCK, products=PRODUCTS)
-    different = _orders() + _cancellations()
-    messages = different + random.choices(different, k=COPIES)
-    random.shuffle(messages)
+    chance = random.Random(7)
+    different = _orders(chance) + _cancellations(chance)
+    messages = different + chance.choices(different, k=COPIES)
+    chance.shuffle(messages)
     pair = [daemon(batch_max=50, outbox_grace=0.5) for _ in range(2)]
 
     shop.send_all(messages)

@@ -89,13 +89,7 @@ class House:
 
     def start(self, *, batch_max: int = 200, failpoint: str = "") -> DaemonProcess:
         """Start one more daemon; with a failpoint, one that kills itself there."""
-        more = {"ORDERD_BATCH_MAX": str(batch_max), "ORDERD_FAILPOINT": failpoint}
-        one = DaemonProcess(self._env | more)
-        self.daemons.append(one)
-        self._armed[one] = failpoint
-        # Before that, no signal is handled.
-        one.wait_for_event("daemon.started", timeout_s=TIMEOUT_S)
-        return one
+        return self._start(len(self.daemons), batch_max, failpoint)
 
     def stop(self, one: DaemonProcess) -> None:
         """Ask a daemon to end, and return when it has; it may die at its failpoint instead."""
@@ -109,10 +103,11 @@ class House:
         self._note_end(one, -signal.SIGKILL)
 
     def replace_dead(self) -> None:
-        """Start a daemon for each that died at its failpoint, the only thing it may die of."""
-        for one in [one for one in self.daemons if not one.is_running]:
-            self._note_end(one, one.exit_code())
-            self.start()
+        """Start a daemon in place of each that died at its failpoint, all it may die of."""
+        for place, one in enumerate(list(self.daemons)):
+            if not one.is_running:
+                self._note_end(one, one.exit_code())
+                self._start(place)
 
     def shut_gate(self, server: str) -> None:
         """Cut the wire to a server; nobody gets through until the gates are opened."""
@@ -219,6 +214,15 @@ class House:
         return "\n".join(
             f"orderd, pid {one.pid}:\n{one.log_tail()}" for one in (*self.ended, *self.daemons)
         )
+
+    def _start(self, place: int, batch_max: int = 200, failpoint: str = "") -> DaemonProcess:
+        more = {"ORDERD_BATCH_MAX": str(batch_max), "ORDERD_FAILPOINT": failpoint}
+        one = DaemonProcess(self._env | more)
+        self.daemons.insert(place, one)
+        self._armed[one] = failpoint
+        # Before that, no signal is handled.
+        one.wait_for_event("daemon.started", timeout_s=TIMEOUT_S)
+        return one
 
     def _rows(self, table: str, *names: str) -> dict[int, Row]:
         names = ("id", *names, "revision")

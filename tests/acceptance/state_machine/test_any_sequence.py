@@ -21,7 +21,7 @@ SOME = settings(
     max_examples=4,
     stateful_step_count=20,
     suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    phases=[Phase.generate],
     report_multiple_bugs=False,
 )
 MANY = settings(SOME, max_examples=40, stateful_step_count=30)

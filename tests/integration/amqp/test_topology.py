@@ -46,8 +46,13 @@ def test_everything_is_created_where_nothing_is(
     assert sorted(found) == sorted(
         f"{queue}{suffix}" for queue in Queue for suffix in ("", ".dlq", ".retry.5s", ".retry.5min")
     )
-    assert found["order"] == ("classic", "[]")
-    assert found["order.dlq"] == ("classic", "[]")
+    for queue in ("order", "order.dlq"):
+        kind, arguments = found[queue]
+        # RabbitMQ 4 enters the type of the virtual host's default by itself.
+        assert (kind, re.sub(r"\s", "", arguments)) in {
+            ("classic", "[]"),
+            ("classic", '[{"x-queue-type","classic"}]'),
+        }
     assert '"x-message-ttl",300000' in re.sub(r"\s", "", found["order.retry.5min"][1])
     exchanges = private_rabbit.ctl("list_exchanges", "-p", vhost, "name", "type", "durable")
     assert f"{EVENTS_EXCHANGE}\ttopic\ttrue" in exchanges

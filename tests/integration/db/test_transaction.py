@@ -66,7 +66,7 @@ def cut(session: Connection) -> None:
 def test_the_end_of_the_block_commits(database: Database, session: Connection) -> None:
     with database.transaction() as tx:
         tx.run(ADD_USER)
-        assert tx.row("count_users") == (1,)
+        assert tx.row("count_users", rows_max=9) == (1,)
         assert count_users(session) == 0
 
     assert count_users(session) == 1
@@ -79,7 +79,7 @@ def test_an_exception_in_the_block_rolls_back_and_passes_on(
     def add_and_fail() -> None:
         with database.transaction() as tx:
             tx.run(ADD_USER)
-            tx.row("count_users")
+            tx.row("count_users", rows_max=9)
             raise error("something else")
 
     with pytest.raises(error, match="something else"):
@@ -124,7 +124,7 @@ def test_a_connection_lost_in_the_block_rolls_back(database: Database, session: 
     def add_and_lose() -> None:
         with database.transaction() as tx:
             tx.run(ADD_USER)
-            tx.row("count_users")
+            tx.row("count_users", rows_max=9)
             cut(session)
 
     with pytest.raises(DatabaseOutage):
@@ -166,7 +166,7 @@ def test_an_exception_after_the_connection_was_lost_drops_it(
 ) -> None:
     def lose_and_fail() -> None:
         with database.transaction() as tx:
-            tx.row("count_users")
+            tx.row("count_users", rows_max=9)
             cut(session)
             raise RuntimeError("something else")
 

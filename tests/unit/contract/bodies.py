@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from orderd.contract.envelope import Command, Invalid, decode
-from tests.harness.commands import BODY_BYTES_MAX
+from tests.harness.commands import BODY_BYTES_MAX, let_in
 
 CREATE: dict[str, Any] = {
     "action": "create",
@@ -14,7 +14,7 @@ CREATE: dict[str, Any] = {
 
 def read(body: object, queue: str = "product", message_id: Any = None) -> Command | Invalid:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(queue, raw, message_id, 0, BODY_BYTES_MAX)
+    return decode(queue, raw, message_id, 0, BODY_BYTES_MAX, permit=let_in)
 
 
 def command(body: object, queue: str = "product", message_id: Any = None) -> Command:

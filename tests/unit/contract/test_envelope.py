@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderd.contract.commands import MODELS
-from orderd.contract.envelope import Command, Invalid, decode
-from orderd.contract.names import Queue
-from tests.harness.commands import decoded_from, delivery
+from orderd.contract.envelope import Claim, Command, Invalid, decode
+from orderd.contract.names import InvalidCode, Queue
+from tests.harness.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
 from tests.unit.contract.bodies import CREATE, command, invalid
 
 TOKEN = "s3cret-token"
@@ -38,8 +38,8 @@ def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
 def test_a_body_of_the_size_allowed_is_read_and_one_byte_more_is_too_large() -> None:
     body = json.dumps(CREATE).encode()
 
-    assert isinstance(decode("product", body, None, 0, len(body)), Command)
-    one = decode("product", body, "r", 0, len(body) - 1)
+    assert isinstance(decode("product", body, None, 0, len(body), permit=let_in), Command)
+    one = decode("product", body, "r", 0, len(body) - 1, permit=let_in)
     assert isinstance(one, Invalid)
     assert one.code == "too_large"
     assert one.message == f"body: has {len(body)} bytes, at most {len(body) - 1} are allowed"
@@ -119,12 +119,46 @@ def test_unknown_fields_beside_data_are_ignored() -> None:
     assert command(CREATE | {"trace": {"a": [1]}, "Action": "x"}).content == command(CREATE).content
 
 
-@pytest.mark.parametrize("token", [TOKEN, f"Bearer {TOKEN}"])
-def test_a_token_is_read_and_never_shown(token: str) -> None:
-    one = command(CREATE | {"auth": token})
+def turned_away(claim: Claim) -> Invalid:
+    """Turn everybody away, with what was claimed."""
+    reason = f"{claim.queue}.{claim.action} by {claim.token}"
+    return Invalid(InvalidCode.FORBIDDEN, reason)
 
-    assert one.token == token
-    assert TOKEN not in repr(one)
+
+def denied(body: object) -> Command | Invalid:
+    return decode(
+        "product", json.dumps(body).encode(), "m-1", 0, BODY_BYTES_MAX, permit=turned_away
+    )
+
+
+@pytest.mark.parametrize("token", [TOKEN, f"Bearer {TOKEN}", None])
+def test_who_asks_for_what_is_claimed_before_anything_is_known_to_be_right(
+    token: str | None,
+) -> None:
+    auth = {} if token is None else {"auth": token}
+
+    assert denied(CREATE | auth) == Invalid(
+        InvalidCode.FORBIDDEN, f"product.create by {token}", "m-1"
+    )
+    assert TOKEN not in repr(Claim("product", "create", token))
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"action": "explode"}, {"version": "v9"}, {"data": 1}, {"data": {"x": 1}}, {}]
+)
+def test_who_is_turned_away_learns_nothing_of_what_would_be_right(spoilt: dict[str, Any]) -> None:
+    one = denied({"action": "create", "data": {}, "id": "r-1"} | spoilt)
+
+    assert isinstance(one, Invalid)
+    assert (one.code, one.request_id) == ("forbidden", "r-1")
+
+
+@pytest.mark.parametrize("spoilt", [{"action": 1}, {"auth": 1}, {"id": 1}])
+def test_what_has_the_wrong_form_is_malformed_whoever_asks(spoilt: dict[str, Any]) -> None:
+    one = denied({"action": "create"} | spoilt)
+
+    assert isinstance(one, Invalid)
+    assert one.code == "malformed"
 
 
 @pytest.mark.parametrize("auth", [[TOKEN], {"t": TOKEN}, 12345678, True, None])

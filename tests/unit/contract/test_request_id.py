@@ -4,13 +4,15 @@ from typing import Any
 import pytest
 
 from orderd.contract.envelope import Command, Invalid, decode
-from tests.harness.commands import BODY_BYTES_MAX
+from tests.harness.commands import BODY_BYTES_MAX, let_in
 
 BODY = {"action": "mark_out_of_stock", "data": {"id": 1}}
 
 
 def read(body: dict[str, Any], message_id: Any = None) -> Command | Invalid:
-    return decode("product", json.dumps(body).encode(), message_id, 0, BODY_BYTES_MAX)
+    return decode(
+        "product", json.dumps(body).encode(), message_id, 0, BODY_BYTES_MAX, permit=let_in
+    )
 
 
 def identified(body: dict[str, Any], message_id: Any = None) -> str | None:

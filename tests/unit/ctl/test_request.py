@@ -11,6 +11,7 @@ from orderd.ctl.client import Request
 from orderd.ctl.exits import WrongUsage
 from orderd.ctl.main import build_parser
 from orderd.ctl.request import request_of
+from tests.harness.commands import let_in
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -25,7 +26,7 @@ def test_the_daemon_reads_what_was_typed() -> None:
     price = '{"name": "Cable", "price": 2.50, "stock_quantity": 7}'
 
     body = asked(price, "--id", "r1", "--version", "v2").body()
-    command = decode("product", body, None, 0, 1024)
+    command = decode("product", body, None, 0, 1024, permit=let_in)
 
     assert isinstance(command, Command)
     assert (command.request_id, command.action, command.version) == ("r1", "create", "v2")

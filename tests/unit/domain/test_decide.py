@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from orderd import __version__
+from orderd.contract.envelope import Command
 from orderd.contract.names import InvalidCode, Queue
 from orderd.contract.replies import Response
 from orderd.domain.decide import ArrivalsUnknown, decide
 from orderd.domain.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
 from orderd.domain.world import LedgerEntry, Table, World
-from tests.harness.commands import command
+from tests.harness.commands import command, decoded_from, delivery
 from tests.unit.domain.worlds import ATTEMPTS_MAX, applied, do, events, items, refused, world_of
 
 SOFA = {"name": "sofa", "price": 1, "stock_quantity": 1}
@@ -194,9 +195,12 @@ def test_other_refusals_do_not_wait_for_arrivals() -> None:
 
 
 def test_a_refusal_tells_what_was_asked_and_never_the_token() -> None:
-    one = command("order", "create", {"user_id": 1, "items": items(shelf=2)}, request_id="r")
+    wanted = {"user_id": 1, "items": items(shelf=2)}
+    body = {"action": "create", "id": "r", "auth": "s3cret", "data": wanted}
+    one = decoded_from(delivery("order", json.dumps(body).encode()))
+    assert isinstance(one, Command)
 
-    decision = decide(world_of(), replace(one, token="s3cret"), ATTEMPTS_MAX)
+    decision = decide(world_of(), one, ATTEMPTS_MAX)
 
     (event,) = decision.events
     assert (event.type, event.subject) == ("order.refused", "order")

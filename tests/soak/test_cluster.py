@@ -1,0 +1,104 @@
+"""Nodes of a RabbitMQ cluster die, and come back, under load on quorum queues."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.conftest import StartDaemonOn
+from tests.harness.cluster import Cluster
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.versions import NotHere, installation_with
+from tests.soak.arena import Arena, times
+from tests.soak.conftest import KeepFigures
+
+pytestmark = pytest.mark.soak
+
+VERSION = "4.3"
+# Until the others have noticed, elected new leaders, and orderd has found one that is up.
+BACK_WITHIN_S = 30.0
+VHOST = "cluster"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Three nodes."""
+    try:
+        installation = installation_with(VERSION)
+    except NotHere as reason:
+        pytest.skip(str(reason))
+    scratch = Path(tempfile.mkdtemp(prefix="orderd-"))
+    try:
+        with Cluster(scratch, installation) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture
+def arena(
+    cluster: Cluster,
+    database_url: str,
+    daemon_on: StartDaemonOn,
+    seed: int,
+    keep_figures: KeepFigures,
+) -> Iterator[Arena]:
+    """A stage on a virtual host of the cluster, whose queues are quorum queues."""
+    management = cluster.first.require_management()
+    management.add_vhost(VHOST)
+    management.request("PUT", f"/api/vhosts/{quote(VHOST)}", {"default_queue_type": "quorum"})
+    urls = cluster.urls(VHOST)
+    one = Arena(partial(daemon_on, urls), urls, database_url, seed)
+    yield one
+    keep_figures(one)
+    cluster.start()
+    cluster.first.require_management().delete_vhost(VHOST)
+
+
+def test_nodes_that_are_killed_cost_nothing(cluster: Cluster, arena: Arena) -> None:
+    arena.begin("node of the cluster killed", daemons=2)
+
+    for node in cluster.nodes * times(1):
+        kill_and_start_again(cluster, arena, node)
+
+    arena.finish()
+
+
+def test_leaders_that_are_killed_cost_nothing(cluster: Cluster, arena: Arena) -> None:
+    arena.begin("leader of the order queue killed", daemons=2)
+
+    for _ in range(times(3)):
+        kill_and_start_again(cluster, arena, cluster.leader(VHOST, "order"))
+
+    arena.finish()
+
+
+@pytest.mark.parametrize("end", [PrivateRabbit.stop, PrivateRabbit.kill])
+def test_a_cluster_that_goes_away_and_comes_back_costs_nothing(
+    cluster: Cluster, arena: Arena, end: Callable[[PrivateRabbit], None]
+) -> None:
+    arena.begin(f"all nodes of the cluster, {end.__name__}", daemons=2)
+    arena.wait_for_work()
+    marks = [(one, one.mark()) for one in arena.daemons]
+
+    for node in cluster.nodes:
+        end(node)
+    for one, mark in marks:
+        one.wait_for_event("intake.paused", after=mark, timeout_s=60)
+    cluster.start()
+
+    arena.recover(BACK_WITHIN_S)
+    arena.finish()
+
+
+def kill_and_start_again(cluster: Cluster, arena: Arena, node: PrivateRabbit) -> None:
+    """Kill a node, see that work goes on without it, and have it back as a full member."""
+    cluster.wait_whole()
+    arena.wait_for_work()
+    node.kill()
+    arena.recover(BACK_WITHIN_S)
+    node.start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Failure, Misconfigured
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 # The daemon sends events within moments; what is older is not on its way any more.
 OUTBOX_AGE_MAX_S: Final = 60
+
+
+class Refused(NamedTuple):
+    """The events that the broker refused, and those that are set aside for good."""
+
+    events: int
+    next_try_s: float
+    set_aside: int
+    because: str | None
 
 
 def look_at_database(settings: "Settings") -> list[Finding]:
@@ -44,8 +53,9 @@ def _look(database: Database) -> Iterator[Finding]:
     with database.transaction() as tx:
         requests, is_estimate = tx.row("measure_ledger")
         events, age_s = tx.row("count_outbox")
+        refused = Refused(*tx.row("measure_refused_outbox"))
     yield _ledger(requests, is_estimate=is_estimate)
-    yield _outbox(events, age_s)
+    yield _outbox(events, age_s, refused)
 
 
 def _ledger(requests: int, *, is_estimate: bool) -> Finding:
@@ -54,7 +64,20 @@ def _ledger(requests: int, *, is_estimate: bool) -> Finding:
     return Finding("ledger", is_well=True, summary=f"{about}{requests} requests", facts=facts)
 
 
-def _outbox(events: int, age_s: float) -> Finding:
-    summary = f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")
-    facts = {"events": events, "oldest_s": Decimal(f"{age_s:.1f}")}
-    return Finding("outbox", is_well=age_s <= OUTBOX_AGE_MAX_S, summary=summary, facts=facts)
+def _outbox(events: int, age_s: float, refused: Refused) -> Finding:
+    said = [f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")]
+    if refused.events:
+        said.append(f"{refused.events} refused, next try in {max(refused.next_try_s, 0):.0f} s")
+    if refused.set_aside:
+        said.append(f"{refused.set_aside} set aside, see: orderctl outbox list")
+    if refused.because:
+        said.append(f"last refused: {refused.because}")
+    facts = {
+        "events": events,
+        "oldest_s": Decimal(f"{age_s:.1f}"),
+        "refused": refused.events,
+        "set_aside": refused.set_aside,
+        "refused_because": refused.because,
+    }
+    is_well = age_s <= OUTBOX_AGE_MAX_S and not refused.set_aside
+    return Finding("outbox", is_well, "; ".join(said), facts)

@@ -10,6 +10,7 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Unavailable
 from orderd.ctl.json_text import compact
+from orderd.ctl.outbox import next_try
 from orderd.ctl.request import request_id
 from orderd.ctl.tables import Column, Table
 from orderd.ctl.traces import Messages, in_broker, in_database, tries_of
@@ -101,6 +102,9 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{row['kind']} {row['id']} now", compact(row)
     for event in known["events"]:
         yield "unsent event", f"{event['id']}: {event['type']}, for {event['age_s']} s"
+        if event["refusals"]:
+            yield "", f"refused {event['refusals']} times: {event['refused_because']}"
+            yield "", f"next try: {next_try(event)}"
     for letter in known["retries"]:
         yield "retry", f"{letter['retry_queue']}, attempt {letter['attempt']}"
     for letter in known["dead_letters"]:

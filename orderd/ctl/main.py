@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -40,11 +40,17 @@ EPILOG: Final = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that *arguments* ask for; return its exit code."""
+def main(
+    arguments: Sequence[str] | None = None, on_begin: Callable[[], None] = lambda: None
+) -> int:
+    """Run the command that *arguments* ask for; return its exit code.
+
+    *on_begin* is called once they are understood, before anything is done.
+    """
     options = build_parser().parse_args(arguments)
     context = Context(options)
     try:
+        on_begin()
         return _run(options, context)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -136,7 +142,3 @@ def _add_common_options(parser: argparse.ArgumentParser, **defaults: Any) -> Non
 
 def _sentence(purpose: str) -> str:
     return f"{purpose[0].upper()}{purpose[1:]}."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

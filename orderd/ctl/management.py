@@ -23,6 +23,13 @@ class ManagementFault(Exception):
     """The API did not answer the question; the text says why, without the password."""
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the failure that it is here: it would carry the password elsewhere."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        """Return no request to go on with."""
+
+
 class Management:
     """Questions about one virtual host, asked as one user."""
 
@@ -44,7 +51,9 @@ class Management:
         self._headers = {"Authorization": f"Basic {token}"}
         # The broker itself is reached without a proxy, too.
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=tls),
+            _NoRedirects(),
         )
 
     def ask(self, kind: str, *path: str) -> Any:

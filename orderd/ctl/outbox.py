@@ -6,12 +6,20 @@ from typing import Any, Final
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.rows import rfc3339
-from orderd.contract.strict_json import loads
+from orderd.contract.strict_json import MalformedJson, loads
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.entity import Shown, plainly, whole_number
+from orderd.ctl.entity import Row, Shown, plainly, whole_number
 from orderd.ctl.exits import Failure, WrongUsage
 from orderd.ctl.pages import add_limit_argument, show_page
+
+
+def next_try(row: Row) -> str:
+    """Return when the daemon sends the event again, for people."""
+    if row["set_aside"]:
+        return "never: set aside"
+    return "now" if row["next_try"] is None else f"{row['next_try'][:19].replace('T', ' ')}Z"
+
 
 _COLUMNS: Final = (
     Shown("id", plainly("id"), is_right=True),
@@ -19,6 +27,9 @@ _COLUMNS: Final = (
     Shown("type", plainly("type")),
     Shown("subject", plainly("subject")),
     Shown("correlation id", plainly("correlationid"), is_long=True),
+    Shown("refusals", plainly("refusals"), is_right=True),
+    Shown("next try", next_try),
+    Shown("because", plainly("refused_because"), is_long=True),
     Shown("claimed", lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}"),
 )
 
@@ -30,7 +41,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     add_limit_argument(listed)
     listed.set_defaults(run=list_events)
     retried = verbs.add_parser(
-        "retry", help="have the daemon send them at its next sweep, whoever had claimed them"
+        "retry",
+        help="have the daemon send them at its next sweep, also those that another daemon has "
+        "claimed, that were refused or are set aside",
     )
     retried.add_argument(
         "ids", metavar="ID", nargs="*", type=whole_number, help="as orderctl outbox list shows it"
@@ -48,7 +61,10 @@ def list_events(options: argparse.Namespace, context: Context) -> int:
 
 
 def retry(options: argparse.Namespace, context: Context) -> int:
-    """Make the lease of rows old; a failure where one that was named is not there (any more)."""
+    """Make the lease of rows old and forget their refusals.
+
+    A failure where one that was named is not there (any more).
+    """
     if bool(options.ids) == options.all:
         raise WrongUsage("say which events: ids as orderctl outbox list shows them, or --all")
     with database_of(context.settings) as database, database.transaction() as tx:
@@ -66,8 +82,9 @@ def retry(options: argparse.Namespace, context: Context) -> int:
 
 def event(fields: Sequence[Any]) -> dict[str, Any]:
     """Return a row of the outbox for JSON, with what its body says of itself."""
-    row_id, message_id, event_type, body, created_at, claimed_at, age_s = fields
-    said = loads(body.encode())
+    row_id, message_id, event_type, body, created_at, claimed_at, age_s, *refused = fields
+    refusals, not_before, is_set_aside, because = refused
+    said = _said(body)
     return {
         "id": row_id,
         "message_id": message_id,
@@ -77,4 +94,17 @@ def event(fields: Sequence[Any]) -> dict[str, Any]:
         "created_at": rfc3339(created_at),
         "claimed_at": None if claimed_at is None else rfc3339(claimed_at),
         "age_s": round(age_s),
+        "refusals": refusals,
+        "next_try": None if not_before is None else rfc3339(not_before),
+        "set_aside": is_set_aside,
+        "refused_because": because,
     }
+
+
+def _said(body: str) -> dict[str, Any]:
+    """Return what a body says of itself; somebody else may have put it there."""
+    try:
+        said = loads(body.encode())
+    except MalformedJson:
+        said = None
+    return said if isinstance(said, dict) else {}

@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,7 +20,7 @@ from orderd.ops.signals import Signals
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop; return its exit code."""
-    # First thing: as PID 1 of a container, a signal without a handler is ignored.
+    # First thing, in place of the handlers that stood while the modules were loaded.
     signals = Signals()
     signals.install()
     options = build_parser().parse_args(arguments)
@@ -63,7 +62,3 @@ def _spare_the_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

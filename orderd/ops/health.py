@@ -62,7 +62,7 @@ class Health:
         """Remove the file: whoever ends in good order is not to look like one that hangs."""
         if self._path:
             with suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 - as it was written
+                health_file.remove(self._path)
             self._path = ""
 
     def _tell_once(self, error: OSError) -> None:

@@ -6,6 +6,7 @@ This module is all that `orderctl health` needs, so it loads next to nothing.
 import errno
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -44,11 +45,15 @@ def now_s() -> float:
 
 
 def write(path: str, content: Mapping[str, Any]) -> None:
-    """Put *content* in the place of what was there, whole or not at all; raises OSError."""
+    """Put *content* in the place of what was there, whole or not at all; raises OSError.
+
+    Only a regular file is replaced: not a FIFO, a socket, a device or a directory, nor a symbolic
+    link to one of these.
+    """
     text = json.dumps(content).encode()
+    _expect_regular(path)
     beside = f"{path}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(beside, flags, 0o644)
+    descriptor = _create(beside)
     try:
         # Whatever the umask: it holds no secret, and those who ask are other users.
         os.fchmod(descriptor, 0o644)
@@ -57,6 +62,34 @@ def write(path: str, content: Mapping[str, Any]) -> None:
     finally:
         os.close(descriptor)
     os.rename(beside, path)  # noqa: PTH104 - light to load
+
+
+def remove(path: str) -> None:
+    """Remove the file, if it is one that `write` could have written; raises OSError."""
+    _expect_regular(path)
+    os.unlink(path)  # noqa: PTH108 - light to load
+
+
+def _create(path: str) -> int:
+    """Return a descriptor of a new file, in the place of one that a crash left behind."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o644)
+    except FileExistsError:
+        # Opened as it is, a FIFO would wait for a reader, and a hard link be another file.
+        _expect_regular(path, follow=False)
+        os.unlink(path)  # noqa: PTH108 - light to load
+        return os.open(path, flags, 0o644)
+
+
+def _expect_regular(path: str, *, follow: bool = True) -> None:
+    """Raise OSError where something is there that is no file."""
+    try:
+        mode = os.stat(path, follow_symlinks=follow).st_mode  # noqa: PTH116 - light to load
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "not a regular file")
 
 
 def read(path: str) -> dict[str, Any]:

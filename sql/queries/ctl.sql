@@ -76,7 +76,11 @@ SELECT
     body,
     created_at,
     nullif(claimed_at, '-infinity'),
-    extract(epoch FROM now() - created_at)::float
+    extract(epoch FROM now() - created_at)::float,
+    refusals,
+    CASE WHEN isfinite(not_before) THEN not_before END,
+    not_before = 'infinity',
+    refused_because
 FROM outbox
 WHERE strpos(body, %(correlation)s) > 0
     OR strpos(body, %(refusal)s) > 0
@@ -92,14 +96,28 @@ SELECT
     body,
     created_at,
     nullif(claimed_at, '-infinity'),
-    extract(epoch FROM now() - created_at)::float
+    extract(epoch FROM now() - created_at)::float,
+    refusals,
+    CASE WHEN isfinite(not_before) THEN not_before END,
+    not_before = 'infinity',
+    refused_because
 FROM outbox
 ORDER BY id
 LIMIT %(rows_max)s
 
 -- name: release_outbox
--- The lease is over, so the daemon's next sweep takes the rows.
+-- The lease is over, and no refusal counts, so the daemon's next sweep takes the rows.
 UPDATE outbox
-SET claimed_at = '-infinity'
+SET claimed_at = '-infinity', refusals = 0, not_before = '-infinity', refused_because = NULL
 WHERE %(is_all)s OR id = ANY(%(ids)s::bigint[])
 RETURNING id
+
+-- name: measure_refused_outbox
+-- How many were refused, when the next of them is tried, how many are set aside, and why the last.
+SELECT
+    count(*) FILTER (WHERE isfinite(not_before)),
+    coalesce(extract(epoch FROM min(not_before) FILTER (WHERE isfinite(not_before)) - now()), 0)::float,
+    count(*) FILTER (WHERE not_before = 'infinity'),
+    (array_agg(refused_because ORDER BY id DESC))[1]
+FROM outbox
+WHERE refusals > 0

@@ -167,6 +167,21 @@ def test_a_daemon_that_is_stopped_or_killed_lives_no_more(
     assert (code, document["why"]) == (69, f"process {orderd.pid} is gone")
 
 
+def test_a_fifo_in_place_of_the_file_holds_no_start_up(
+    daemon: StartDaemon, file: Path, probe: Probe
+) -> None:
+    os.mkfifo(file)
+    os.mkfifo(f"{file}.new")
+
+    orderd = daemon(health_file=file)
+
+    [dropped] = orderd.events("health.dropped")
+    assert "not a regular file" in dropped["message"]
+    assert probe()[0] == 69
+    assert orderd.stop() == 0
+    assert file.is_fifo()
+
+
 def test_a_probe_takes_less_than_150_ms(daemon: StartDaemon, file: Path, probe: Probe) -> None:
     daemon(health_file=file)
     wait_for_state(probe, "running", 0)

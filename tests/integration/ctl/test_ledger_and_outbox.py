@@ -9,6 +9,15 @@ from tests.integration.ctl.letters import UNSENT, execute, value, wait_for_value
 ANN = '{"username": "ann", "email": "ann@example.com"}'
 LAMP = '{"name": "lamp", "price": 5.50, "stock_quantity": 3}'
 
+REFUSED = """
+    UPDATE outbox
+    SET
+        refusals = CASE id WHEN 2 THEN 3 ELSE 1 END,
+        not_before = CASE id WHEN 2 THEN now() + interval '40 s' ELSE 'infinity' END,
+        refused_because = CASE id WHEN 2 THEN 'nacked' ELSE 'AMQP cannot carry it' END
+    WHERE id > 1
+"""
+
 
 class TestOutbox:
     def test_events_are_listed(self, orderctl: Orderctl, database_url: str) -> None:
@@ -46,6 +55,60 @@ class TestOutbox:
         assert "7" in done.err
         assert value(database_url, "SELECT claimed_at = '-infinity' FROM outbox") is True
         assert orderctl("outbox", "list", "--json").document[0]["claimed_at"] is None
+
+    def test_refused_and_set_aside_events_are_shown_and_sent_again_on_request(
+        self, orderctl: Orderctl, database_url: str
+    ) -> None:
+        execute(database_url, UNSENT.format(subject="order/1", correlation="r1", count=3))
+        execute(database_url, REFUSED)
+
+        rows = orderctl("outbox", "list", "--json").document
+        table = orderctl("outbox", "list").out
+
+        shown = [
+            (row["refusals"], row["set_aside"], row["refused_because"], bool(row["next_try"]))
+            for row in rows
+        ]
+        assert shown == [
+            (0, False, None, False),
+            (3, False, "nacked", True),
+            (1, True, "AMQP cannot carry it", False),
+        ]
+        assert "never: set aside" in table
+        assert "nacked" in table
+
+        assert orderctl("outbox", "retry", "--all").code == 0
+
+        rows = orderctl("outbox", "list", "--json").document
+        assert {(row["refusals"], row["set_aside"], row["next_try"]) for row in rows} == {
+            (0, False, None)
+        }
+        assert {row["refused_because"] for row in rows} == {None}
+
+    def test_status_and_explain_tell_of_refused_events(
+        self, orderctl: Orderctl, database_url: str
+    ) -> None:
+        execute(database_url, UNSENT.format(subject="order/1", correlation="r1", count=3))
+        execute(database_url, REFUSED)
+
+        outbox = orderctl("status", "--json").document["outbox"]
+        explained = orderctl("explain", "r1").out
+
+        assert (outbox["ok"], outbox["refused"], outbox["set_aside"]) == (False, 1, 1)
+        assert "1 refused, next try in " in outbox["summary"]
+        assert "1 set aside, see: orderctl outbox list" in outbox["summary"]
+        assert "refused 3 times: nacked" in explained
+        assert "next try: never: set aside" in explained
+
+    def test_a_row_of_somebody_else_is_shown_too(
+        self, orderctl: Orderctl, database_url: str
+    ) -> None:
+        execute(database_url, UNSENT.format(subject="order/1", correlation="r1", count=2))
+        execute(database_url, "UPDATE outbox SET body = CASE id WHEN 1 THEN 'x' ELSE '[1]' END")
+
+        rows = orderctl("outbox", "list", "--json").document
+
+        assert [row["subject"] for row in rows] == [None, None]
 
 
 class TestLedger:

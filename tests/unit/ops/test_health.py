@@ -1,7 +1,8 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,72 @@ def test_no_link_is_followed(path: Path, health: Health, tmp_path: Path) -> None
 
     assert victim.read_text() == "precious"
     assert not path.exists()
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def make_link_to_fifo(path: Path) -> None:
+    os.mkfifo(f"{path}.fifo")
+    path.symlink_to(f"{path}.fifo")
+
+
+def make_link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.usefixtures("log_to_stdout")
+@pytest.mark.parametrize(
+    "make", [make_fifo, make_socket, Path.mkdir, make_link_to_fifo, make_link_to_device]
+)
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_what_is_no_regular_file_is_neither_waited_for_nor_replaced(
+    path: Path, capfd: pytest.CaptureFixture[str], make: Callable[[Path], None], suffix: str
+) -> None:
+    path.parent.mkdir()
+    there = Path(f"{path}{suffix}")
+    make(there)
+    before = there.lstat()
+    health = Health(str(path))
+
+    health.note("running")
+    health.close()
+
+    assert there.lstat().st_ino == before.st_ino
+    [line] = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["event"] == "health.dropped"
+    assert f"{path}: not a regular file" in json.loads(line)["message"]
+
+
+def test_what_a_crash_left_is_replaced_and_another_name_of_it_stays(
+    path: Path, health: Health, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o600)
+    os.link(precious, f"{path}.new")
+
+    health.note("running")
+
+    assert content_of(path)["state"] == "running"
+    assert (precious.read_text(), precious.stat().st_mode & 0o777) == ("precious", 0o600)
+
+
+@pytest.mark.parametrize("make", [make_fifo, make_socket, Path.mkdir, make_link_to_fifo])
+def test_what_is_no_regular_file_is_read_as_none_at_once(
+    path: Path, make: Callable[[Path], None]
+) -> None:
+    path.parent.mkdir()
+    make(path)
+
+    with pytest.raises(health_file.NoHealth, match=str(path)):
+        health_file.read(str(path))
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,13 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
 
 
 def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> int:
-    """Print one row, with its times."""
+    """Print one row, with its times and its revision."""
     with client_of(context.settings) as client:
         row = _ask(client, entity.queue, "get", options, {"id": options.id})
     if context.screen.is_json:
         context.screen.document(row)
     else:
-        cells = [(column.title, column.cell(row)) for column in (*entity.columns, *_MOMENTS)]
+        cells = [(column.title, column.cell(row)) for column in (*entity.columns, *_COMMON)]
         context.screen.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE
 
@@ -128,7 +128,11 @@ def _moment(name: str) -> Shown:
 
 
 # RFC 3339 in the row, to the second here.
-_MOMENTS: Final = (_moment("created_at"), _moment("updated_at"))
+_COMMON: Final = (
+    _moment("created_at"),
+    _moment("updated_at"),
+    Shown("revision", plainly("revision")),
+)
 
 
 def _every_row(ask: Callable[[Row], Any], wanted: Row) -> Any:

@@ -9,6 +9,8 @@ from orderd.contract.names import Queue, retry_queue
 
 # The queues of what an order refers to.
 _REFERRED_TO: Final = (Queue.USER, Queue.PRODUCT)
+# A message may be on its way between two queues, or from one to here: the second look finds it.
+_LOOKS: Final = 2
 
 
 class Arrivals:
@@ -19,20 +21,28 @@ class Arrivals:
         self._consumer = consumer
         self._retry_delays = retry_delays
 
-    def queues(self, in_hand: Iterable[Delivery]) -> frozenset[Queue]:
+    def queues(self, in_hand: Callable[[], Iterable[Delivery]]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order refers to.
 
         Such a queue has messages *in_hand*, in a retry queue, or ready, or another consumer.
         Raises BrokerFault.
         """
-        known = {Queue(delivery.queue) for delivery in in_hand}
-        return frozenset(
-            queue for queue in _REFERRED_TO if queue in known or self._is_waiting_at_broker(queue)
-        )
+        found = _queues_of(in_hand())
+        for _ in range(_LOOKS):
+            found |= {q for q in _REFERRED_TO if q not in found and self._has_waiting(q)}
+            # After the broker: what it no longer has may have come by now.
+            found |= _queues_of(in_hand())
+        return frozenset(found)
 
-    def _is_waiting_at_broker(self, queue: Queue) -> bool:
-        depth = self._consumer.depth(queue)
-        if depth.ready or depth.consumers > 1:
-            return True
+    def _has_waiting(self, queue: Queue) -> bool:
+        # In the order in which a message goes through them, so that none slips by.
         names = (retry_queue(queue, delay_s) for delay_s in self._retry_delays())
-        return any(self._consumer.depth(name).ready for name in names)
+        if any(self._consumer.depth(name).ready for name in names):
+            return True
+        depth = self._consumer.depth(queue)
+        return bool(depth.ready) or depth.consumers > 1
+
+
+def _queues_of(deliveries: Iterable[Delivery]) -> set[Queue]:
+    queues = {Queue(delivery.queue) for delivery in deliveries}
+    return queues.intersection(_REFERRED_TO)

@@ -1,8 +1,9 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
@@ -267,6 +268,9 @@ class Daemon:
         """Return the queues that may still bring what an order among *tried* refers to."""
         parts = self._parts
         tags = {delivery.tag for delivery in tried}
-        others = (one for tag, one in self._unsettled.items() if tag not in tags)
-        received = (*parts.consumer.inbox, *parts.consumer.worn)
-        return self._arrivals.queues((*others, *received, *parts.settler.retried))
+
+        def in_hand() -> Iterator[Delivery]:
+            yield from (one for tag, one in self._unsettled.items() if tag not in tags)
+            yield from chain(parts.consumer.inbox, parts.consumer.worn, parts.settler.retried)
+
+        return self._arrivals.queues(in_hand)

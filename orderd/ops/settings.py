@@ -21,6 +21,8 @@ from orderd.ops.layers import LayeredSettings
 
 _PREFETCH_MAX = 65_535
 _MIB = 1 << 20
+# What the unit's MemoryHigh= allows: as JSON in memory, a body is up to fifty times as large.
+_BODY_BYTES_LIMIT = 3 * _MIB // 2
 _DAY_S = 86_400.0
 
 
@@ -81,8 +83,8 @@ class Settings(LayeredSettings):
     body_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=_MIB,
         ge=1_024,
-        le=16 * _MIB,
-        description="largest message body in bytes, 1024 to 16777216; a larger one is too_large",
+        le=_BODY_BYTES_LIMIT,
+        description="largest message body in bytes, 1024 to 1572864; a larger one is too_large",
     )
     reply_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=_MIB,

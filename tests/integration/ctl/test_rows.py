@@ -1,3 +1,4 @@
+import re
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -62,6 +63,7 @@ def test_one_row_is_shown_with_what_belongs_to_it(orderctl: Orderctl) -> None:
     assert "1×2 at 1.10" in orderctl("orders", "get", "1").out  # noqa: RUF001
     assert "ann@example.com" in orderctl("users", "get", "1").out
     assert "created" in orderctl("products", "get", "3").out
+    assert re.search(r"revision +1$", orderctl("products", "get", "3").out, re.MULTILINE)
     assert '"price":3.10' in orderctl("products", "get", "3", "--json").out
 
 

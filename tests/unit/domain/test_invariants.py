@@ -48,6 +48,7 @@ class Orders(RuleBasedStateMachine):
         used = dict(self.world.fresh_ids.used)
         decision = decide(self.world, one, ATTEMPTS_MAX)
         self.check_told(one, decision)
+        self.check_revisions(before, decision)
         if not isinstance(decision.outcome, Applied):
             assert (before.users, before.products) == (self.world.users, self.world.products)
             assert before.orders == self.world.orders
@@ -55,6 +56,22 @@ class Orders(RuleBasedStateMachine):
         for table, count in needs_of([one]).new_rows.items():
             assert self.world.fresh_ids.used[table] - used[table] <= count
         return decision
+
+    def check_revisions(self, before: World, decision: Decision) -> None:
+        """Check that what is other than before has the next revision, and nothing else has."""
+        told = len(decision.events) if isinstance(decision.outcome, Applied) else 0
+        for table in ("users", "products", "orders"):
+            was, now = getattr(before, table), getattr(self.world, table)
+            for row_id, row in now.items():
+                if row_id not in was:
+                    assert row.revision == 1
+                elif row == was[row_id]:
+                    assert row is was[row_id]
+                else:
+                    steps = told if table == "orders" else 1
+                    assert row.revision == was[row_id].revision + steps
+        sequences = [event.sequence for event in decision.events if event.sequence is not None]
+        assert sequences == sorted(set(sequences))
 
     def check_told(self, one: Command, decision: Decision) -> None:
         if isinstance(decision.outcome, Duplicate):
@@ -78,7 +95,8 @@ class Orders(RuleBasedStateMachine):
             self.put[decision.outcome.row.id] += stock
 
     @rule(product_id=product_ids, request_id=request_ids, change=st.fixed_dictionaries(
-        {"price": st.sampled_from(["0.01", "250"])}, optional={"stock_quantity": st.integers(0, 9)}
+        {"price": st.sampled_from(["0.01", "250"])},
+        optional={"stock_quantity": st.integers(0, 9), "if_revision": st.integers(1, 3)},
     ))  # fmt: skip
     def update_product(
         self, product_id: int, request_id: str | None, change: dict[str, Any]
@@ -105,7 +123,11 @@ class Orders(RuleBasedStateMachine):
         self.ask("order", "update_status", {"order_id": order_id, "status": status}, request_id)
 
     @rule(order_id=order_ids, request_id=request_ids, basket=baskets, change=st.fixed_dictionaries(
-        {}, optional={"status": st.from_type(Status), "priority": st.from_type(Priority)}  # type: ignore[arg-type]
+        {}, optional={
+            "status": st.from_type(Status),  # type: ignore[arg-type]
+            "priority": st.from_type(Priority),  # type: ignore[arg-type]
+            "if_revision": st.integers(1, 3),
+        }
     ))  # fmt: skip
     def update_order(
         self,

@@ -48,6 +48,20 @@ def test_a_changed_history_ends_with_78(orderctl: Orderctl, database_url: str) -
     assert "0001_create_shop was applied in another form" in done.err
 
 
+@pytest.mark.parametrize("arguments", [("migrate",), ("migrate", "--check"), ("status",)])
+def test_a_table_that_was_changed_ends_with_78(
+    orderctl: Orderctl, database_url: str, arguments: tuple[str, ...]
+) -> None:
+    with closing(psycopg2.connect(database_url)) as connection, connection:
+        connection.cursor().execute("ALTER TABLE products ALTER price TYPE numeric(12,1)")
+
+    done = orderctl(*arguments)
+
+    assert done.code == (78 if arguments[0] == "migrate" else 1)
+    said = "column products.price is numeric(12,1), which does not hold every value"
+    assert said in done.err + done.out
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
 def test_a_database_of_another_encoding_is_refused_in_words(

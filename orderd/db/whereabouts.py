@@ -1,0 +1,56 @@
+"""Whose tables the names of orderd's tables lead to, by search_path."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from orderd.db.faults import SchemaFault
+from orderd.db.shape import TABLES
+from orderd.db.transaction import Transaction
+
+_HISTORY: Final = "schema_migrations"
+_COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The table that a name leads to."""
+
+    name: str
+    schema: str
+    owner: str
+    is_table: bool
+    columns: list[str]
+    is_in_first_schema: bool
+    search_path: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name} of role {self.owner}"
+
+
+def is_migrated(tx: Transaction) -> bool:
+    """Return whether orderd's own record of migrations is there, with its tables beside it.
+
+    Raises `SchemaFault` where a name leads to a table of somebody else.
+    """
+    rows = tx.rows("find_tables", tables=[_HISTORY, *TABLES])
+    found = {row[0]: _Found(*row) for row in rows}
+    history = found.pop(_HISTORY, None)
+    if history is None:
+        return False
+    if not _COLUMNS_OF_HISTORY.issubset(history.columns):
+        if not history.is_in_first_schema:
+            # Somebody's, farther back in search_path: orderd's own will come before it.
+            return False
+        raise SchemaFault(
+            f"{history} is not orderd's: it has the columns {', '.join(history.columns)}; "
+            f"give orderd a schema of its own, first in search_path"
+        )
+    for table in found.values():
+        if table.schema != history.schema:
+            raise SchemaFault(
+                f"the name {table.name} leads to {table}, but orderd's tables are in "
+                f"{history.schema}: put that first in search_path, which is {table.search_path}"
+            )
+        if not table.is_table:
+            raise SchemaFault(f"{table} is not a table")
+    return True

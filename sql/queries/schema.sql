@@ -1,0 +1,59 @@
+-- What the tables are like, for the comparison with what orderd needs of them.
+
+-- name: find_tables
+-- Where each name leads to by search_path, whose table that is, and what it has.
+SELECT
+    ours.name,
+    namespace.nspname,
+    pg_get_userbyid(relation.relowner),
+    relation.relkind IN ('r', 'p'),
+    ARRAY(
+        SELECT attname::text
+        FROM pg_attribute
+        WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum
+    ),
+    namespace.nspname = current_schema(),
+    current_setting('search_path')
+FROM unnest(%(tables)s::text[]) AS ours (name)
+JOIN pg_class AS relation ON relation.oid = to_regclass(ours.name)
+JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+
+-- name: describe_columns
+-- Each column with its type, domains replaced by what they are made of. pg_get_expr would wait for
+-- whoever has locked the table: that a default is now(), or CURRENT_TIMESTAMP, is told by its tree.
+WITH RECURSIVE typed AS (
+    SELECT
+        ours.name AS table_name, column_.attrelid, column_.attnum, column_.atttypid AS type_id,
+        column_.atttypmod AS modifier
+    FROM unnest(%(tables)s::text[]) AS ours (name)
+    JOIN pg_attribute AS column_ ON column_.attrelid = to_regclass(ours.name)
+    WHERE column_.attnum > 0 AND NOT column_.attisdropped
+    UNION ALL
+    SELECT typed.table_name, attrelid, attnum, typbasetype, typtypmod
+    FROM typed
+    JOIN pg_type ON pg_type.oid = typed.type_id AND pg_type.typtype = 'd'
+)
+SELECT
+    typed.table_name,
+    column_.attname,
+    format_type(typed.type_id, typed.modifier),
+    column_.attnotnull,
+    CASE
+        WHEN default_.adbin::text LIKE '{FUNCEXPR :funcid ' || 'now()'::regprocedure::oid || ' %%'
+            OR default_.adbin::text LIKE '{SQLVALUEFUNCTION :op 3 %%' THEN 'now'
+        WHEN default_.adbin IS NOT NULL THEN 'any'
+        ELSE 'none'
+    END,
+    column_.attidentity = 'a' OR column_.attgenerated <> '',
+    column_.attidentity <> ''
+FROM typed
+JOIN pg_type ON pg_type.oid = typed.type_id AND pg_type.typtype <> 'd'
+JOIN pg_attribute AS column_ USING (attrelid, attnum)
+LEFT JOIN pg_attrdef AS default_ ON default_.adrelid = attrelid AND default_.adnum = attnum
+ORDER BY typed.table_name, attnum
+
+-- name: sequences_of_ids
+SELECT ours.name, pg_get_serial_sequence(ours.name, 'id')
+FROM unnest(%(tables)s::text[]) AS ours (name)
+WHERE to_regclass(ours.name) IS NOT NULL

@@ -57,3 +57,17 @@ ORDER BY typed.table_name, attnum
 SELECT ours.name, pg_get_serial_sequence(ours.name, 'id')
 FROM unnest(%(tables)s::text[]) AS ours (name)
 WHERE to_regclass(ours.name) IS NOT NULL
+
+-- name: columns_of_unique
+-- What a unique index of users is about: columns of its key, of its expressions and its predicate.
+SELECT DISTINCT attname::text
+FROM pg_class AS index_
+JOIN pg_index ON indexrelid = index_.oid AND indisunique AND indrelid = to_regclass('users')
+LEFT JOIN pg_constraint ON conindid = index_.oid AND conrelid = indrelid
+JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = indrelid
+    AND (
+        (classid = 'pg_class'::regclass AND objid = index_.oid)
+        OR (classid = 'pg_constraint'::regclass AND objid = pg_constraint.oid)
+    )
+JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+WHERE index_.relname = %(name)s

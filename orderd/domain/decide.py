@@ -24,6 +24,7 @@ from orderd.domain.outcomes import (
     Unavailable,
 )
 from orderd.domain.rules import orders, products, users
+from orderd.domain.unreadable import refusal_of
 from orderd.domain.world import LedgerEntry, World
 
 
@@ -87,6 +88,9 @@ def _outcome(world: World, command: Command) -> Outcome:
                 return Duplicate(entry.response)
             message = f"id: {command.request_id!a} was used before, for another request"
             return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
+    unreadable = refusal_of(world, command.content)
+    if unreadable is not None:
+        return unreadable
     outcome: Outcome = _RULES[type(command.content)](world, command.content)
     return outcome
 

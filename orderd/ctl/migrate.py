@@ -8,7 +8,7 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
-from orderd.db.migrations import Migration, migrate, pending_migrations
+from orderd.db.migrations import Migration, check_schema, migrate, pending_migrations
 from orderd.db.validation import validate
 
 UP_TO_DATE = "the schema is up to date"
@@ -45,12 +45,13 @@ def run(options: argparse.Namespace, context: Context) -> int:
 def _apply(database: Database, screen: Screen) -> None:
     if screen.is_json:
         applied = migrate(database)
-        screen.document({"applied": applied, "broken": validate(database)})
+        broken, missing = validate(database), check_schema(database)
+        screen.document({"applied": applied, "broken": broken, "missing": missing})
         return
     # Each is told at once, for the next one may fail.
     if not migrate(database, lambda name: screen.line(f"applied: {name}")):
         screen.line(UP_TO_DATE)
-    for said in validate(database):
+    for said in (*validate(database), *check_schema(database)):
         screen.note(said)
 
 

@@ -51,6 +51,10 @@ class SchemaFault(Exception):
     """A table or a privilege is missing: nothing works until an operator has acted."""
 
 
+class TablesChanged(SchemaFault):
+    """Columns are other than orderd needs; whoever has changed them may change them back."""
+
+
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
 _WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from orderd.db.connection import Database
-from orderd.db.faults import SchemaFault
+from orderd.db.faults import SchemaFault, TablesChanged
 from orderd.db.queries import sql_folder
-from orderd.db.shape import differences
+from orderd.db.shape import differences, missing_keys
 from orderd.db.transaction import Transaction
 from orderd.db.whereabouts import is_migrated
 
@@ -81,12 +81,17 @@ def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) ->
         on_applied(migration.name)
 
 
-def check_schema(database: Database) -> None:
-    """Raise `SchemaFault` where the schema is not what this version of orderd needs."""
+def check_schema(database: Database) -> list[str]:
+    """Return what is missing that orderd can work without.
+
+    Raises `SchemaFault` where the schema is not what this version of orderd needs.
+    """
     pending = pending_migrations(database)
     if pending:
         names = ", ".join(migration.name for migration in pending)
         raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
+    with database.transaction() as tx:
+        return missing_keys(tx)
 
 
 def _pending(tx: Transaction) -> list[Migration]:
@@ -104,7 +109,7 @@ def _pending(tx: Transaction) -> list[Migration]:
 
 
 def _raise_if_changed(tx: Transaction) -> None:
-    """Raise `SchemaFault` where a value could not come back from the tables as it was sent."""
+    """Raise `TablesChanged` where a value could not come back as it was sent."""
     found = differences(tx)
     if found:
-        raise SchemaFault(f"the tables do not fit: {'; '.join(found)}")
+        raise TablesChanged(f"the tables do not fit: {'; '.join(found)}")

@@ -13,6 +13,13 @@ from orderd.db.transaction import Transaction
 _MODIFIER: Final = re.compile(r"\(([-\d]+)(?:,([-\d]+))?\)")
 _WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
 
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(_WITH_IDS, ("id",)),
+    "users": ("id", "username", "email"),
+    "processed_requests": ("id",),
+    "message_tries": ("key",),
+}
+
 # What is told of a type, without its modifiers, and these.
 _Fits = Callable[[str, tuple[int, ...]], bool]
 
@@ -167,6 +174,16 @@ def differences(tx: Transaction) -> list[str]:
                 f"or its sequence OWNED BY {table}.id"
             )
     return said
+
+
+def missing_keys(tx: Transaction) -> list[str]:
+    """Return which columns have no unique index any more that orderd relies on; it can work on."""
+    keys = [(table, column) for table, columns in _KEYS.items() for column in columns]
+    tables, columns = zip(*keys, strict=True)
+    return [
+        f"column {table}.{column} has no unique index: two daemons may write the same value twice"
+        for table, column in tx.rows("missing_keys", tables=list(tables), columns=list(columns))
+    ]
 
 
 def _of_table(table: str, columns: Mapping[str, Column]) -> Iterator[str]:

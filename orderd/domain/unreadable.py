@@ -21,6 +21,11 @@ _VALUES: Final = {kind: attrgetter(*names) for kind, names in _NEVER_NULL.items(
 
 def refusal_of(world: World, content: commands.CommandData) -> Refused | None:
     """Return the refusal where *content* asks for, or would write, a row that cannot be told."""
+    if world.is_flawed is None:
+        # Rows of before the batch are looked at once; those that it makes can be told.
+        world.is_flawed = any(flaw_of(row) is not None for row in world.stored.values())
+    if not world.is_flawed:
+        return None
     for row in _rows_of(world, content):
         flaw = flaw_of(row)
         if flaw is not None:

@@ -53,6 +53,28 @@ JOIN pg_attribute AS column_ USING (attrelid, attnum)
 LEFT JOIN pg_attrdef AS default_ ON default_.adrelid = attrelid AND default_.adnum = attnum
 ORDER BY typed.table_name, attnum
 
+-- name: missing_keys
+-- An index on an expression, as lower(email), keeps apart even more.
+SELECT key.table_name, key.column_name
+FROM unnest(%(tables)s::text[], %(columns)s::text[]) AS key (table_name, column_name)
+WHERE NOT EXISTS (
+        SELECT
+        FROM pg_index
+        JOIN pg_attribute ON attrelid = indrelid AND attname = key.column_name
+        WHERE indrelid = to_regclass(key.table_name)
+            AND indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1
+            AND (
+                indkey[0] = attnum
+                OR EXISTS (
+                    SELECT
+                    FROM pg_depend
+                    WHERE classid = 'pg_class'::regclass AND objid = indexrelid
+                        AND refclassid = 'pg_class'::regclass AND refobjid = indrelid
+                        AND refobjsubid = attnum
+                )
+            )
+    )
+
 -- name: sequences_of_ids
 SELECT ours.name, pg_get_serial_sequence(ours.name, 'id')
 FROM unnest(%(tables)s::text[]) AS ours (name)

@@ -123,8 +123,37 @@ def test_what_holds_every_value_is_taken(
 ) -> None:
     execute(database_url, f"ALTER TABLE {change}")
 
-    check_schema(database)
+    assert check_schema(database) == []
     assert migrate(database) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ("users DROP CONSTRAINT users_email_key", "users.email"),
+        ("users DROP CONSTRAINT users_username_key", "users.username"),
+        ("processed_requests DROP CONSTRAINT processed_requests_pkey", "processed_requests.id"),
+        ("outbox DROP CONSTRAINT outbox_pkey", "outbox.id"),
+    ],
+)
+def test_a_unique_index_that_is_gone_is_told(
+    database: Database, database_url: str, change: str, column: str
+) -> None:
+    execute(database_url, f"ALTER TABLE {change}")
+
+    (said,) = check_schema(database)
+
+    assert said.startswith(f"column {column} has no unique index: ")
+
+
+def test_a_unique_index_on_an_expression_will_do(database: Database, database_url: str) -> None:
+    execute(
+        database_url,
+        "ALTER TABLE users DROP CONSTRAINT users_email_key; "
+        "CREATE UNIQUE INDEX ON users (lower(email))",
+    )
+
+    assert check_schema(database) == []
 
 
 def test_a_citext_column_is_taken(database: Database, database_url: str) -> None:

@@ -1,5 +1,6 @@
 """Whose tables the names of orderd's tables lead to, by search_path."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,9 @@ from orderd.db.transaction import Transaction
 
 _HISTORY: Final = "schema_migrations"
 _COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
+
+
+_ADVICE: Final = "give orderd a schema of its own, first in search_path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,15 @@ def is_migrated(tx: Transaction) -> bool:
     found = {row[0]: _Found(*row) for row in rows}
     history = found.pop(_HISTORY, None)
     if history is None:
+        _raise_if_in_the_way(found.values())
         return False
     if not _COLUMNS_OF_HISTORY.issubset(history.columns):
-        if not history.is_in_first_schema:
-            # Somebody's, farther back in search_path: orderd's own will come before it.
-            return False
-        raise SchemaFault(
-            f"{history} is not orderd's: it has the columns {', '.join(history.columns)}; "
-            f"give orderd a schema of its own, first in search_path"
-        )
+        if history.is_in_first_schema:
+            has = f"it has the columns {', '.join(history.columns)}"
+            raise SchemaFault(f"{history} is not orderd's: {has}; {_ADVICE}")
+        # Somebody's, farther back in search_path: orderd's own will come before it.
+        _raise_if_in_the_way(found.values())
+        return False
     for table in found.values():
         if table.schema != history.schema:
             raise SchemaFault(
@@ -54,3 +58,10 @@ def is_migrated(tx: Transaction) -> bool:
         if not table.is_table:
             raise SchemaFault(f"{table} is not a table")
     return True
+
+
+def _raise_if_in_the_way(tables: Iterable[_Found]) -> None:
+    """Raise `SchemaFault` where a table of somebody is in the place of one still to be created."""
+    for table in tables:
+        if table.is_in_first_schema:
+            raise SchemaFault(f"{table} is not orderd's, which has created nothing here; {_ADVICE}")

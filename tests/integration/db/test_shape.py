@@ -187,6 +187,20 @@ def test_the_migrations_of_another_program_are_not_taken_for_orderds(
         )
 
 
+def test_a_table_of_another_program_in_the_place_of_orderds_is_named(
+    unmigrated: Database, empty_database_url: str
+) -> None:
+    execute(empty_database_url, "CREATE TABLE orders (id int)")
+
+    for look in (check_schema, migrate, pending_migrations):
+        with pytest.raises(SchemaFault) as caught:
+            look(unmigrated)
+        assert str(caught.value) == (
+            "public.orders of role postgres is not orderd's, which has created nothing here; "
+            "give orderd a schema of its own, first in search_path"
+        )
+
+
 def test_a_schema_of_its_own_goes_before_the_migrations_of_another_program(
     empty_database_url: str,
 ) -> None:

@@ -1,16 +1,13 @@
 """What other programs do to the tables costs at most the commands that meet it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.batch.probe import Probe
 from orderd.contract.names import DeferralCode
-from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault
-from orderd.db.migrations import check_schema
 from orderd.domain.outcomes import Applied, Deferred, Refused
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import Connection, Shop
@@ -157,8 +154,3 @@ def test_a_trigger_that_misses_a_table_costs_its_own_command_only(shop: Shop) ->
     assert {type(result.outcome) for result in others} == {Applied}
     assert isinstance(culprit.outcome, Deferred)
     assert culprit.outcome.code == DeferralCode.UNEXPECTED
-
-
-def test_the_rights_of_the_readme_are_enough_to_compare_the_tables(limited_url: str) -> None:
-    with closing(Database(limited_url)) as database:
-        assert check_schema(database) == []

@@ -67,7 +67,7 @@ class State:
         self._forget_loss("database")
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
         for said in missing:
-            emit(Event.SCHEMA_DIFFERS, said)
+            emit(Event.SCHEMA_WEAKENED, said)
 
     def broker_connected(self) -> None:
         """Tell that RabbitMQ is there and delivers."""

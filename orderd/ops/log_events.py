@@ -54,8 +54,8 @@ class Event(StrEnum):
         CRITICAL,
         "Migrations are missing; the daemon ends with 78.",
     )
-    SCHEMA_DIFFERS = (
-        "schema.differs",
+    SCHEMA_WEAKENED = (
+        "schema.weakened",
         WARNING,
         "A unique index that orderd relies on is gone; the work goes on without.",
     )

@@ -127,6 +127,16 @@ def test_a_table_that_would_give_back_other_values_exits_with_78(
     assert "column products.price is numeric(12,1), " in outdated["message"]
 
 
+def test_a_unique_index_that_is_gone_is_said_at_start(shop: Shop, daemon: StartDaemon) -> None:
+    shop.query("ALTER TABLE users DROP CONSTRAINT users_email_key")
+
+    orderd = daemon()
+
+    (weakened,) = orderd.events("schema.weakened")
+    assert "column users.email has no unique index" in weakened["message"]
+    assert orderd.stop() == 0
+
+
 def test_a_database_of_another_encoding_exits_with_78(servers: Servers, vhost_url: str) -> None:
     name = f"{RUN_NAME}_latin1"
     servers.postgres.create_database(name, encoding="LATIN1")

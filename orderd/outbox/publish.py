@@ -89,8 +89,8 @@ class Sweeper:
         self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
         for index, why in receipt.failed.items():
             self._confirmed.refuse(able[index].id, why)
-        taken = [row.id for index, row in enumerate(able) if index not in receipt.failed]
-        self._confirmed.add(taken)
+        taken = [row for index, row in enumerate(able) if index not in receipt.failed]
+        self._confirmed.add((row.id, row.message_id) for row in taken)
         self.delete_confirmed()
         self.mark()
         return len(taken)

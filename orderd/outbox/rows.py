@@ -1,6 +1,6 @@
 """The outbox's rows: written with their command, deleted with a later batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from orderd.db.arrays import array, lines
@@ -26,7 +26,7 @@ class Confirmed:
 
     def __init__(self) -> None:
         """Begin with nothing to delete or to mark."""
-        self._waiting: list[int] = []
+        self._waiting: list[tuple[int, str]] = []
         self._in_transaction = 0
         self._refused: dict[str, list[int]] = {}
         self._set_aside: dict[int, str] = {}
@@ -35,9 +35,12 @@ class Confirmed:
         """Return how many rows wait to be deleted."""
         return len(self._waiting)
 
-    def add(self, row_ids: Sequence[int]) -> None:
-        """Remember that the broker has the events of these rows."""
-        self._waiting.extend(row_ids)
+    def add(self, rows: Iterable[tuple[int, str]]) -> None:
+        """Remember that the broker has the events of these rows, by id and message id.
+
+        The id alone does not do: whoever empties the table may have the ids given once more.
+        """
+        self._waiting.extend(rows)
 
     def refuse(self, row_id: int, why: str) -> None:
         """Remember that the broker refused the event of this row."""
@@ -71,7 +74,8 @@ class Confirmed:
         """Let the deletion of what waits travel with *tx*."""
         self._in_transaction = len(self._waiting)
         if self._waiting:
-            tx.later("delete_outbox", ids=array(self._waiting))
+            ids, message_ids = zip(*self._waiting, strict=True)
+            tx.later("delete_outbox", ids=array(ids), message_ids=array(message_ids))
 
     def forget_deleted(self) -> None:
         """Forget what the last `delete` took along; to be called once that is committed."""

@@ -187,7 +187,7 @@ class Settler:
         refused = self._note_refused(settlement)
         self._confirmed.add(
             [
-                consequence.row_id
+                (consequence.row_id, consequence.message.properties.message_id or "")
                 for index, consequence in enumerate(settlement.consequences)
                 if consequence.role is Role.EVENT and index not in settlement.receipt.failed
             ]

@@ -12,7 +12,8 @@ FROM unnest(
 
 -- name: delete_outbox
 DELETE FROM outbox
-WHERE id = ANY(%(ids)s::bigint[])
+USING unnest(%(ids)s::bigint[], %(message_ids)s::uuid[]) AS sent (id, message_id)
+WHERE outbox.id = sent.id AND outbox.message_id = sent.message_id
 
 -- name: claim_outbox
 UPDATE outbox

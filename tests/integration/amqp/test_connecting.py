@@ -61,9 +61,9 @@ def test_a_silent_host_is_given_up_in_time_and_slices_go_on(opened: Opened, kind
         with pytest.raises(BrokerFault, match=r"127\.0\.0\.1:\d+/v: .*[Tt]imeout"):
             one.connect(lambda: slices.append(time.monotonic()))
 
-    assert slices[-1] - slices[0] < 4
+    assert slices[-1] - slices[0] < 20
     assert len(slices) > 2
-    assert max(later - sooner for sooner, later in pairwise(slices)) < 1.5
+    assert max(later - sooner for sooner, later in pairwise(slices)) < 2.4
 
 
 def test_connections_carry_their_name(publisher: Publisher, private_rabbit: PrivateRabbit) -> None:

@@ -51,9 +51,9 @@ def test_a_poll_returns_as_soon_as_something_came(consumer: Consumer, publisher:
     send(publisher, numbered("user", 1))
     began = time.monotonic()
 
-    consumer.poll(5)
+    consumer.poll(20)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert len(consumer.inbox) == 1
 
 
@@ -62,11 +62,12 @@ def test_an_idle_poll_waits_and_an_idle_fill_does_not(consumer: Consumer) -> Non
     began = time.monotonic()
     consumer.poll(0.5)
     polled = time.monotonic()
-    consumer.fill(200)
-    filled = time.monotonic()
+    for _ in range(1_000):
+        consumer.fill(200)
 
     assert polled - began >= 0.45
-    assert filled - polled < 0.2
+    # Even 10 ms for each of them would be as long.
+    assert time.monotonic() - polled < 10
 
 
 def test_a_loaded_queue_gives_full_batches(consumer: Consumer, publisher: Publisher) -> None:

@@ -74,7 +74,7 @@ def test_an_answer_that_never_comes_is_an_outage(
             tx.rows("has_migrations")
 
         # What is left of the transaction is not waited for on the same connection.
-        assert time.monotonic() - started_s < 4
+        assert time.monotonic() - started_s < 20
         assert not database.is_connected
     with database.transaction() as tx:
         assert tx.rows("has_migrations") == [(True,)]
@@ -90,9 +90,9 @@ def test_whoever_waits_may_leave(database: Database) -> None:
     database.on_slice = leave
     started_s = time.monotonic()
     with pytest.raises(Enough):
-        wait_for(database, "SELECT pg_sleep(9)")
+        wait_for(database, "SELECT pg_sleep(60)")
 
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 30
     database.on_slice = lambda _: None
     with database.transaction() as tx:
         assert tx.rows("has_migrations") == [(True,)]

@@ -135,29 +135,29 @@ def test_brackets_in_texts_do_not_count(text: str) -> None:
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
 def test_100_000_levels_are_refused_at_once(opening: str) -> None:
-    started_s = time.monotonic()
+    started_s = time.process_time()
     with pytest.raises(MalformedJson, match="nested deeper"):
         loads((opening * 100_000).encode())
 
-    assert time.monotonic() - started_s < 1
+    assert time.process_time() - started_s < 1
 
 
 @pytest.mark.parametrize("piece", [b'"', b'\\"', b'"[', b"\\", b'["\\'])
 def test_a_mebibyte_of_open_texts_is_refused_at_once(piece: bytes) -> None:
-    started_s = time.monotonic()
+    started_s = time.process_time()
     with pytest.raises(MalformedJson):
         loads((b"[" * 20 + b'"' + piece * 2**20)[: 2**20])
 
-    assert time.monotonic() - started_s < 2
+    assert time.process_time() - started_s < 2
 
 
 def test_a_key_repeated_among_90_000_is_found_at_once() -> None:
     keys = b",".join(b'"%d":0' % number for number in range(90_000))
-    started_s = time.monotonic()
+    started_s = time.process_time()
     with pytest.raises(MalformedJson, match="the key 'last' stands twice"):
         loads(b"{" + keys + b',"last":1,"last":2}')
 
-    assert time.monotonic() - started_s < 2
+    assert time.process_time() - started_s < 2
 
 
 @given(values)

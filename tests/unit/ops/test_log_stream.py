@@ -70,8 +70,9 @@ def test_a_full_pipe_costs_a_bounded_wait_once_and_then_none(pipe: Pipe) -> None
         pipe.stream.write(b"b\n")
     rest_s = time.monotonic() - began_s - first_s
 
-    assert PATIENCE_S * 0.9 <= first_s < 1
-    assert rest_s < 1
+    assert PATIENCE_S * 0.9 <= first_s < 20
+    # A wait for each of them would be 20 s.
+    assert rest_s < 10
     assert pipe.stream.dropped == 1_001
 
 
@@ -83,7 +84,7 @@ def test_asking_for_room_in_a_full_pipe_does_not_begin_another_wait(pipe: Pipe) 
         assert not pipe.stream.has_room()
         pipe.stream.write(b"b\n")
 
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 10
 
 
 def test_writing_goes_on_when_the_pipe_is_read_again(pipe: Pipe) -> None:

@@ -43,7 +43,7 @@ def load(
         lambda: sources.from_plain_environment(environ),
     ]
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        readers.append(lambda: sources.from_credentials(Path(directory), known))
+        readers.append(lambda: sources.from_credentials(Path(directory), known, is_ours=True))
     readers += [
         lambda: sources.from_credentials(secrets_directory, known),
         lambda: sources.from_file(config_file or default_file, must_exist=config_file is not None),

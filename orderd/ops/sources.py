@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 from urllib.parse import quote
 
@@ -80,32 +81,42 @@ def from_plain_environment(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def from_credentials(directory: Path, known: Collection[str]) -> Layer:
-    """Return what the files of the directory set; files that name no known setting are not ours.
+def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool = False) -> Layer:
+    """Return what the files of the directory set.
 
-    A file is called as its setting, with or without `orderd_` before it. Raises ConfigError.
+    A file is called as its setting, with or without `orderd_` before it. Files that name no known
+    setting are passed over; where the directory *is_ours*, each counts as an unknown setting,
+    except hidden ones. Raises ConfigError, also where the directory cannot be read.
     """
     layer = Layer()
-    try:
-        files = sorted(directory.iterdir(), key=lambda file: (file.name.count(_NESTED), file.name))
-    except OSError:
-        return layer
-    for file in files:
+    problems: list[Problem] = []
+    for file in _entries(directory, must_exist=is_ours):
         path = _path(file.name.lower().removeprefix(PREFIX.lower()))
-        if path[0] in known and file.is_file():
-            layer.put(path, _read(file, path).rstrip("\r\n"), f"credential {file}")
+        if path[0] in known:
+            try:
+                layer.put(path, _read_regular(file, path).rstrip("\r\n"), f"credential {file}")
+            except ConfigError as error:
+                problems += error.problems
+        elif is_ours and not file.name.startswith("."):
+            # Unread: an unknown setting is refused by its name.
+            layer.put(path[:1], "", f"credential {file}")
+    if problems:
+        raise ConfigError(problems)
     return layer
 
 
-def from_file(file: Path, *, must_exist: bool) -> Layer:
+def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Layer:
     """Return what the TOML file sets, known or not. Raises ConfigError."""
     # Most containers have no such file, and then its parser need not be loaded.
-    if not must_exist and not file.exists():
+    if not must_exist and _is_absent(file):
         return Layer()
     import tomllib  # noqa: PLC0415
 
+    text = _read(file, ("config",))
+    if not (text.strip() or may_be_empty):
+        raise ConfigError([Problem("config", "is empty", str(file))])
     try:
-        values = tomllib.loads(_read(file, ("config",)))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
     layer = Layer()
@@ -146,6 +157,44 @@ def _address(host: str, port: str) -> str:
     if colons == 1:
         return host
     return f"[{host}]:{port}" if colons and not host.startswith("[") else f"{host}:{port}"
+
+
+def _entries(directory: Path, *, must_exist: bool) -> list[Path]:
+    if not must_exist and _is_absent(directory):
+        return []
+    try:
+        files = list(directory.iterdir())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise ConfigError([Problem("credentials", reason, str(directory))]) from error
+    return sorted(files, key=lambda file: (file.name.count(_NESTED), file.name))
+
+
+def _is_absent(path: Path) -> bool:
+    """Return whether nothing is there: neither what cannot be looked at nor a link to nowhere."""
+    for place in (path, *path.parents):
+        try:
+            place.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+        # The first one that is there: a directory without the next, or a link to nowhere.
+        return place != path and place.is_dir()
+    return True
+
+
+def _read_regular(file: Path, path: KeyPath) -> str:
+    """Return what a credential holds; a FIFO is not waited for. Raises ConfigError."""
+    try:
+        is_regular = S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    else:
+        if is_regular:
+            return _read(file, path)
+        reason = "is not a regular file"
+    raise ConfigError([Problem(".".join(path), reason, str(file))])
 
 
 def _read(file: Path, path: KeyPath) -> str:

@@ -1,6 +1,10 @@
 """Where settings come from: each source is read into a layer that remembers its origins."""
 
+import errno
 import json
+import os
+import select
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +24,7 @@ Origins = dict[KeyPath, str]
 _NESTED = "__"
 _MAPPINGS = frozenset({"tokens"})
 _FILE_BYTES_MAX = 1 << 20
+_PIPE_PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,15 @@ def from_environment(environ: Mapping[str, str]) -> Layer:
     for name in sorted(names, key=lambda name: (name.count(_NESTED), name)):
         if environ[name]:
             path = _path(name.removeprefix(PREFIX))
-            layer.put(path, environ[name], f"environment variable {name}")
+            layer.put(path, environ[name], f"environment variable {_printable(name)}")
     return layer
 
 
 def from_plain_environment(environ: Mapping[str, str]) -> Layer:
-    """Return the two endpoints as the variables of other people's set-ups give them."""
+    """Return the two endpoints as the variables of other people's set-ups give them.
+
+    Raises ConfigError.
+    """
     layer = Layer()
     if url := environ.get("DATABASE_URL"):
         layer.put(("database_url",), url, "environment variable DATABASE_URL")
@@ -77,7 +85,12 @@ def from_plain_environment(environ: Mapping[str, str]) -> Layer:
         del parts["PORT"]
     if parts:
         named = ", ".join(f"RABBITMQ_{name}" for name in parts)
-        layer.put(("rabbitmq_url",), _amqp_urls(parts), f"environment variables {named}")
+        origin = f"environment variables {named}"
+        try:
+            layer.put(("rabbitmq_url",), _amqp_urls(parts), origin)
+        except UnicodeEncodeError:
+            # Its text quotes the byte, which may be one of the password.
+            raise ConfigError([Problem("rabbitmq_url", "is not UTF-8", origin)]) from None
     return layer
 
 
@@ -99,7 +112,7 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
                 problems += error.problems
         elif is_ours and not file.name.startswith("."):
             # Unread: an unknown setting is refused by its name.
-            layer.put(path[:1], "", f"credential {file}")
+            layer.put(path[:1], "", f"credential {_printable(str(file))}")
     if problems:
         raise ConfigError(problems)
     return layer
@@ -119,6 +132,9 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, nesting without end.
+        raise ConfigError([Problem("config", "holds more than can be read", str(file))]) from error
     layer = Layer()
     for key, value in values.items():
         layer.put((key,), value, f"file {file}")
@@ -126,7 +142,12 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
 
 
 def _path(name: str) -> KeyPath:
-    return tuple(name.lower().split(_NESTED))
+    return tuple(_printable(name).lower().split(_NESTED))
+
+
+def _printable(name: str) -> str:
+    r"""Return the name with a `\udcff` for each byte that is not UTF-8, as no text can have it."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _parsed_table(value: object) -> object:
@@ -180,7 +201,7 @@ def _is_absent(path: Path) -> bool:
         except OSError:
             return False
         # The first one that is there: a directory without the next, or a link to nowhere.
-        return place != path and place.is_dir()
+        return place != path and os.path.isdir(place)  # noqa: PTH112 - raises nothing
     return True
 
 
@@ -199,8 +220,7 @@ def _read_regular(file: Path, path: KeyPath) -> str:
 
 def _read(file: Path, path: KeyPath) -> str:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(_FILE_BYTES_MAX + 1)
+        content = _content(file)
         if len(content) > _FILE_BYTES_MAX:
             raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
         return content.decode()
@@ -209,3 +229,35 @@ def _read(file: Path, path: KeyPath) -> str:
     except UnicodeDecodeError:
         reason = "is not UTF-8"
     raise ConfigError([Problem(".".join(path), reason, str(file))])
+
+
+def _content(file: Path) -> bytes:
+    """Return what the file holds, up to what is too much; raises OSError.
+
+    A pipe, as `--config <(…)` gives one, has some seconds.
+    """
+    with open(file, "rb", opener=_opened_at_once) as stream:
+        if S_ISREG(os.fstat(stream.fileno()).st_mode):
+            return stream.read(_FILE_BYTES_MAX + 1)
+        return _drained(stream.fileno())
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    # Opened as it is, a FIFO would wait for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _drained(pipe: int) -> bytes:
+    until_s = time.monotonic() + _PIPE_PATIENCE_S
+    readable = select.poll()
+    readable.register(pipe, select.POLLIN)
+    content = b""
+    while len(content) <= _FILE_BYTES_MAX:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 or not readable.poll(left_s * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, f"no end within {_PIPE_PATIENCE_S} s")
+        part = os.read(pipe, _FILE_BYTES_MAX)
+        if not part:
+            break
+        content += part
+    return content

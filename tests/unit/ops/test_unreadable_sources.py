@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orderd.ops import sources
 from orderd.ops.config import ConfigError, Settings, load
 
 Make = Callable[[Path], None]
@@ -109,3 +110,55 @@ def test_secrets_of_others_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "postgres_password").write_text("hunter2")
 
     assert load_in(tmp_path).origins == {}
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "batch_max = " + "9" * 5_000])
+def test_a_file_that_overstrains_its_parser_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "orderd.toml").write_text(text)
+
+    assert (
+        reason_of(tmp_path) == f"config ({tmp_path}/etc/orderd.toml): holds more than can be read"
+    )
+
+
+def test_a_pipe_is_read_to_its_end_and_not_waited_for_longer_than_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_PIPE_PATIENCE_S", 0.2)
+    (tmp_path / "etc").mkdir()
+    os.mkfifo(tmp_path / "etc" / "orderd.toml")
+    nobody = reason_of(tmp_path)
+    writer = os.open(tmp_path / "etc" / "orderd.toml", os.O_RDWR)
+    endless = reason_of(tmp_path)
+    reader, writer_of_pipe = os.pipe()
+    os.write(writer_of_pipe, b"batch_max = 7")
+    os.close(writer_of_pipe)
+
+    settings = load(Path(f"/dev/fd/{reader}"), {}, {}, secrets_directory=tmp_path / "no")
+
+    assert nobody.endswith("cannot be read: no end within 0.2 s")
+    assert endless == nobody
+    assert settings.batch_max == 7
+    os.close(writer)
+    os.close(reader)
+
+
+def test_names_that_are_not_utf_8_are_refused_and_shown_escaped(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"t\xff")).write_text("hunter2")
+
+    with pytest.raises(ConfigError) as caught:
+        load_in(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path), **{os.fsdecode(b"ORDERD_\xfe"): "x"})
+
+    assert sorted(map(str, caught.value.problems)) == [
+        r"\udcfe (environment variable ORDERD_\udcfe): unknown setting",
+        rf"t\udcff (credential {tmp_path}/t\udcff): unknown setting",
+    ]
+
+
+def test_parts_of_the_brokers_address_that_are_not_utf_8_are_refused_and_not_shown(
+    tmp_path: Path,
+) -> None:
+    reason = reason_of(tmp_path, RABBITMQ_PASSWORD=os.fsdecode(b"hunter\xff"))
+
+    assert reason == "rabbitmq_url (environment variables RABBITMQ_PASSWORD): is not UTF-8"

@@ -104,13 +104,14 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
     layer = Layer()
     problems: list[Problem] = []
     for file in _entries(directory, must_exist=is_ours):
-        path = _path(file.name.lower().removeprefix(PREFIX.lower()))
+        name = file.name.lower().removeprefix(PREFIX.lower())
+        path = _path(name)
         if path[0] in known:
             try:
                 layer.put(path, _read_regular(file, path).rstrip("\r\n"), f"credential {file}")
             except ConfigError as error:
                 problems += error.problems
-        elif is_ours and not file.name.startswith("."):
+        elif is_ours and not name.startswith("."):
             # Unread: an unknown setting is refused by its name.
             layer.put(path[:1], "", f"credential {_printable(str(file))}")
     if problems:

@@ -166,6 +166,8 @@ def test_directories_of_others_among_the_secrets_are_passed_over(tmp_path: Path)
 
 def test_hidden_entries_among_the_credentials_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "..data").mkdir()
+    # As systemd calls a hidden file of a directory that it hands over.
+    (tmp_path / "orderd_.tokens.swp").write_text("7")
     (tmp_path / "batch_max").write_text("7")
 
     settings = load(

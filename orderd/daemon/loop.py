@@ -231,6 +231,13 @@ class Daemon:
             # Where the broker is lost in it, it is done again.
             self._is_reload_due = True
             self._is_reload_due = not reload(parts, self._load)
+            self._record_authorization()
+
+    def _record_authorization(self) -> None:
+        """Put on record at once what a reload brought; without the database, once it is back."""
+        if self._parts.database.is_connected:
+            with suppress(DatabaseOutage, SchemaFault):
+                self._protection.remember(self._parts.settings)
 
     def _drain(self) -> None:
         """Finish what is in hand and give back the rest, within the configured time."""

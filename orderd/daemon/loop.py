@@ -16,12 +16,14 @@ from orderd.contract.names import Queue
 from orderd.daemon.arrivals import Arrivals
 from orderd.daemon.breath import Breath, GiveUp
 from orderd.daemon.parts import Parts
+from orderd.daemon.protection import Protection
 from orderd.daemon.reload import reload
 from orderd.daemon.state import State
 from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
 from orderd.ops.failpoints import reach
+from orderd.ops.faults import ConfigError
 from orderd.ops.settings import Settings
 
 TICK_S: Final = 1.0
@@ -33,11 +35,15 @@ SWEEPS_PER_GRACE: Final = 5
 class Daemon:
     """Owns all connections and does everything, in one thread; every wait in it is bounded."""
 
-    def __init__(self, parts: Parts, load: Callable[[], Settings]) -> None:
-        """Run with *parts*, nothing of which is connected yet; *load* reads the settings anew."""
+    def __init__(self, parts: Parts, load: Callable[[Settings], Settings]) -> None:
+        """Run with *parts*, nothing of which is connected yet.
+
+        *load* reads the settings anew, given those in force.
+        """
         self._parts = parts
         self._load = load
         self._state = State(parts)
+        self._protection = Protection(parts.database)
         self._backoff = Backoff()
         self._next_sweep_s = 0.0
         self._is_reload_due = False
@@ -55,7 +61,7 @@ class Daemon:
             self._drain()
         except GiveUp:
             self._state.gave_up()
-        except (SchemaFault, TopologyMismatch) as fault:
+        except (SchemaFault, TopologyMismatch, ConfigError) as fault:
             return self._state.failed(fault, ExitCode.CONFIG)
         except (BrokerFault, DatabaseOutage) as fault:
             return self._state.failed(fault, ExitCode.UNAVAILABLE)
@@ -108,6 +114,7 @@ class Daemon:
             parts.database.connect()
             check_schema(parts.database)
             self._state.database_connected()
+        self._protection.remember(parts.settings)
         if not parts.is_broker_connected:
             parts.connect_broker(self._breath.take)
             self._state.broker_connected()
@@ -224,6 +231,13 @@ class Daemon:
             # Where the broker is lost in it, it is done again.
             self._is_reload_due = True
             self._is_reload_due = not reload(parts, self._load)
+            self._record_authorization()
+
+    def _record_authorization(self) -> None:
+        """Put on record at once what a reload brought; without the database, once it is back."""
+        if self._parts.database.is_connected:
+            with suppress(DatabaseOutage, SchemaFault):
+                self._protection.remember(self._parts.settings)
 
     def _drain(self) -> None:
         """Finish what is in hand and give back the rest, within the configured time."""

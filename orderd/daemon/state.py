@@ -13,6 +13,8 @@ from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.strict_json import dumps
 from orderd.db.faults import DatabaseRefused, SchemaFault
+from orderd.ops.authorization import described
+from orderd.ops.faults import ConfigError
 from orderd.ops.logs import Event, emit
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -57,7 +59,8 @@ class State:
         emit(
             Event.DAEMON_STARTED,
             f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
-            f"to {settings.batch_max}, prefetch {settings.prefetch_count}",
+            f"to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
+            f"{described(settings)}",
         )
         self._parts.vitals.starting()
 
@@ -188,6 +191,8 @@ class State:
             event = Event.SCHEMA_OUTDATED
         elif isinstance(error, TopologyMismatch):
             event = Event.TOPOLOGY_MISMATCHED
+        elif isinstance(error, ConfigError):
+            event = Event.CONFIG_REJECTED
         emit(event, str(error), error=error)
         self._parts.vitals.failed(code, error)
         return code

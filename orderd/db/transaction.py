@@ -41,6 +41,11 @@ class Transaction:
         """Let *sql*, a migration's text, travel with the next statement."""
         self._waiting.append(sql.encode())
 
+    def flush(self) -> None:
+        """Send what waits, so that nothing but COMMIT is left."""
+        if self._waiting:
+            self._send()
+
     def commit(self) -> None:
         """Commit; only `Database.transaction` calls this."""
         self._waiting.append(b"COMMIT")

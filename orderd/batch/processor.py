@@ -4,13 +4,14 @@ Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
+from orderd.amqp.renewal import is_expired
 from orderd.batch.failures import failed, outcome_of
 from orderd.batch.ids import IdPool, catch_up
 from orderd.batch.lists import answer_list, bounded
@@ -21,6 +22,7 @@ from orderd.batch.probe import Probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
 from orderd.batch.suspects import Suspects, mark_committed, was_tried
+from orderd.contract.amqp10 import TYPE_ENCODED, message_id_of
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
@@ -156,14 +158,19 @@ class BatchProcessor:
             yield invalid
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
-        return decode(
+        properties = delivery.properties
+        decoded = decode(
             delivery.queue,
             delivery.body,
-            delivery.properties.message_id,
+            message_id_of(properties.message_id, properties.headers),
             attempt_of(delivery),
             self.limits.body_bytes_max,
             permit=partial(authorize, self.grants),
+            is_encoded=properties.type == TYPE_ENCODED,
         )
+        if isinstance(decoded, Command) and is_expired(delivery):
+            return replace(decoded, is_expired=True)
+        return decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False

@@ -43,7 +43,10 @@ def look_at_database(settings: "Settings") -> list[Finding]:
 def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     with database.transaction() as tx:
         name, version = tx.row("describe_server")
-    yield Finding("database", is_well=True, summary=f"{name} on PostgreSQL {version}")
+    switched_off = database.switched_off
+    said = f", with {', '.join(switched_off)} off" if switched_off else ""
+    summary = f"{name} on PostgreSQL {version}{said}"
+    yield Finding("database", True, summary, facts={"switched_off": list(switched_off)})
     pending = [migration.name for migration in pending_migrations(database)]
     if pending:
         summary = f"lacks {', '.join(pending)}; run: orderctl migrate"

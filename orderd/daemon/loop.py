@@ -8,7 +8,7 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.amqp.message import Delivery
-from orderd.batch.processor import Surroundings
+from orderd.batch.processor import Surroundings, Withheld
 from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
@@ -51,7 +51,7 @@ class Daemon:
         self._breath = Breath(parts, self._state)
         self._arrivals = Arrivals(parts.consumer, lambda: parts.settings.retry_delays)
         self._unsettled: dict[int, Delivery] = {}
-        self._surroundings = Surroundings(self._arriving, self._breath.take)
+        self._surroundings = Surroundings(self._arriving, self._breath.take, self._assert_ours)
 
     def run(self) -> ExitCode:
         """Work until a signal asks to stop, or until something only an operator can mend."""
@@ -141,11 +141,14 @@ class Daemon:
             if not parts.consumer.inbox:
                 parts.consumer.poll(TICK_S)
             parts.consumer.fill(parts.settings.batch_max)
-        if parts.consumer.inbox:
+        if parts.publisher.blocked:
+            # What is in hand is held, and nothing begun, until it can be settled.
+            parts.consumer.poll(TICK_S)
+        elif parts.consumer.inbox:
             self._process_batch()
         parts.settler.retry_held(self._breath.take)
         parts.sweeper.mark()
-        if time.monotonic() >= self._next_sweep_s:
+        if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
         parts.direct_replies.pump()
@@ -174,6 +177,8 @@ class Daemon:
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
             raise
+        except Withheld:
+            inbox.extendleft(reversed(unsettled.values()))
         if commands:
             self._state.batch_committed(commands, committed_s - started_s)
 
@@ -250,7 +255,9 @@ class Daemon:
         try:
             self._breath.take()
             parts.consumer.cancel()
-            while parts.consumer.inbox and parts.database.is_connected:
+            while (
+                parts.consumer.inbox and parts.database.is_connected and not parts.publisher.blocked
+            ):
                 self._process_batch()
                 self._breath.take()
             parts.settler.finish(self._breath.take)
@@ -277,6 +284,14 @@ class Daemon:
             if parts.publisher.is_ready:
                 with suppress(BrokerFault):
                     parts.settler.forgive(parts.suspects.take_in_hand(), self._breath.take)
+
+    def _assert_ours(self) -> None:
+        """Look, before COMMIT, whether the deliveries in hand are ours and can be settled."""
+        parts = self._parts
+        parts.consumer.assert_held()
+        parts.publisher.pump()
+        if parts.publisher.blocked:
+            raise Withheld
 
     def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order among *tried* refers to."""

@@ -85,6 +85,8 @@ class Parts:
         """Connect publisher, then consumer: whoever takes work can also settle it."""
         self.disconnect_broker()
         self.publisher.connect(on_slice)
+        # In an alarm nothing could be settled, so nothing is begun.
+        self.publisher.find_alarm()
         self.consumer.connect(on_slice)
 
     def disconnect_broker(self) -> None:

@@ -45,6 +45,7 @@ class State:
         self._refused_again_at_s: dict[str, float] = {}
         self._paused_since_s: float | None = None
         self._is_running = False
+        self._switched_off: tuple[str, ...] = ()
         self._blocked_since_s: float | None = None
         self.has_been_running = False
 
@@ -68,6 +69,13 @@ class State:
         """Tell that PostgreSQL is there."""
         self._forget_loss("database")
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
+        switched_off = self._parts.database.switched_off
+        if switched_off and switched_off != self._switched_off:
+            text = (
+                f"{', '.join(switched_off)} off: a power cut may lose or damage what is committed"
+            )
+            emit(Event.DURABILITY_WEAKENED, text)
+        self._switched_off = switched_off
 
     def broker_connected(self) -> None:
         """Tell that RabbitMQ is there and delivers."""

@@ -1,6 +1,6 @@
 """A transaction in hand: named queries, sent at once or together with the next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
@@ -13,13 +13,13 @@ class Transaction:
     with COMMIT, in one round trip.
     """
 
-    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: str | None) -> None:
-        """Use *cursor* for the named *queries*; that called *opening* travels with BEGIN."""
+    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: Iterable[str]) -> None:
+        """Use *cursor* for the named *queries*; those called *opening* travel with BEGIN."""
         self._cursor = cursor
         self._queries = queries
         self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
-        if opening is not None:
-            self.later(opening)
+        for name in opening:
+            self.later(name)
 
     def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         """Return all rows of the query *name*."""
@@ -40,6 +40,11 @@ class Transaction:
     def run(self, sql: str) -> None:
         """Let *sql*, a migration's text, travel with the next statement."""
         self._waiting.append(sql.encode())
+
+    def flush(self) -> None:
+        """Send what waits, so that nothing but COMMIT is left."""
+        if self._waiting:
+            self._send()
 
     def commit(self) -> None:
         """Commit; only `Database.transaction` calls this."""

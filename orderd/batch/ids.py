@@ -81,9 +81,8 @@ def catch_up(database: Database, table: Table, leap: int, breathe: Callable[[], 
     *breathe* is called between two slices of a long way. Raises DatabaseOutage where the way is
     too long for one go, with what has been gained so far kept.
     """
-    sequence = f"{table}_id_seq"
     with database.transaction() as tx:
-        drawn, may_set = tx.row("draw_id", sequence=sequence)
+        sequence, drawn, may_set = tx.row("draw_id", table=str(table))
         (found,) = tx.row(_FREE_ID[table], drawn=drawn)
         free = found + leap
         if may_set and free - drawn > SET_BEYOND:

@@ -11,6 +11,7 @@ from orderd.contract.rows import Product, Row, User
 from orderd.db.transaction import Transaction
 from orderd.domain.decide import Decision, response_to
 from orderd.domain.outcomes import Answered, Unavailable
+from orderd.domain.unreadable import flaw_of
 
 COUNTED_MAX: Final = 10_000
 # So many rows are read in one statement: each order has the items of its total, and few rows are
@@ -36,13 +37,19 @@ def answer_list(
 ) -> Answered | Unavailable:
     """Return the page that *content* asks for: its items, the next page's `after`, the total.
 
-    The page ends before its reply is larger than *reply_bytes_max*.
+    The page ends before its reply is larger than *reply_bytes_max*. Rows with a value that cannot
+    be told are left out, and named beside the items.
     """
     table = _table_of(content)
     room_bytes = reply_bytes_max - _ENVELOPE_BYTES
     items: list[str] = []
+    unreadable: list[int] = []
     last_id, is_cut = 0, False
     for row in _rows(tx, table, content):
+        if flaw_of(row) is not None:
+            unreadable.append(row.id)
+            last_id = row.id
+            continue
         item = row.json()
         room_bytes -= len(item.encode()) + 1
         is_cut = room_bytes < 0
@@ -50,14 +57,17 @@ def answer_list(
             break
         items.append(item)
         last_id = row.id
-    if is_cut and not items:
+    if is_cut and not items and not unreadable:
         return _too_large(f"{type(row).__name__} {row.id}", item, reply_bytes_max)
+    rows = len(items) + len(unreadable)
     # A full page may be the last one; the page after it is then empty.
-    following = last_id if is_cut or len(items) == content.limit else None
+    following = last_id if is_cut or rows == content.limit else None
     is_all = following is None and not content.after
-    total = len(items) if is_all else _count(tx, table)
+    total = rows if is_all else _count(tx, table)
     shown = ["null" if number is None else number for number in (following, total)]
-    return Answered(f'{{"items":[{",".join(items)}],"next":{shown[0]},"total":{shown[1]}}}')
+    beside = f',"unreadable":[{",".join(map(str, unreadable))}]' if unreadable else ""
+    page = f'{{"items":[{",".join(items)}],"next":{shown[0]},"total":{shown[1]}{beside}}}'
+    return Answered(page)
 
 
 def bounded(decision: Decision, reply_bytes_max: int) -> Decision:

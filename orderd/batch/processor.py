@@ -12,6 +12,7 @@ from uuid import uuid4
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
+from orderd.batch.duplicates import as_taken, mark_taken
 from orderd.batch.failures import failed, outcome_of
 from orderd.batch.ids import IdPool, catch_up
 from orderd.batch.lists import answer_list, bounded
@@ -33,6 +34,7 @@ from orderd.db.faults import (
     LockedOut,
     SchemaFault,
     TransactionConflict,
+    UniqueTaken,
 )
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
@@ -211,12 +213,22 @@ class BatchProcessor:
                 yield from self._commit_unlocked(group, surroundings, is_cut=is_cut)
                 return
         if len(group) == 1:
-            yield [failed(group[0], results)]
+            taken = self._as_taken(group[0], results)
+            if taken is not None:
+                yield from self._commit([taken], surroundings, is_cut=is_cut)
+            else:
+                yield [failed(group[0], results)]
             return
         emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
         middle = len(group) // 2
         yield from self._commit(group[:middle], surroundings, is_cut=True)
         yield from self._commit(group[middle:], surroundings, is_cut=True)
+
+    def _as_taken(self, request: Request, fault: Exception) -> Request | None:
+        """Return *request* for another go, knowing what *fault* says is taken; None for others."""
+        if request.taken is not None or not isinstance(fault, UniqueTaken):
+            return None
+        return as_taken(self._database, request, fault)
 
     def _try(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool
@@ -289,6 +301,8 @@ class BatchProcessor:
                 tx.later("set_lock_timeout", milliseconds=LOCK_TIMEOUT_WHEN_CUT_MS)
             world = load_world(tx, needs_of(commands), self._ids, arriving)
             self._ids.raise_if_taken(world)
+            for request in group:
+                mark_taken(world, request)
             reach("loaded", _ids_of(group))
             decisions = [self._decide(tx, world, command) for command in commands]
             reach("decided", _ids_of(group))

@@ -18,10 +18,11 @@ _GROWTH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command, and the delivery that brought it."""
+    """A command, and the delivery that brought it; `taken` is a field that another user has."""
 
     delivery: Delivery
     command: Command
+    taken: str | None = None
 
 
 def portions(requests: Sequence[Request]) -> Iterator[list[Request]]:

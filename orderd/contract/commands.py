@@ -18,6 +18,7 @@ from orderd.contract.fields import (
     Stock,
     StockDelta,
     Text,
+    Username,
 )
 from orderd.contract.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.contract.names import Queue
@@ -106,7 +107,7 @@ class ProductAdjustStock(ConditionalChange):
 class UserCreate(CommandData):
     """A new user."""
 
-    username: Text
+    username: Username
     email: Email
     full_name: Text | None = None
     is_active: bool = True

@@ -1,6 +1,7 @@
 """The types of the fields that a command's data may have, with the contract's limits."""
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +15,8 @@ BIGINT_MAX: Final = 2**63 - 1
 _CENT: Final = Decimal("0.01")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _NUMBER_CHARACTERS_MAX: Final = 100
+# ZERO WIDTH NON-JOINER and JOINER: some scripts, and emoji, are not written without them.
+_JOINERS: Final = frozenset("\u200c\u200d")
 
 
 def _money(value: Any) -> Decimal:
@@ -35,10 +38,28 @@ def _money(value: Any) -> Decimal:
     return abs(cents)  # -0 is 0
 
 
-def _without_nul(value: str) -> str:
+def _readable(value: str) -> str:
+    """Return *value*; there must be something in it that can be seen, and no NUL."""
     if "\x00" in value:
         raise ValueError("should not contain NUL")
+    is_plain = value.isascii() and value.isprintable()
+    if not is_plain and all(_is_unseen(c) or c in _JOINERS or c.isspace() for c in value):
+        raise ValueError("should have a visible character")
     return value
+
+
+def _without_unseen(value: str) -> str:
+    """Return *value*; two texts that look the same must not be two names."""
+    is_plain = value.isascii() and value.isprintable()
+    unseen = None if is_plain else next(filter(_is_unseen, value), None)
+    if unseen is not None:
+        raise ValueError(f"should not contain the invisible U+{ord(unseen):04X}")
+    return value
+
+
+def _is_unseen(character: str) -> bool:
+    """Return whether *character* is a control or format character, other than a joiner."""
+    return unicodedata.category(character) in {"Cc", "Cf"} and character not in _JOINERS
 
 
 Money = Annotated[Decimal, BeforeValidator(_money)]
@@ -50,8 +71,13 @@ StockDelta = Annotated[int, Field(ge=-STOCK_MAX, le=STOCK_MAX)]
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_without_nul),
+    AfterValidator(_readable),
 ]
-Email = Annotated[EmailStr, StringConstraints(strip_whitespace=True, max_length=200)]
+Username = Annotated[Text, AfterValidator(_without_unseen)]
+Email = Annotated[
+    EmailStr,
+    StringConstraints(strip_whitespace=True, max_length=200),
+    AfterValidator(_without_unseen),
+]
 Status = Literal["pending", "processing", "shipped", "delivered", "cancelled"]
 Priority = Literal["low", "normal", "high"]

@@ -26,6 +26,7 @@ class RefusalCode(StrEnum):
     DUPLICATE_USERNAME = "duplicate_username"
     DUPLICATE_EMAIL = "duplicate_email"
     REVISION_CONFLICT = "revision_conflict"
+    UNREADABLE_ROW = "unreadable_row"
     EXPIRED = "expired"
 
 

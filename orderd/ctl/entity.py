@@ -73,6 +73,9 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
         screen.document(page)
         return ExitCode.DONE
     screen.table(table_of(entity.columns, page["items"]))
+    if "unreadable" in page:
+        ids = ", ".join(map(str, page["unreadable"]))
+        screen.note(f"left out, with values that cannot be told: {entity.queue} {ids}")
     if page["next"] is not None:
         total = "more than 10000" if page["total"] is None else page["total"]
         screen.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")
@@ -137,11 +140,13 @@ _COMMON: Final = (
 
 def _every_row(ask: Callable[[Row], Any], wanted: Row) -> Any:
     page = ask({**wanted, "limit": LIST_LIMIT_MAX})
-    items = page["items"]
+    items, unreadable = page["items"], page.get("unreadable", [])
     while page["next"] is not None:
         page = ask({**wanted, "limit": LIST_LIMIT_MAX, "after": page["next"]})
         items += page["items"]
-    return {**page, "items": items}
+        unreadable += page.get("unreadable", [])
+    beside = {"unreadable": unreadable} if unreadable else {}
+    return {**page, "items": items, **beside}
 
 
 def _ask(client: Client, queue: str, action: str, options: argparse.Namespace, content: Row) -> Any:

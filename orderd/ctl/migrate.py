@@ -8,7 +8,8 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
-from orderd.db.migrations import Migration, migrate, pending_migrations
+from orderd.db.migrations import Migration, check_schema, migrate, pending_migrations
+from orderd.db.validation import validate
 
 UP_TO_DATE = "the schema is up to date"
 
@@ -43,10 +44,15 @@ def run(options: argparse.Namespace, context: Context) -> int:
 
 def _apply(database: Database, screen: Screen) -> None:
     if screen.is_json:
-        screen.document({"applied": migrate(database)})
+        applied = migrate(database)
+        broken, missing = validate(database), check_schema(database)
+        screen.document({"applied": applied, "broken": broken, "missing": missing})
+        return
     # Each is told at once, for the next one may fail.
-    elif not migrate(database, lambda name: screen.line(f"applied: {name}")):
+    if not migrate(database, lambda name: screen.line(f"applied: {name}")):
         screen.line(UP_TO_DATE)
+    for said in (*validate(database), *check_schema(database)):
+        screen.note(said)
 
 
 def _show_names(screen: Screen, what: str, names: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from orderd.daemon.parts import Parts
 from orderd.daemon.protection import Protection
 from orderd.daemon.reload import reload
 from orderd.daemon.state import State
-from orderd.db.faults import DatabaseOutage, SchemaFault, TransactionConflict
+from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
 from orderd.ops.failpoints import reach
@@ -93,7 +93,8 @@ class Daemon:
             self._state.housekeeping_delayed(fault)
         except SchemaFault as fault:
             # What has worked was changed by somebody, who may change it back.
-            if not (is_connected and parts.processor.has_committed):
+            is_mendable = is_connected or isinstance(fault, TablesChanged)
+            if not (is_mendable and parts.processor.has_committed):
                 raise
             self._is_doubtful = True
             parts.database.close()
@@ -112,8 +113,8 @@ class Daemon:
         parts = self._parts
         if not parts.database.is_connected:
             parts.database.connect()
-            check_schema(parts.database)
-            self._state.database_connected()
+            missing = check_schema(parts.database)
+            self._state.database_connected(missing)
         self._protection.remember(parts.settings)
         if not parts.is_broker_connected:
             parts.connect_broker(self._breath.take)

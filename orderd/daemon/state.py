@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -65,10 +66,12 @@ class State:
         )
         self._parts.vitals.starting()
 
-    def database_connected(self) -> None:
-        """Tell that PostgreSQL is there."""
+    def database_connected(self, missing: Sequence[str]) -> None:
+        """Tell that PostgreSQL is there, and what is *missing* in it that is no hindrance."""
         self._forget_loss("database")
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
+        for said in missing:
+            emit(Event.SCHEMA_DIFFERS, said)
         switched_off = self._parts.database.switched_off
         if switched_off and switched_off != self._switched_off:
             text = (

@@ -9,8 +9,10 @@ import psycopg2
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - likewise
+from psycopg2.extensions import register_type
 
 from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
+from orderd.db.moments import MOMENT
 from orderd.db.options import check_dsn, masked
 from orderd.db.queries import load_queries
 from orderd.db.transaction import Transaction
@@ -71,6 +73,7 @@ class Database:
             connection = self._opened()
             # Transactions are ours, in SQL; psycopg2 is to begin none of its own.
             connection.autocommit = True
+            register_type(MOMENT, connection)
             with self._sliced(), connection.cursor() as cursor:
                 self._take_session(connection, cursor)
         except psycopg2.Error as error:

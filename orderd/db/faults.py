@@ -34,12 +34,25 @@ class IdsTaken(TransactionConflict):
         self.table = table
 
 
+class UniqueTaken(TransactionConflict):
+    """Another user has what a unique index keeps apart: when redone, it may be seen."""
+
+    def __init__(self, text: str, index: str) -> None:
+        """Note the name of the *index*, or of the constraint that has it."""
+        super().__init__(text)
+        self.index = index
+
+
 class RowFault(Exception):
     """The database would not take what a command wrote."""
 
 
 class SchemaFault(Exception):
     """A table or a privilege is missing: nothing works until an operator has acted."""
+
+
+class TablesChanged(SchemaFault):
+    """Columns are other than orderd needs; whoever has changed them may change them back."""
 
 
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
@@ -109,8 +122,7 @@ def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
             refused = refusal(text, role)
             return DatabaseOutage(text) if refused is None else DatabaseRefused(refused)
         case Fault.CONFLICT:
-            table = _table_of_taken_ids(error)
-            return TransactionConflict(text) if table is None else IdsTaken(text, table)
+            return _conflict(error, text)
         case Fault.LOCKED:
             table = _table_of_awaited_ids(error)
             return LockedOut(text) if table is None else IdsTaken(text, table)
@@ -118,6 +130,17 @@ def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
             return SchemaFault(text)
         case Fault.ROW:
             return RowFault(text)
+
+
+def _conflict(error: psycopg2.Error, text: str) -> TransactionConflict:
+    """Return the conflict, with what there is to know of it."""
+    table = _table_of_taken_ids(error)
+    if table is not None:
+        return IdsTaken(text, table)
+    index = error.diag.constraint_name
+    if error.pgcode == "23505" and error.diag.table_name == "users" and index:
+        return UniqueTaken(text, index)
+    return TransactionConflict(text)
 
 
 def _table_of_taken_ids(error: psycopg2.Error) -> str | None:

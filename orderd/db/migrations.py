@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from orderd.db.connection import Database
-from orderd.db.faults import SchemaFault
+from orderd.db.faults import SchemaFault, TablesChanged
 from orderd.db.queries import sql_folder
+from orderd.db.shape import differences, missing_keys
 from orderd.db.transaction import Transaction
+from orderd.db.whereabouts import is_migrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,15 @@ def load_migrations() -> list[Migration]:
 
 
 def pending_migrations(database: Database) -> list[Migration]:
-    """Return what is still to be applied; raises `SchemaFault` where history was changed."""
+    """Return what is still to be applied.
+
+    Raises `SchemaFault` where history was changed, or the tables were.
+    """
     with database.transaction() as tx:
-        return _pending(tx)
+        pending = _pending(tx)
+        if not pending:
+            _raise_if_changed(tx)
+        return pending
 
 
 def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) -> list[str]:
@@ -58,6 +66,7 @@ def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) ->
             tx.rows("lock_migrations")
             pending = _pending(tx)
             if not pending:
+                _raise_if_changed(tx)
                 return applied
             migration = pending[0]
             tx.later("create_schema_migrations")
@@ -72,18 +81,22 @@ def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) ->
         on_applied(migration.name)
 
 
-def check_schema(database: Database) -> None:
-    """Raise `SchemaFault` where the schema is older than this version of orderd needs."""
+def check_schema(database: Database) -> list[str]:
+    """Return what is missing that orderd can work without.
+
+    Raises `SchemaFault` where the schema is not what this version of orderd needs.
+    """
     pending = pending_migrations(database)
     if pending:
         names = ", ".join(migration.name for migration in pending)
         raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
+    with database.transaction() as tx:
+        return missing_keys(tx)
 
 
 def _pending(tx: Transaction) -> list[Migration]:
     known = load_migrations()
-    ((has_table,),) = tx.rows("has_migrations")
-    if not has_table:
+    if not is_migrated(tx):
         return known
     applied = {
         version: (name, checksum) for version, name, checksum in tx.rows("applied_migrations")
@@ -93,3 +106,10 @@ def _pending(tx: Transaction) -> list[Migration]:
         if (name, checksum) != (migration.name, migration.checksum):
             raise SchemaFault(f"migration {name} was applied in another form than this version has")
     return [migration for migration in known if migration.version not in applied]
+
+
+def _raise_if_changed(tx: Transaction) -> None:
+    """Raise `TablesChanged` where a value could not come back as it was sent."""
+    found = differences(tx)
+    if found:
+        raise TablesChanged(f"the tables do not fit: {'; '.join(found)}")

@@ -24,6 +24,7 @@ from orderd.domain.outcomes import (
     Unavailable,
 )
 from orderd.domain.rules import orders, products, users
+from orderd.domain.unreadable import refusal_of
 from orderd.domain.world import LedgerEntry, World
 
 
@@ -89,6 +90,9 @@ def _outcome(world: World, command: Command) -> Outcome:
             return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
     if command.is_expired:
         return Refused(RefusalCode.EXPIRED, "its expiration was over before it could be applied")
+    unreadable = refusal_of(world, command.content)
+    if unreadable is not None:
+        return unreadable
     outcome: Outcome = _RULES[type(command.content)](world, command.content)
     return outcome
 

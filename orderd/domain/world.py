@@ -59,6 +59,7 @@ class World:
     """The rows a batch names, as they are after each of its commands in turn.
 
     `arriving` are the queues that may still bring users or products, None where nobody has asked.
+    `is_flawed` tells whether a row has a value that cannot be told, None where nobody has looked.
     """
 
     now: datetime
@@ -68,6 +69,7 @@ class World:
     orders: dict[int, Order] = field(default_factory=dict)
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
     arriving: frozenset[Queue] | None = None
+    is_flawed: bool | None = None
     usernames: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)
     stored: dict[tuple[type, int], Row] = field(default_factory=dict)

@@ -59,6 +59,11 @@ class Event(StrEnum):
         CRITICAL,
         "Migrations are missing; the daemon ends with 78.",
     )
+    SCHEMA_DIFFERS = (
+        "schema.differs",
+        WARNING,
+        "A unique index that orderd relies on is gone; the work goes on without.",
+    )
     INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
     INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."
     BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."

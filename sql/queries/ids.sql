@@ -2,9 +2,8 @@
 -- all would need a lock on all of them.
 
 -- name: draw_id
-SELECT
-    nextval(%(sequence)s::regclass),
-    has_sequence_privilege(%(sequence)s::regclass, 'UPDATE')
+SELECT own.sequence::text, nextval(own.sequence), has_sequence_privilege(own.sequence, 'UPDATE')
+FROM (SELECT pg_get_serial_sequence(%(table)s, 'id')::regclass OFFSET 0) AS own (sequence)
 
 -- name: draw_ids
 SELECT max(nextval(%(sequence)s::regclass))

@@ -2,13 +2,30 @@
 -- then products by id, then users by id.
 
 -- name: open_batch
+-- Each column's own sequence, whatever it is called: another one may have the usual name. Looked up
+-- once, for rows that want ids.
 SELECT
     now(),
-    ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, %(users)s)),
-    ARRAY(SELECT nextval('products_id_seq') FROM generate_series(1, %(products)s)),
-    ARRAY(SELECT nextval('orders_id_seq') FROM generate_series(1, %(orders)s)),
-    ARRAY(SELECT nextval('order_items_id_seq') FROM generate_series(1, %(order_items)s)),
-    ARRAY(SELECT nextval('outbox_id_seq') FROM generate_series(1, %(outbox)s)),
+    ARRAY(
+        SELECT nextval((SELECT pg_get_serial_sequence('users', 'id')::regclass))
+        FROM generate_series(1, %(users)s)
+    ),
+    ARRAY(
+        SELECT nextval((SELECT pg_get_serial_sequence('products', 'id')::regclass))
+        FROM generate_series(1, %(products)s)
+    ),
+    ARRAY(
+        SELECT nextval((SELECT pg_get_serial_sequence('orders', 'id')::regclass))
+        FROM generate_series(1, %(orders)s)
+    ),
+    ARRAY(
+        SELECT nextval((SELECT pg_get_serial_sequence('order_items', 'id')::regclass))
+        FROM generate_series(1, %(order_items)s)
+    ),
+    ARRAY(
+        SELECT nextval((SELECT pg_get_serial_sequence('outbox', 'id')::regclass))
+        FROM generate_series(1, %(outbox)s)
+    ),
     (
         SELECT json_agg(json_build_array(id, fingerprint, response::text))
         FROM processed_requests

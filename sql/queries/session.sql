@@ -53,9 +53,6 @@ WHERE
     AND backend_start = %(started_at)s::timestamptz
     AND application_name = current_setting('application_name')
 
--- name: has_migrations
-SELECT to_regclass('schema_migrations') IS NOT NULL
-
 -- name: applied_migrations
 SELECT version, name, checksum
 FROM schema_migrations

@@ -115,6 +115,18 @@ def test_a_database_without_tables_exits_with_78(empty_database_url: str, vhost_
     assert "orderctl migrate" in outdated["message"]
 
 
+def test_a_table_that_would_give_back_other_values_exits_with_78(
+    shop: Shop, daemon: StartDaemon
+) -> None:
+    shop.query("ALTER TABLE products ALTER price TYPE numeric(12,1)")
+
+    orderd = daemon(ready=False)
+
+    assert orderd.exit_code() == 78
+    (outdated,) = orderd.events("schema.outdated")
+    assert "column products.price is numeric(12,1), " in outdated["message"]
+
+
 def test_a_database_of_another_encoding_exits_with_78(servers: Servers, vhost_url: str) -> None:
     name = f"{RUN_NAME}_latin1"
     servers.postgres.create_database(name, encoding="LATIN1")

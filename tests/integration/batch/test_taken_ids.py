@@ -287,3 +287,33 @@ def test_other_work_goes_on_while_a_trigger_takes_ids(shop: Shop) -> None:
     assert_applied([user, order])
     assert isinstance(cursed.outcome, Deferred)
     assert cursed.outcome.code == DeferralCode.TRANSIENT
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_ids_come_from_the_sequence_of_the_column_whatever_its_name(
+    worker: Shop, shop: Shop, table: str
+) -> None:
+    shop.query(f"ALTER SEQUENCE {table}_id_seq RENAME TO {table}_numbers")
+    shop.query(f"CREATE SEQUENCE {table}_id_seq START 5000")
+    shop.query(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO PUBLIC")
+
+    results = worker.process(creations("new"))
+
+    assert {type(result.outcome) for result in results} == {Applied}
+    assert shop.query(f"SELECT is_called FROM {table}_id_seq") == [(False,)]  # noqa: S608
+    assert shop.query(f"SELECT max(id) < 5000 FROM {table}") == [(True,)]  # noqa: S608
+
+
+def test_a_sequence_of_another_name_is_moved_past_the_rows_in_the_way(
+    worker: Shop, shop: Shop
+) -> None:
+    shop.query("ALTER SEQUENCE users_id_seq RENAME TO users_numbers")
+    shop.query(
+        "INSERT INTO users (id, username, email) SELECT i, 'u' || i, 'u' || i "
+        "FROM generate_series(3, 50) i"
+    )
+
+    (created, *_) = worker.process(creations("new"))
+
+    assert isinstance(created.outcome, Applied)
+    assert created.outcome.row.id == 51

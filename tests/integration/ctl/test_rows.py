@@ -87,6 +87,25 @@ def test_all_rows_are_more_than_a_page(
     assert (page["next"], page["total"]) == (None, 1001)
 
 
+def test_rows_that_cannot_be_told_are_named(
+    orderctl: Orderctl, daemon: StartDaemon, database_url: str
+) -> None:
+    fill(database_url, "ALTER TABLE products DROP CONSTRAINT products_can_be_told")
+    fill(database_url, PRODUCTS.format(count=600))
+    fill(database_url, "UPDATE products SET price = 'NaN' WHERE id IN (2, 599)")
+    daemon()
+
+    page = orderctl("products", "list", "--limit", "3")
+    every = orderctl("products", "list", "--all", "--json").document
+    one = orderctl("products", "get", "2")
+
+    assert first_cells(page.out) == ["id", "1", "3"]
+    assert "left out, with values that cannot be told: product 2\n" in page.err
+    assert (len(every["items"]), every["unreadable"]) == (598, [2, 599])
+    assert one.code == 1
+    assert "unreadable_row: Product 2 cannot be read: price is NaN" in one.err
+
+
 def test_a_token_opens_what_is_closed(
     orderctl: Orderctl, daemon: StartDaemon, tmp_path: Path
 ) -> None:

@@ -14,7 +14,10 @@ from tests.harness.servers import Servers
 QUERIES = load_queries()
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # PREPARE takes no statement that defines something.
-DEFINITIONS = {"create_schema_migrations"}
+DEFINITIONS = {
+    "create_schema_migrations",
+    *(f"validate_{table}" for table in ("users", "products", "orders", "order_items")),
+}
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def frozen(database: Database) -> Iterator[None]:
 def wait_for(database: Database, sql: str) -> list[tuple[Any, ...]]:
     with database.transaction() as tx:
         tx.run(sql)
-        return tx.rows("has_migrations")
+        return tx.rows("lock_migrations")
 
 
 def test_a_long_answer_is_waited_for_in_slices(database: Database) -> None:
@@ -48,7 +48,7 @@ def test_a_long_answer_is_waited_for_in_slices(database: Database) -> None:
 
     rows = wait_for(database, SLOW)
 
-    assert rows == [(True,)]
+    assert rows == [("",)]
     assert [round(wait_s) for wait_s in waits_s] == [1, 2]
     assert database.is_connected
 
@@ -58,7 +58,7 @@ def test_a_short_answer_is_not_waited_for_in_slices(database: Database) -> None:
     database.on_slice = waits_s.append
 
     with database.transaction() as tx:
-        tx.rows("has_migrations")
+        tx.rows("lock_migrations")
 
     assert waits_s == []
 
@@ -71,13 +71,13 @@ def test_an_answer_that_never_comes_is_an_outage(
     with frozen(database):
         started_s = time.monotonic()
         with pytest.raises(DatabaseOutage, match="no answer in 2 s"), database.transaction() as tx:
-            tx.rows("has_migrations")
+            tx.rows("lock_migrations")
 
         # What is left of the transaction is not waited for on the same connection.
         assert time.monotonic() - started_s < 20
         assert not database.is_connected
     with database.transaction() as tx:
-        assert tx.rows("has_migrations") == [(True,)]
+        assert tx.rows("lock_migrations") == [("",)]
 
 
 def test_whoever_waits_may_leave(database: Database) -> None:
@@ -95,7 +95,7 @@ def test_whoever_waits_may_leave(database: Database) -> None:
     assert time.monotonic() - started_s < 30
     database.on_slice = lambda _: None
     with database.transaction() as tx:
-        assert tx.rows("has_migrations") == [(True,)]
+        assert tx.rows("lock_migrations") == [("",)]
 
 
 def test_a_host_that_is_not_there_leaves_it_to_the_next(

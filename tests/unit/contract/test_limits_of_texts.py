@@ -24,7 +24,9 @@ from tests.unit.contract.fields import (
         ("x" * 200, "x" * 200),
         ("  " + "x" * 200 + "  ", "x" * 200),
         ("☃" * 200, "☃" * 200),
-        ("\x01\x7f", "\x01\x7f"),
+        ("\x01a\x7f", "\x01a\x7f"),
+        ("a\u200b", "a\u200b"),
+        ("क\u200cष", "क\u200cष"),
         ("a\nb", "a\nb"),
         ("Robert'); DROP TABLE products;--", "Robert'); DROP TABLE products;--"),
     ],
@@ -42,6 +44,61 @@ def test_names_are_trimmed_and_reach_to_200_characters(name: str, kept: str) -> 
 )
 def test_other_names_are_invalid(name: object) -> None:
     assert refused("product", "create", PRODUCT | {"name": name}).startswith("data.name: ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("\u200b", "\ufeff", "\x01\x7f", "\x1b", "\x85\u00ad", "\u200b \u2060", "\u202e" * 200),
+        *("\u200d", "\u200c\u200d", "\u3000\u200b", "\U000e0041"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("queue", "data", "field"),
+    [("product", PRODUCT, "name"), ("user", USER, "username"), ("user", USER, "full_name")],
+)
+def test_a_name_has_something_to_see(
+    queue: str, data: dict[str, object], field: str, name: str
+) -> None:
+    reason = refused(queue, "create", data | {field: name})
+
+    assert reason.startswith(f"data.{field}: should have a visible character")
+
+
+@pytest.mark.parametrize(
+    ("username", "named"),
+    [
+        ("ada\u200b", "U+200B"),
+        ("\ufeffada", "U+FEFF"),
+        ("a\u00adda", "U+00AD"),
+        ("ada\x07", "U+0007"),
+        ("a\tda", "U+0009"),
+        ("ad\u202ea", "U+202E"),
+        ("ada\U000e0041", "U+E0041"),
+    ],
+)
+def test_a_username_has_nothing_that_cannot_be_seen(username: str, named: str) -> None:
+    reason = refused("user", "create", USER | {"username": username})
+
+    assert reason.startswith(f"data.username: should not contain the invisible {named}, is ")
+
+
+@pytest.mark.parametrize(
+    "username", ["Ada", "ünï ☃", "क\u200cष", "\U0001f469\u200d\U0001f4bb", "a b"]
+)
+def test_other_usernames_are_kept(username: str) -> None:
+    assert taken("user", "create", USER | {"username": username}, "username") == username
+
+
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize(
+    "email",
+    ["ada\u200b@x.org", "\ufeffada@x.org", "a\u00adda@x.org", "ada@x\u200b.org", "a\x07@x.org"],
+)
+def test_an_email_has_nothing_that_cannot_be_seen(action: str, email: str) -> None:
+    data = {"id": 1} if action == "update" else USER
+
+    assert refused("user", action, data | {"email": email}).startswith("data.email: ")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ def test_migrations_are_numbered_from_1_without_gaps() -> None:
 def test_ids_are_fetched_in_the_order_of_the_tables() -> None:
     sql = load_queries()["open_batch"]
 
-    assert re.findall(r"nextval\('(\w+)_id_seq'\)", sql) == [str(table) for table in Table]
+    assert re.findall(r"pg_get_serial_sequence\('(\w+)', 'id'\)", sql) == [
+        str(table) for table in Table
+    ]
 
 
 def test_numbers_are_an_array_literal() -> None:

@@ -1,0 +1,67 @@
+"""Whose tables the names of orderd's tables lead to, by search_path."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from orderd.db.faults import SchemaFault
+from orderd.db.shape import TABLES
+from orderd.db.transaction import Transaction
+
+_HISTORY: Final = "schema_migrations"
+_COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
+
+
+_ADVICE: Final = "give orderd a schema of its own, first in search_path"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The table that a name leads to."""
+
+    name: str
+    schema: str
+    owner: str
+    is_table: bool
+    columns: list[str]
+    is_in_first_schema: bool
+    search_path: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name} of role {self.owner}"
+
+
+def is_migrated(tx: Transaction) -> bool:
+    """Return whether orderd's own record of migrations is there, with its tables beside it.
+
+    Raises `SchemaFault` where a name leads to a table of somebody else.
+    """
+    rows = tx.rows("find_tables", tables=[_HISTORY, *TABLES])
+    found = {row[0]: _Found(*row) for row in rows}
+    history = found.pop(_HISTORY, None)
+    if history is None:
+        _raise_if_in_the_way(found.values())
+        return False
+    if not _COLUMNS_OF_HISTORY.issubset(history.columns):
+        if history.is_in_first_schema:
+            has = f"it has the columns {', '.join(history.columns)}"
+            raise SchemaFault(f"{history} is not orderd's: {has}; {_ADVICE}")
+        # Somebody's, farther back in search_path: orderd's own will come before it.
+        _raise_if_in_the_way(found.values())
+        return False
+    for table in found.values():
+        if table.schema != history.schema:
+            raise SchemaFault(
+                f"the name {table.name} leads to {table}, but orderd's tables are in "
+                f"{history.schema}: put that first in search_path, which is {table.search_path}"
+            )
+        if not table.is_table:
+            raise SchemaFault(f"{table} is not a table")
+    return True
+
+
+def _raise_if_in_the_way(tables: Iterable[_Found]) -> None:
+    """Raise `SchemaFault` where a table of somebody is in the place of one still to be created."""
+    for table in tables:
+        if table.is_in_first_schema:
+            raise SchemaFault(f"{table} is not orderd's, which has created nothing here; {_ADVICE}")

@@ -1,0 +1,11 @@
+"""The role that the README describes can do what orderd needs."""
+
+from contextlib import closing
+
+from orderd.db.connection import Database
+from orderd.db.migrations import check_schema
+
+
+def test_the_rights_of_the_readme_are_enough_to_compare_the_tables(limited_url: str) -> None:
+    with closing(Database(limited_url)) as database:
+        assert check_schema(database) == []

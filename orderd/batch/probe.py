@@ -10,7 +10,7 @@ from orderd.db.transaction import Transaction
 
 _READS: Final = (
     "lock_orders",
-    "read_order_items",
+    "lock_order_items",
     "lock_products",
     "lock_users",
     "refer_to_users",

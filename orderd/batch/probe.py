@@ -14,6 +14,12 @@ _READS: Final = (
     "lock_products",
     "lock_users",
     "refer_to_users",
+    "written_users",
+    "written_products",
+    "written_orders",
+    "written_order_items",
+    "written_processed_requests",
+    "written_outbox",
     "open_batch",
 )
 _WRITES: Final = (

@@ -23,6 +23,7 @@ from orderd.batch.probe import Probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
 from orderd.batch.suspects import Suspects, mark_committed, was_tried
+from orderd.batch.written import check_written
 from orderd.contract.amqp10 import TYPE_ENCODED, message_id_of
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
@@ -313,8 +314,10 @@ class BatchProcessor:
             persist(tx, world, decisions)
             # Before new rows: where the sequence was set back, one may get an id of those.
             self._confirmed.delete(tx)
-            insert_rows(tx, [row for result in results for row in result.events])
+            events = [row for result in results for row in result.events]
+            insert_rows(tx, events)
             mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
+            check_written(tx, world, decisions, events)
             # Whatever may have to wait for others has done so then.
             tx.flush()
             reach("persisted", _ids_of(group))

@@ -32,10 +32,16 @@ class Transaction:
         (row,) = self.rows(name, **parameters)
         return row
 
+    def union(self, queries: Mapping[str, Mapping[str, object]]) -> list[tuple[Any, ...]]:
+        """Return all rows of these *queries*, each given with its parameters, as of one query."""
+        named = (self._named(name, parameters) for name, parameters in queries.items())
+        self._waiting.append(b"\nUNION ALL\n".join(named))
+        self._send()
+        return self._cursor.fetchall()
+
     def later(self, name: str, /, **parameters: object) -> None:
         """Let the statement *name* travel with the next one."""
-        sql = self._queries[name]
-        self._waiting.append(self._cursor.mogrify(sql, parameters) if parameters else sql.encode())
+        self._waiting.append(self._named(name, parameters))
 
     def run(self, sql: str) -> None:
         """Let *sql*, a migration's text, travel with the next statement."""
@@ -50,6 +56,10 @@ class Transaction:
         """Commit; only `Database.transaction` calls this."""
         self._waiting.append(b"COMMIT")
         self._send()
+
+    def _named(self, name: str, parameters: Mapping[str, object]) -> bytes:
+        sql = self._queries[name]
+        return self._cursor.mogrify(sql, parameters) if parameters else sql.encode()
 
     def _send(self) -> None:
         statements, self._waiting = self._waiting, []

@@ -121,6 +121,16 @@ class Consumer:
                 return
             body_bytes += self._inbox_bytes(before)
 
+    def assert_held(self) -> None:
+        """Look whether the deliveries in hand are still ours; raise BrokerFault as `poll` does.
+
+        Also where the broker may have given them to others, and that could not be told.
+        """
+        self._serve(0)
+        if (doubt := self._link.doubt) is not None:
+            self._void()
+            raise BrokerFault(f"{self._link.where}: {doubt}")
+
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker to forget *deliveries*; those of an earlier generation are left out.
 

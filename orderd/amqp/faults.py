@@ -12,6 +12,10 @@ class BrokerRefused(BrokerFault):
     """The broker is there, but does not take this login, or not to this virtual host."""
 
 
+class NoAnswer(BrokerFault):
+    """A bounded wait ran out; the connection may be well."""
+
+
 class ChannelFault(BrokerFault):
     """The broker closed a channel: *code* and *reason* are its own words."""
 

@@ -109,6 +109,11 @@ def unusable(link: Link, found: Needed) -> str | None:
     if found.is_exchange:
         exchange = {"exchange": found.name, "exchange_type": "topic", "durable": True}
         return _refusal(link, "exchange_declare", exchange)
+    if found.kind is Kind.COMMANDS:
+        scratch = topology.Scratch(link)
+        difference = topology.unusable(scratch, found.name)
+        scratch.close()
+        return difference
     if not found.arguments:
         # Taken as it is found, of whatever type.
         return None

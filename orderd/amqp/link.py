@@ -12,10 +12,12 @@ import pika.exceptions
 from orderd.amqp import properties
 from orderd.amqp.channel import CALL_TIMEOUT_S, Channel
 from orderd.amqp.endpoint import BrokerEndpoint, Target
-from orderd.amqp.faults import BrokerFault, BrokerRefused
+from orderd.amqp.faults import BrokerFault, BrokerRefused, NoAnswer
 from orderd.amqp.refusals import refusal
 
 SLICE_S: Final = 1.0
+# Unlike the monotonic one it goes on while the machine is suspended.
+_CLOCK: Final = time.CLOCK_BOOTTIME
 CLOSE_TIMEOUT_S: Final = 3.0
 
 
@@ -36,6 +38,9 @@ class Link:
         self._loss: str | None = None
         self._is_refused = False
         self._stopping = False
+        self._served_s = self._heard_s = 0.0
+        self._gap_s = 0.0
+        self._bytes_received = 0
         self._on_slice: Callable[[], None] = no_slice
         self.call_timeout_s = CALL_TIMEOUT_S
         self.where = "not connected"
@@ -46,6 +51,20 @@ class Link:
     def frame_max(self) -> int:
         """The size of a frame that was negotiated, in bytes."""
         return self._connection.params.frame_max
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the broker may have given this connection up without a word of that getting here.
+
+        It was once not served, or nothing has come, for longer than the heartbeat.
+        """
+        heartbeat_s = self._connection.params.heartbeat
+        if heartbeat_s and self._gap_s > heartbeat_s:
+            return f"not served for {self._gap_s:.0f} s, with a heartbeat of {heartbeat_s} s"
+        silent_s = time.clock_gettime(_CLOCK) - self._heard_s
+        if heartbeat_s and silent_s > heartbeat_s:
+            return f"nothing came for {silent_s:.0f} s, with a heartbeat of {heartbeat_s} s"
+        return None
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -94,6 +113,7 @@ class Link:
         With 0, do what can be done right now. Raises BrokerFault once the connection is lost.
         """
         self.raise_if_lost()
+        self._gap_s = max(self._gap_s, time.clock_gettime(_CLOCK) - self._served_s)
         loop = self._connection.ioloop
         alarm = loop.call_later(timeout_s, loop.stop)
         self._stopping = False
@@ -103,6 +123,10 @@ class Link:
             self._loss = self._loss or f"{self.where}: {cause_of(error)}"
         finally:
             loop.remove_timeout(alarm)
+        self._served_s = time.clock_gettime(_CLOCK)
+        if self._connection.bytes_received != self._bytes_received:
+            self._bytes_received = self._connection.bytes_received
+            self._heard_s = self._served_s
         self.raise_if_lost()
 
     def run_until(
@@ -112,13 +136,13 @@ class Link:
         purpose: str,
         on_slice: Callable[[], None] | None = None,
     ) -> None:
-        """Service the connection until *condition* holds, or raise BrokerFault naming *purpose*."""
+        """Service the connection until *condition* holds, or raise NoAnswer naming *purpose*."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 blocked = ", publishers are blocked" if self.blocked else ""
-                raise BrokerFault(f"{self.where}: {purpose}: no answer in {timeout_s:g} s{blocked}")
+                raise NoAnswer(f"{self.where}: {purpose}: no answer in {timeout_s:g} s{blocked}")
             self.run(min(left_s, SLICE_S))
             (on_slice or self._on_slice)()
 
@@ -159,6 +183,8 @@ class Link:
     def _open(self, target: Target) -> None:
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
+        self._served_s = self._heard_s = time.clock_gettime(_CLOCK)
+        self._gap_s, self._bytes_received = 0.0, 0
         self._is_refused = False
         self.call_timeout_s = CALL_TIMEOUT_S
         connection = pika.SelectConnection(

@@ -1,7 +1,8 @@
 """The values that pass between orderd and the broker."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 # The delivery mode of a message that outlives a restart of the broker.
@@ -34,7 +35,10 @@ class Properties:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One hand-over by the broker; *tag* is void outside the connection *generation*."""
+    """One hand-over by the broker; *tag* is void outside the connection *generation*.
+
+    *received_s* is when it came, by this machine's clock, in seconds since 1970.
+    """
 
     queue: str
     body: bytes
@@ -42,6 +46,7 @@ class Delivery:
     tag: int
     generation: int
     redelivered: bool
+    received_s: float = field(default_factory=time.time, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

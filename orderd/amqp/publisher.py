@@ -1,18 +1,23 @@
 """Publishes many messages at once, and collects the broker's confirms for them in bulk."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import pika.exceptions
 from pika import spec
 
 from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault, Unpublishable
+from orderd.amqp.faults import BrokerFault, NoAnswer, Unpublishable
 from orderd.amqp.link import Link, no_slice
-from orderd.amqp.message import OutgoingMessage
+from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.properties import WireProperties, prepare
 from orderd.amqp.receipt import Receipt
+
+_ALARM_WAIT_S: Final = 5.0
+# No queue can have this name.
+_TO_NOWHERE: Final = OutgoingMessage("", "", b"", Properties(), mandatory=False)
 
 
 class Publisher:
@@ -109,9 +114,26 @@ class Publisher:
         while not receipt.done:
             try:
                 self.wait(receipt, timeout_s, on_slice)
-            except BrokerFault:
+            except NoAnswer:
+                # Nothing else: a consumer that is gone comes by the same way.
                 if not self.blocked:
                     raise
+
+    def find_alarm(self) -> None:
+        """Learn whether the broker takes messages: it says `blocked` only once one was published.
+
+        The message goes to no queue, so that none can keep the answer back. Raises BrokerFault.
+        """
+        receipt = self.publish([_TO_NOWHERE])
+        channel = self.channel
+
+        def is_known() -> bool:
+            channel.raise_if_closed()
+            return receipt.done or self.blocked
+
+        # A broker that takes its time is no alarm.
+        with suppress(NoAnswer):
+            self.link.run_until(is_known, _ALARM_WAIT_S, "finding out about alarms")
 
     def pump(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""

@@ -14,6 +14,7 @@ from orderd.contract.names import (
     BROKER_HEADERS,
     HEADER_CLEAN_STOPS,
     HEADER_EXPIRATION,
+    HEADER_EXPIRES_AT,
     HEADER_RENEWALS,
     HEADER_USER_ID,
 )
@@ -23,6 +24,7 @@ from orderd.contract.names import (
 ASSUMED_LIMIT: Final = 6
 _HEADER_COUNT: Final = "x-delivery-count"
 _COUNT_MAX: Final = 1_000
+_MOMENT_MAX_MS: Final = 2**62
 # The default exchange would route a copy to each of these.
 _FAN_OUT_HEADERS: Final = frozenset({"CC", "BCC"})
 
@@ -58,10 +60,37 @@ def renewed_command(delivery: Delivery, *, is_clean_stop: bool = False) -> Outgo
     """
     message = renewed(delivery)
     headers = dict(message.properties.headers or {})
+    headers |= lifetime(delivery)
     headers[HEADER_RENEWALS] = count_in(delivery, HEADER_RENEWALS) + 1
     if is_clean_stop:
         headers[HEADER_CLEAN_STOPS] = count_in(delivery, HEADER_CLEAN_STOPS) + 1
     return replace(message, properties=replace(message.properties, headers=headers))
+
+
+def lifetime(delivery: Delivery) -> dict[str, int]:
+    """Return the header by which a copy keeps the end of the message's time, where it has one.
+
+    The broker expires no copy: that would end it without a word.
+    """
+    deadline_ms = _deadline_ms(delivery)
+    return {} if deadline_ms is None else {HEADER_EXPIRES_AT: deadline_ms}
+
+
+def is_expired(delivery: Delivery) -> bool:
+    """Return whether *delivery* is a copy that came after the end of its message's time."""
+    deadline_ms = (delivery.properties.headers or {}).get(HEADER_EXPIRES_AT)
+    # Only a number can be one of ours.
+    return type(deadline_ms) is int and deadline_ms <= delivery.received_s * 1000
+
+
+def _deadline_ms(delivery: Delivery) -> int | None:
+    noted = (delivery.properties.headers or {}).get(HEADER_EXPIRES_AT)
+    if type(noted) is int and 0 <= noted <= _MOMENT_MAX_MS:
+        return noted
+    expiration = delivery.properties.expiration
+    if expiration is None or not (expiration.isascii() and expiration.isdigit()):
+        return None
+    return min(round(delivery.received_s * 1000) + int(expiration), _MOMENT_MAX_MS)
 
 
 def count_in(delivery: Delivery, header: str) -> int:

@@ -16,7 +16,11 @@ from orderd.domain.world import LedgerEntry, Table, World
 def load_world(
     tx: Transaction, needs: Needs, ids: IdPool, arriving: frozenset[Queue] | None
 ) -> World:
-    """Return the world that a batch with these *needs* is decided on, its rows locked."""
+    """Return the world that a batch with these *needs* is decided on, its rows locked.
+
+    What is asked for to be locked, and is not there then, stays unknown to the whole batch: a later
+    statement may see the row, but without a lock.
+    """
     now, *fetched, ledger = tx.row(
         "open_batch", request_ids=list(needs.request_ids), **ids.shortage(needs.new_rows)
     )
@@ -35,7 +39,8 @@ def _load_orders(tx: Transaction, needs: Needs, world: World) -> None:
     if needs.orders_to_change:
         world.load(_lock_orders(tx, needs.orders_to_change))
     if needs.orders_to_read - world.orders.keys():
-        world.load(read_orders(tx, "read_orders", ids=array(needs.orders_to_read)))
+        orders = read_orders(tx, "read_orders", ids=array(needs.orders_to_read))
+        world.load(orders, without=needs.orders_to_change)
 
 
 def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
@@ -49,7 +54,7 @@ def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
         world.load(Product(*row) for row in tx.rows("lock_products", ids=array(to_change)))
     if needs.products_to_read - world.products.keys():
         rows = tx.rows("read_products", ids=array(needs.products_to_read))
-        world.load(Product(*row) for row in rows)
+        world.load((Product(*row) for row in rows), without=to_change)
 
 
 def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
@@ -57,7 +62,8 @@ def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
         world.load(User(*row) for row in tx.rows("lock_users", ids=array(needs.users_to_change)))
     if needs.users_to_refer_to:
         ids = array(needs.users_to_refer_to)
-        world.load(User(*row) for row in tx.rows("refer_to_users", ids=ids))
+        rows = tx.rows("refer_to_users", ids=ids)
+        world.load((User(*row) for row in rows), without=needs.users_to_change)
     if needs.users_to_read or needs.usernames or needs.emails:
         rows = tx.rows(
             "read_users",
@@ -65,15 +71,16 @@ def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
             usernames=list(needs.usernames),
             emails=list(needs.emails),
         )
-        world.load(User(*row) for row in rows)
+        to_lock = needs.users_to_change | needs.users_to_refer_to
+        world.load((User(*row) for row in rows), without=to_lock)
 
 
 def _lock_orders(tx: Transaction, order_ids: set[int]) -> list[Order]:
-    """Return the orders with their items: those nobody changes once the orders are locked."""
+    """Return the orders with their items, all locked."""
     rows = tx.rows("lock_orders", ids=array(order_ids))
     items: dict[int, list[OrderItem]] = {row[0]: [] for row in rows}
     if rows:
-        for order_id, *item in tx.rows("read_order_items", order_ids=array(items)):
+        for order_id, *item in tx.rows("lock_order_items", order_ids=array(items)):
             items[order_id].append(OrderItem(*item))
     return [_order(row, tuple(items[row[0]])) for row in rows]
 

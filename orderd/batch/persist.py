@@ -1,4 +1,4 @@
-"""Writing the net result of a batch: one statement a table, all of them with COMMIT."""
+"""Writing the net result of a batch: one statement a table, all in one round trip."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -53,7 +53,7 @@ _LEDGER: Final[Mapping[str, _Encoder]] = {
 
 
 def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> None:
-    """Let the statements that write what *decisions* changed travel with COMMIT."""
+    """Let the statements that write what *decisions* changed travel together."""
     # First, and by id: of two daemons with the same requests one waits here, holding nothing that
     # the other one is still to write.
     ledger = sorted(_ledger_row(decision) for decision in decisions if decision.is_recorded)

@@ -10,10 +10,16 @@ from orderd.db.transaction import Transaction
 
 _READS: Final = (
     "lock_orders",
-    "read_order_items",
+    "lock_order_items",
     "lock_products",
     "lock_users",
     "refer_to_users",
+    "written_users",
+    "written_products",
+    "written_orders",
+    "written_order_items",
+    "written_processed_requests",
+    "written_outbox",
     "open_batch",
 )
 _WRITES: Final = (

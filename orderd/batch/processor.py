@@ -4,12 +4,14 @@ Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
+from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
+from orderd.amqp.renewal import is_expired
 from orderd.batch.duplicates import as_taken, mark_taken
 from orderd.batch.failures import failed, outcome_of
 from orderd.batch.ids import IdPool, catch_up
@@ -21,6 +23,8 @@ from orderd.batch.probe import Probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
 from orderd.batch.suspects import Suspects, mark_committed, was_tried
+from orderd.batch.written import check_written
+from orderd.contract.amqp10 import TYPE_ENCODED, message_id_of
 from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
@@ -69,10 +73,17 @@ class Surroundings:
     `arriving` is given the deliveries that are being tried together, and returns the queues that
     may still bring users or products; it asks the broker.
     `breathe` is called between two tries, two portions and big bodies, so that heartbeats go on.
+    `assert_ours` is called right before COMMIT. It raises BrokerFault where the deliveries in hand
+    are no longer this daemon's, and `Withheld` where they cannot be settled now.
     """
 
     arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
     breathe: Callable[[], None]
+    assert_ours: Callable[[], None] = lambda: None
+
+
+class Withheld(Exception):
+    """Nothing may be committed now; the deliveries stay in hand."""
 
 
 class BatchProcessor:
@@ -150,14 +161,19 @@ class BatchProcessor:
             yield invalid
 
     def _decode(self, delivery: Delivery) -> Command | Invalid:
-        return decode(
+        properties = delivery.properties
+        decoded = decode(
             delivery.queue,
             delivery.body,
-            delivery.properties.message_id,
+            message_id_of(properties.message_id, properties.headers),
             attempt_of(delivery),
             self.limits.body_bytes_max,
             permit=partial(authorize, self.grants),
+            is_encoded=properties.type == TYPE_ENCODED,
         )
+        if isinstance(decoded, Command) and is_expired(delivery):
+            return replace(decoded, is_expired=True)
+        return decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
@@ -234,6 +250,8 @@ class BatchProcessor:
                     return error
                 emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
                 tries += 1
+            except (BrokerFault, Withheld):
+                raise
             except DatabaseOutage:
                 # A COMMIT whose outcome is unknown may have used ids from the pool.
                 self._ids.clear()
@@ -258,7 +276,7 @@ class BatchProcessor:
         leaps = list(LEAPS)
         while True:
             try:
-                return self._transact(group, arriving, is_cut=is_cut)
+                return self._transact(group, arriving, surroundings, is_cut=is_cut)
             except IdsTaken as error:
                 table = Table(error.table)
                 self._ids.forget(table)
@@ -269,7 +287,12 @@ class BatchProcessor:
             catch_up(self._database, table, leaps.pop(0), surroundings.breathe)
 
     def _transact(
-        self, group: list[Request], arriving: frozenset[Queue] | None, *, is_cut: bool
+        self,
+        group: list[Request],
+        arriving: frozenset[Queue] | None,
+        surroundings: Surroundings,
+        *,
+        is_cut: bool,
     ) -> list[Result]:
         """Return the results of *group*, committed in one transaction."""
         commands = [request.command for request in group]
@@ -291,9 +314,14 @@ class BatchProcessor:
             persist(tx, world, decisions)
             # Before new rows: where the sequence was set back, one may get an id of those.
             self._confirmed.delete(tx)
-            insert_rows(tx, [row for result in results for row in result.events])
+            events = [row for result in results for row in result.events]
+            insert_rows(tx, events)
             mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
+            check_written(tx, world, decisions, events)
+            # Whatever may have to wait for others has done so then.
+            tx.flush()
             reach("persisted", _ids_of(group))
+            surroundings.assert_ours()
             reach("before_commit", _ids_of(group))
         reach("after_commit", _ids_of(group))
         self.has_committed = True

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orderd.contract.amqp10 import NO_DATA
 from orderd.contract.commands import MODELS, CommandData
 from orderd.contract.excess import without_excess
 from orderd.contract.limits import REQUEST_ID_MAX
@@ -28,6 +29,7 @@ class Command:
     content: CommandData
     fingerprint: str
     attempt: int = 0
+    is_expired: bool = False
 
     @property
     def is_recorded(self) -> bool:
@@ -71,10 +73,12 @@ def decode(
     body_bytes_max: int,
     *,
     permit: Permit,
+    is_encoded: bool = False,
 ) -> Command | Invalid:
     """Return the command that *body* holds, or why it holds none.
 
     *message_id* is the property of that name; it is the request's id where the body has none.
+    With *is_encoded*, the body was written in AMQP 1.0's own encoding.
     Whoever *permit* turns away is told nothing of action, version and data.
     """
     if len(body) > body_bytes_max:
@@ -82,7 +86,7 @@ def decode(
         return Invalid(InvalidCode.TOO_LARGE, message)
     request_id = None
     try:
-        envelope = _envelope(body)
+        envelope = _envelope(body, is_encoded=is_encoded)
         request_id = _request_id(envelope, message_id)
         claim = _claim(queue, envelope)
         denial = permit(claim)
@@ -93,10 +97,12 @@ def decode(
         return Invalid(error.code, str(error), request_id)
 
 
-def _envelope(body: bytes) -> dict[str, Any]:
+def _envelope(body: bytes, *, is_encoded: bool) -> dict[str, Any]:
     try:
         envelope = loads(body)
     except MalformedJson as error:
+        if is_encoded:
+            raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {NO_DATA}") from error
         raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {error}") from error
     if not isinstance(envelope, dict):
         message = f"body: should be a JSON object, is {shown(envelope)}"

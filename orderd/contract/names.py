@@ -27,6 +27,7 @@ class RefusalCode(StrEnum):
     DUPLICATE_EMAIL = "duplicate_email"
     REVISION_CONFLICT = "revision_conflict"
     UNREADABLE_ROW = "unreadable_row"
+    EXPIRED = "expired"
 
 
 class InvalidCode(StrEnum):
@@ -71,6 +72,8 @@ HEADER_ERROR: Final = "orderd-error"
 # Properties that a copy must not carry: the broker would expire it, or refuse the publisher.
 HEADER_EXPIRATION: Final = "orderd-expiration"
 HEADER_USER_ID: Final = "orderd-user-id"
+# When a command on its way through a retry queue expires, in milliseconds since 1970.
+HEADER_EXPIRES_AT: Final = "orderd-expires-at"
 DEAD_LETTER_HEADERS: Final = frozenset(
     {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
 )

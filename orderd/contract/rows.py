@@ -92,7 +92,10 @@ class OrderItem:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order with its items, by item id; a product stands in one item only."""
+    """An order with its items, by item id.
+
+    orderd gives a product one item; other programs may have given it several.
+    """
 
     id: int
     user_id: int

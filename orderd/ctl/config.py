@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import endpoint_of
@@ -10,6 +11,9 @@ from orderd.ctl.database import checked_dsn
 from orderd.ctl.exits import Misconfigured
 from orderd.ctl.tables import Column, Table
 from orderd.ops.faults import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +45,18 @@ def show(_options: argparse.Namespace, context: Context) -> int:
 
 def check(_options: argparse.Namespace, context: Context) -> int:
     """Say whether the daemon could start with these settings."""
-    problems = _problems(context)
+    from orderd.ops.authorization import described  # noqa: PLC0415 - as above
+
+    settings, problems = _checked(context)
     if context.screen.is_json:
         listed = [asdict(problem) for problem in problems]
-        context.screen.document({"ok": not problems, "problems": listed})
+        mode = None if settings is None else settings.authorization_mode
+        context.screen.document({"ok": not problems, "problems": listed, "authorization": mode})
     elif problems:
         context.screen.complain("\n".join(map(str, problems)))
-    else:
+    elif settings is not None:
         context.screen.line("the configuration can be used")
+        context.screen.line(f"authorization: {described(settings)}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 
@@ -64,11 +72,12 @@ def show_example(_options: argparse.Namespace, context: Context) -> int:
     return ExitCode.DONE
 
 
-def _problems(context: Context) -> tuple[Problem, ...]:
+def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
+    """Return the settings, where there are any, and what is wrong with them."""
     try:
         settings = context.load_settings()
     except ConfigError as error:
-        return error.problems
+        return None, error.problems
     found = []
     for key, read in (("database_url", checked_dsn), ("rabbitmq_url", endpoint_of)):
         try:
@@ -76,4 +85,4 @@ def _problems(context: Context) -> tuple[Problem, ...]:
         except Misconfigured as failure:
             reason = str(failure.__cause__).removeprefix(f"{key}: ")
             found.append(Problem(key, reason, settings.origins.get((key,), "")))
-    return tuple(found)
+    return settings, tuple(found)

@@ -32,7 +32,7 @@ def look_at_database(settings: "Settings") -> list[Finding]:
     try:
         with database_of(settings) as database:
             # What was found before a failure stays.
-            findings.extend(_look(database))
+            findings.extend(_look(database, settings))
     except Failure as failure:
         part = "schema" if isinstance(failure, Misconfigured) else "database"
         summary = str(failure).removeprefix(f"{part}: ")
@@ -40,10 +40,13 @@ def look_at_database(settings: "Settings") -> list[Finding]:
     return findings
 
 
-def _look(database: Database) -> Iterator[Finding]:
+def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     with database.transaction() as tx:
         name, version = tx.row("describe_server")
-    yield Finding("database", is_well=True, summary=f"{name} on PostgreSQL {version}")
+    switched_off = database.switched_off
+    said = f", with {', '.join(switched_off)} off" if switched_off else ""
+    summary = f"{name} on PostgreSQL {version}{said}"
+    yield Finding("database", True, summary, facts={"switched_off": list(switched_off)})
     pending = [migration.name for migration in pending_migrations(database)]
     if pending:
         summary = f"lacks {', '.join(pending)}; run: orderctl migrate"
@@ -54,8 +57,27 @@ def _look(database: Database) -> Iterator[Finding]:
         requests, is_estimate = tx.row("measure_ledger")
         events, age_s = tx.row("count_outbox")
         refused = Refused(*tx.row("measure_refused_outbox"))
+        (mode,) = tx.row("last_authorization")
+    yield _authorization(mode, settings)
     yield _ledger(requests, is_estimate=is_estimate)
     yield _outbox(events, age_s, refused)
+
+
+def _authorization(mode: str | None, settings: "Settings") -> Finding:
+    """Return what the daemons have on record, beside what the settings here come to.
+
+    Where orderctl does not have the daemon's settings, the two differ, and nothing is wrong.
+    """
+    # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.ops.authorization import described  # noqa: PLC0415
+
+    here = described(settings)
+    if mode is None:
+        summary = f"not on record yet; by the settings here: {here}"
+    else:
+        summary = f"{mode} by the last start or reload; by the settings here: {here}"
+    facts = {"mode": mode, "settings": settings.authorization_mode}
+    return Finding("authorization", is_well=True, summary=summary, facts=facts)
 
 
 def _ledger(requests: int, *, is_estimate: bool) -> Finding:

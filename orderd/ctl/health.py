@@ -109,7 +109,7 @@ def _configured(config: str | None) -> str:
     except FileNotFoundError:
         if config is not None:
             raise Misconfigured(f"configuration: {file}: there is no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Misconfigured(f"configuration: {file}: {error}") from error
     return path or health_file.default_path(os.environ)
 

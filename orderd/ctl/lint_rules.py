@@ -22,9 +22,11 @@ class Contradiction:
 
 def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Contradiction]:
     """Yield what is wrong with one queue; orderd may keep a message unacked for *held_s*."""
-    if not facts.is_durable:
+    # A command queue that is like that has been found already, by declaring it.
+    is_used_as_found = wanted.kind is not Kind.COMMANDS
+    if is_used_as_found and not facts.is_durable:
         yield Contradiction(facts.name, "not durable: a restart of the broker empties it", RECREATE)
-    if facts.type == "stream":
+    if is_used_as_found and facts.type == "stream":
         yield Contradiction(facts.name, "a stream: its messages cannot be taken out", RECREATE)
     for key, consequence in _consequences(wanted, facts):
         limit = limit_of(facts, key, wanted)

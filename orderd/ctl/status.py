@@ -14,7 +14,16 @@ from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
 
-PARTS: Final = ("broker", "queues", "daemon", "database", "schema", "ledger", "outbox")
+PARTS: Final = (
+    "broker",
+    "queues",
+    "daemon",
+    "database",
+    "schema",
+    "authorization",
+    "ledger",
+    "outbox",
+)
 TIMEOUT_S: Final = 3.0
 
 

@@ -45,7 +45,7 @@ class Breath:
             parts.consumer.poll(0)
         if parts.publisher.is_ready:
             parts.publisher.pump()
-        self._state.note_blocked(is_blocked=parts.publisher.blocked)
+            self._state.note_blocked(is_blocked=parts.publisher.blocked)
         self._state.log_if_asked()
         self._give_up_if_asked()
 

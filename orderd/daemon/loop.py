@@ -8,7 +8,7 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.amqp.message import Delivery
-from orderd.batch.processor import Surroundings
+from orderd.batch.processor import Surroundings, Withheld
 from orderd.batch.results import Result
 from orderd.batch.suspects import Condemned
 from orderd.contract.exit_codes import ExitCode
@@ -16,12 +16,14 @@ from orderd.contract.names import Queue
 from orderd.daemon.arrivals import Arrivals
 from orderd.daemon.breath import Breath, GiveUp
 from orderd.daemon.parts import Parts
+from orderd.daemon.protection import Protection
 from orderd.daemon.reload import reload
 from orderd.daemon.state import State
 from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged, TransactionConflict
 from orderd.db.migrations import check_schema
 from orderd.ops.backoff import Backoff
 from orderd.ops.failpoints import reach
+from orderd.ops.faults import ConfigError
 from orderd.ops.settings import Settings
 
 TICK_S: Final = 1.0
@@ -33,11 +35,15 @@ SWEEPS_PER_GRACE: Final = 5
 class Daemon:
     """Owns all connections and does everything, in one thread; every wait in it is bounded."""
 
-    def __init__(self, parts: Parts, load: Callable[[], Settings]) -> None:
-        """Run with *parts*, nothing of which is connected yet; *load* reads the settings anew."""
+    def __init__(self, parts: Parts, load: Callable[[Settings], Settings]) -> None:
+        """Run with *parts*, nothing of which is connected yet.
+
+        *load* reads the settings anew, given those in force.
+        """
         self._parts = parts
         self._load = load
         self._state = State(parts)
+        self._protection = Protection(parts.database)
         self._backoff = Backoff()
         self._next_sweep_s = 0.0
         self._is_reload_due = False
@@ -45,7 +51,7 @@ class Daemon:
         self._breath = Breath(parts, self._state)
         self._arrivals = Arrivals(parts.consumer, lambda: parts.settings.retry_delays)
         self._unsettled: dict[int, Delivery] = {}
-        self._surroundings = Surroundings(self._arriving, self._breath.take)
+        self._surroundings = Surroundings(self._arriving, self._breath.take, self._assert_ours)
 
     def run(self) -> ExitCode:
         """Work until a signal asks to stop, or until something only an operator can mend."""
@@ -55,7 +61,7 @@ class Daemon:
             self._drain()
         except GiveUp:
             self._state.gave_up()
-        except (SchemaFault, TopologyMismatch) as fault:
+        except (SchemaFault, TopologyMismatch, ConfigError) as fault:
             return self._state.failed(fault, ExitCode.CONFIG)
         except (BrokerFault, DatabaseOutage) as fault:
             return self._state.failed(fault, ExitCode.UNAVAILABLE)
@@ -109,6 +115,7 @@ class Daemon:
             parts.database.connect()
             missing = check_schema(parts.database)
             self._state.database_connected(missing)
+        self._protection.remember(parts.settings)
         if not parts.is_broker_connected:
             parts.connect_broker(self._breath.take)
             self._state.broker_connected()
@@ -135,11 +142,14 @@ class Daemon:
             if not parts.consumer.inbox:
                 parts.consumer.poll(TICK_S)
             parts.consumer.fill(parts.settings.batch_max)
-        if parts.consumer.inbox:
+        if parts.publisher.blocked:
+            # What is in hand is held, and nothing begun, until it can be settled.
+            parts.consumer.poll(TICK_S)
+        elif parts.consumer.inbox:
             self._process_batch()
         parts.settler.retry_held(self._breath.take)
         parts.sweeper.mark()
-        if time.monotonic() >= self._next_sweep_s:
+        if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
         parts.direct_replies.pump()
@@ -168,6 +178,8 @@ class Daemon:
             # They are still ours: tried again as soon as the database is back.
             inbox.extendleft(reversed(unsettled.values()))
             raise
+        except Withheld:
+            inbox.extendleft(reversed(unsettled.values()))
         if commands:
             self._state.batch_committed(commands, committed_s - started_s)
 
@@ -225,6 +237,13 @@ class Daemon:
             # Where the broker is lost in it, it is done again.
             self._is_reload_due = True
             self._is_reload_due = not reload(parts, self._load)
+            self._record_authorization()
+
+    def _record_authorization(self) -> None:
+        """Put on record at once what a reload brought; without the database, once it is back."""
+        if self._parts.database.is_connected:
+            with suppress(DatabaseOutage, SchemaFault):
+                self._protection.remember(self._parts.settings)
 
     def _drain(self) -> None:
         """Finish what is in hand and give back the rest, within the configured time."""
@@ -237,7 +256,9 @@ class Daemon:
         try:
             self._breath.take()
             parts.consumer.cancel()
-            while parts.consumer.inbox and parts.database.is_connected:
+            while (
+                parts.consumer.inbox and parts.database.is_connected and not parts.publisher.blocked
+            ):
                 self._process_batch()
                 self._breath.take()
             parts.settler.finish(self._breath.take)
@@ -264,6 +285,14 @@ class Daemon:
             if parts.publisher.is_ready:
                 with suppress(BrokerFault):
                     parts.settler.forgive(parts.suspects.take_in_hand(), self._breath.take)
+
+    def _assert_ours(self) -> None:
+        """Look, before COMMIT, whether the deliveries in hand are ours and can be settled."""
+        parts = self._parts
+        parts.consumer.assert_held()
+        parts.publisher.pump()
+        if parts.publisher.blocked:
+            raise Withheld
 
     def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order among *tried* refers to."""

@@ -3,7 +3,6 @@
 import errno
 import gc
 from collections.abc import Sequence
-from functools import partial
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.daemon.loop import Daemon
@@ -15,6 +14,7 @@ from orderd.ops.config import ConfigError, load
 from orderd.ops.logs import Event, configure, emit
 from orderd.ops.options import build_parser, overrides
 from orderd.ops.service import Service
+from orderd.ops.settings import Settings
 from orderd.ops.signals import Signals
 
 
@@ -26,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     configure()
     service = Service()
-    read = partial(load, options.config, overrides(options))
+    given = overrides(options)
+
+    def read(before: Settings | None) -> Settings:
+        return load(options.config, given, before=before)
+
     try:
-        settings = read()
+        settings = read(None)
         armed = failpoints.arm()
     except ConfigError as error:
         return _rejected(error, service)

@@ -5,6 +5,7 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.daemon.parts import Parts, grants_of, limits_of
+from orderd.ops.authorization import AUTHORIZATION, NONE, described
 from orderd.ops.config import ConfigError
 from orderd.ops.logs import Event, configure, emit
 from orderd.ops.reference import shown
@@ -14,14 +15,14 @@ from orderd.ops.settings import SECRET, Settings, has_mark
 _STEPS: Final = "retry_delays"
 
 
-def reload(parts: Parts, load: Callable[[], Settings]) -> bool:
+def reload(parts: Parts, load: Callable[[Settings], Settings]) -> bool:
     """Take over what *load* brings; a configuration that is wrong changes nothing.
 
     Return False where new retry steps wait for the broker: reload again when it is back.
     """
     with parts.vitals.reloading():
         try:
-            fresh = load()
+            fresh = load(parts.settings)
         except ConfigError as error:
             emit(Event.CONFIG_REJECTED, f"the old settings stay: {error}")
             return True
@@ -42,6 +43,11 @@ def reload(parts: Parts, load: Callable[[], Settings]) -> bool:
 
 def doubt(settings: Settings) -> None:
     """Log what is allowed, but hardly wise."""
+    if settings.authorization == NONE and settings.tokens:
+        emit(
+            Event.CONFIG_DOUBTED,
+            f"authorization is {NONE}: every command is allowed, and the tokens are not looked at",
+        )
     if settings.prefetch_count < 2 * settings.batch_max:
         emit(
             Event.CONFIG_DOUBTED,
@@ -65,7 +71,12 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     parts.processor.grants = grants_of(settings)
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()
-    changes = [f"{key}: {_change(before, settings, key)}" for key in outcome.changed]
+    changes = [
+        f"{key}: {_change(before, settings, key)}"
+        for key in outcome.changed
+        if key != AUTHORIZATION
+    ]
+    changes += _authorization_change(before, settings)
     needs_restart = [f"{key} needs a restart" for key in outcome.needs_restart]
     told = "; ".join([*changes, *needs_restart, *remarks])
     emit(Event.CONFIG_RELOADED, told or "nothing has changed")
@@ -73,6 +84,14 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
         doubt(settings)
     # At last: this speaks with the broker, and what was lost by that is made good as ever.
     parts.consumer.change_prefetch(settings.prefetch_count)
+
+
+def _authorization_change(before: Settings, after: Settings) -> list[str]:
+    if before.authorization_mode == after.authorization_mode:
+        return []
+    if after.authorization_mode == NONE:
+        emit(Event.CONFIG_DOUBTED, "the file takes authorization away: every command is allowed")
+    return [f"{AUTHORIZATION}: {described(before)} → {described(after)}"]
 
 
 def _change(before: Settings, after: Settings, key: str) -> str:

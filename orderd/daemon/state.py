@@ -14,6 +14,8 @@ from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
 from orderd.contract.strict_json import dumps
 from orderd.db.faults import DatabaseRefused, SchemaFault
+from orderd.ops.authorization import described
+from orderd.ops.faults import ConfigError
 from orderd.ops.logs import Event, emit
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -44,6 +46,7 @@ class State:
         self._refused_again_at_s: dict[str, float] = {}
         self._paused_since_s: float | None = None
         self._is_running = False
+        self._switched_off: tuple[str, ...] = ()
         self._blocked_since_s: float | None = None
         self.has_been_running = False
 
@@ -58,7 +61,8 @@ class State:
         emit(
             Event.DAEMON_STARTED,
             f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
-            f"to {settings.batch_max}, prefetch {settings.prefetch_count}",
+            f"to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
+            f"{described(settings)}",
         )
         self._parts.vitals.starting()
 
@@ -68,6 +72,13 @@ class State:
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
         for said in missing:
             emit(Event.SCHEMA_WEAKENED, said)
+        switched_off = self._parts.database.switched_off
+        if switched_off and switched_off != self._switched_off:
+            text = (
+                f"{', '.join(switched_off)} off: a power cut may lose or damage what is committed"
+            )
+            emit(Event.DURABILITY_WEAKENED, text)
+        self._switched_off = switched_off
 
     def broker_connected(self) -> None:
         """Tell that RabbitMQ is there and delivers."""
@@ -191,6 +202,8 @@ class State:
             event = Event.SCHEMA_OUTDATED
         elif isinstance(error, TopologyMismatch):
             event = Event.TOPOLOGY_MISMATCHED
+        elif isinstance(error, ConfigError):
+            event = Event.CONFIG_REJECTED
         emit(event, str(error), error=error)
         self._parts.vitals.failed(code, error)
         return code

@@ -50,8 +50,10 @@ class Database:
         self._connection: Connection | None = None
         # The server's process and its start: together nobody else's.
         self._session: tuple[int, datetime] | None = None
-        # The statement that each transaction begins with, where the session is not ours to set.
-        self._opening: str | None = None
+        # The statements that each transaction begins with; more where the session is not ours.
+        self._opening: tuple[str, ...] = ()
+        # What the operator has switched off: a power cut may then lose what is committed.
+        self.switched_off: tuple[str, ...] = ()
         self.on_slice: OnSlice = no_slice
         self.patience_s = float("inf")
 
@@ -131,7 +133,8 @@ class Database:
         that of others: nothing is set on it, and none is ended, whosever it may be by now.
         """
         cursor.execute(self._queries["find_session"])
-        ((pid, started_at, encoding, name),) = cursor.fetchall()
+        ((pid, started_at, encoding, name, switched_off),) = cursor.fetchall()
+        self.switched_off = tuple(switched_off)
         if encoding != _ENCODING:
             connection.close()
             raise SchemaFault(
@@ -139,9 +142,9 @@ class Database:
                 f"create it anew, WITH ENCODING '{_ENCODING}' TEMPLATE template0"
             )
         if pid != connection.info.backend_pid:
-            self._session, self._opening = None, "bound_transaction"
+            self._session, self._opening = None, ("bound_transaction", "durable_transaction")
             return
-        self._opening = None
+        self._opening = ("durable_transaction",)
         cursor.execute(self._queries["set_session"])
         before, self._session = self._session, (pid, started_at)
         if before is not None:

@@ -52,6 +52,9 @@ def check_dsn(dsn: str) -> dict[str, Any]:
         parameters = parse_dsn(dsn)
     except psycopg2.Error:
         raise ValueError("database_url: is not one that libpq can read") from None
+    except UnicodeError:
+        # Its text quotes a byte, which may be one of the password.
+        raise ValueError("database_url: is not UTF-8") from None
     problems = _address_problems(dsn, parameters) + _number_problems(parameters)
     problems += _option_problems(parameters)
     if problems:
@@ -67,7 +70,7 @@ def shown_dsn(dsn: str) -> str:
     """
     try:
         parameters = parse_dsn(dsn)
-    except psycopg2.Error:
+    except (psycopg2.Error, UnicodeError):
         return HIDDEN
     if _is_torn(dsn):
         return _LOGIN.sub(rf"\1:{HIDDEN}@", dsn)

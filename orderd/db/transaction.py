@@ -1,6 +1,6 @@
 """A transaction in hand: named queries, sent at once or together with the next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
@@ -13,13 +13,13 @@ class Transaction:
     with COMMIT, in one round trip.
     """
 
-    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: str | None) -> None:
-        """Use *cursor* for the named *queries*; that called *opening* travels with BEGIN."""
+    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: Iterable[str]) -> None:
+        """Use *cursor* for the named *queries*; those called *opening* travel with BEGIN."""
         self._cursor = cursor
         self._queries = queries
         self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
-        if opening is not None:
-            self.later(opening)
+        for name in opening:
+            self.later(name)
 
     def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         """Return all rows of the query *name*."""
@@ -32,19 +32,34 @@ class Transaction:
         (row,) = self.rows(name, **parameters)
         return row
 
+    def union(self, queries: Mapping[str, Mapping[str, object]]) -> list[tuple[Any, ...]]:
+        """Return all rows of these *queries*, each given with its parameters, as of one query."""
+        named = (self._named(name, parameters) for name, parameters in queries.items())
+        self._waiting.append(b"\nUNION ALL\n".join(named))
+        self._send()
+        return self._cursor.fetchall()
+
     def later(self, name: str, /, **parameters: object) -> None:
         """Let the statement *name* travel with the next one."""
-        sql = self._queries[name]
-        self._waiting.append(self._cursor.mogrify(sql, parameters) if parameters else sql.encode())
+        self._waiting.append(self._named(name, parameters))
 
     def run(self, sql: str) -> None:
         """Let *sql*, a migration's text, travel with the next statement."""
         self._waiting.append(sql.encode())
 
+    def flush(self) -> None:
+        """Send what waits, so that nothing but COMMIT is left."""
+        if self._waiting:
+            self._send()
+
     def commit(self) -> None:
         """Commit; only `Database.transaction` calls this."""
         self._waiting.append(b"COMMIT")
         self._send()
+
+    def _named(self, name: str, parameters: Mapping[str, object]) -> bytes:
+        sql = self._queries[name]
+        return self._cursor.mogrify(sql, parameters) if parameters else sql.encode()
 
     def _send(self) -> None:
         statements, self._waiting = self._waiting, []

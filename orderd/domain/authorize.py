@@ -9,8 +9,8 @@ from typing import Final
 from orderd.contract.envelope import Claim, Invalid, shown
 from orderd.contract.names import InvalidCode
 
-Grants = Mapping[str, tuple[str, ...]]
-"""SHA-256 of a token (hex) to the ``queue.action`` patterns it may use; empty: all may do all."""
+Grants = Mapping[str, tuple[str, ...]] | None
+"""SHA-256 of a token (hex) to the ``queue.action`` patterns it may use; None: all may do all."""
 
 # Whether the daemon is well may be asked by everybody: by orderctl, by a probe.
 _OPEN_TO_ALL: Final = "health_check"
@@ -19,7 +19,7 @@ _ACTION: Final = re.compile("[a-z_]{1,64}")
 
 def authorize(grants: Grants, claim: Claim) -> Invalid | None:
     """Return why the message of *claim* is turned away, None where it is let in."""
-    if not grants or claim.action == _OPEN_TO_ALL:
+    if grants is None or claim.action == _OPEN_TO_ALL:
         return None
     if claim.token is None:
         return Invalid(InvalidCode.UNAUTHORIZED, "auth: is missing")

@@ -8,7 +8,7 @@ from orderd import __version__
 from orderd.contract import commands
 from orderd.contract.envelope import Command, Invalid
 from orderd.contract.events import Event
-from orderd.contract.names import DeferralCode, InvalidCode
+from orderd.contract.names import DeferralCode, InvalidCode, RefusalCode
 from orderd.contract.replies import Response
 from orderd.contract.rows import Order, Product, Row, User
 from orderd.contract.strict_json import dumps
@@ -88,6 +88,8 @@ def _outcome(world: World, command: Command) -> Outcome:
                 return Duplicate(entry.response)
             message = f"id: {command.request_id!a} was used before, for another request"
             return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
+    if command.is_expired:
+        return Refused(RefusalCode.EXPIRED, "its expiration was over before it could be applied")
     unreadable = refusal_of(world, command.content)
     if unreadable is not None:
         return unreadable

@@ -38,7 +38,9 @@ def needs_of(batch: Iterable[Command]) -> Needs:
             needs.request_ids.add(command.request_id)
         if not command.content.is_query:
             needs.new_rows[Table.OUTBOX] += EVENTS_PER_COMMAND_MAX
-        _ADD[Queue(command.queue)](needs, command.content)
+        # One whose time is over is refused whatever the rows are, also while somebody holds them.
+        if not command.is_expired:
+            _ADD[Queue(command.queue)](needs, command.content)
     return needs
 
 

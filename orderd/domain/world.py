@@ -1,6 +1,7 @@
 """The rows that a batch works on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,10 +75,14 @@ class World:
     emails: dict[str, int] = field(default_factory=dict)
     stored: dict[tuple[type, int], Row] = field(default_factory=dict)
 
-    def load(self, rows: Iterable[Row]) -> None:
-        """Add rows as the database holds them; a row that is here already stays as it is."""
+    def load(self, rows: Iterable[Row], *, without: AbstractSet[int] = frozenset()) -> None:
+        """Add rows as the database holds them; a row that is here already stays as it is.
+
+        *without* are ids of rows that were not there to be locked: they stay unknown, for nobody
+        keeps others from changing them.
+        """
         for row in rows:
-            if (type(row), row.id) not in self.stored:
+            if row.id not in without and (type(row), row.id) not in self.stored:
                 self.stored[type(row), row.id] = row
                 self._put(row)
 

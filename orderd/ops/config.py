@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orderd.ops import sources
+from orderd.ops.authorization import lost_protection, unusable_mode
 from orderd.ops.faults import ConfigError, Problem
 from orderd.ops.layers import merged_origins
 from orderd.ops.places import CONFIG_FILE, SECRETS_DIRECTORY
@@ -30,11 +31,15 @@ def load(
     *,
     default_file: Path = DEFAULT_FILE,
     secrets_directory: Path = Path(SECRETS_DIRECTORY),
+    before: Settings | None = None,
 ) -> Settings:
     """Return the settings: command line, environment, credentials, file, defaults, in this order.
 
-    Raises ConfigError with every wrong key of every source.
+    *before* are those in force at a reload. Raises ConfigError with every wrong key of every
+    source, and where a reload would take away what was set without anybody having said so.
     """
+    file = config_file or default_file
+    may_be_empty = before is None or f"file {file}" not in before.origins.values()
     environ = os.environ if environ is None else environ
     known = Settings.model_fields
     readers: list[Callable[[], Layer]] = [
@@ -43,15 +48,17 @@ def load(
         lambda: sources.from_plain_environment(environ),
     ]
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        readers.append(lambda: sources.from_credentials(Path(directory), known))
+        readers.append(lambda: sources.from_credentials(Path(directory), known, is_ours=True))
     readers += [
         lambda: sources.from_credentials(secrets_directory, known),
-        lambda: sources.from_file(config_file or default_file, must_exist=config_file is not None),
+        lambda: sources.from_file(
+            file, must_exist=config_file is not None, may_be_empty=may_be_empty
+        ),
     ]
-    return _checked(readers)
+    return _checked(readers, None if before is None else before.authorization_mode)
 
 
-def _checked(readers: Sequence[Callable[[], Layer]]) -> Settings:
+def _checked(readers: Sequence[Callable[[], Layer]], mode_before: str | None) -> Settings:
     layers: list[Layer] = []
     problems: list[Problem] = []
     for read in readers:
@@ -66,6 +73,9 @@ def _checked(readers: Sequence[Callable[[], Layer]]) -> Settings:
         problems += [_problem(details, origins) for details in _proper(error)]
         settings = None
     if problems or settings is None:
+        raise ConfigError(problems)
+    found = (unusable_mode(settings), lost_protection(mode_before, settings))
+    if problems := [problem for problem in found if problem is not None]:
         raise ConfigError(problems)
     return settings
 

@@ -1,8 +1,9 @@
 """Crash points for tests: `ORDERD_FAILPOINT=name[@request id][:nth]` kills the daemon there.
 
-Several are separated by commas. Without a request id every pass counts; with one, only those that
-have this request in hand. The daemon dies by SIGKILL at the nth counted pass, by default the first
-(which must be written out where the request id itself ends in a colon and digits).
+`stop:` before the name freezes it there (SIGSTOP) instead. Several are separated by commas. Without
+a request id every pass counts; with one, only those that have this request in hand. The daemon dies
+by SIGKILL at the nth counted pass, by default the first (which must be written out where the
+request id itself ends in a colon and digits).
 """
 
 import os
@@ -36,15 +37,17 @@ Failpoint = Literal[
 ]
 
 VARIABLE = "ORDERD_FAILPOINT"
+_STOP = "stop:"
 
 
 @dataclass(slots=True)
 class _Trigger:
-    """One armed point and how many passes it still lets through, the fatal one included."""
+    """One armed point and how many passes it still lets through, the last one included."""
 
     text: str
     request_id: str | None
     passes_left: int
+    is_stop: bool
 
 
 # Crash points concern the whole program and are armed once, so this is the place for them.
@@ -77,14 +80,15 @@ def _parse(text: str) -> tuple[str, _Trigger]:
     rest, colon, count = text.rpartition(":")
     if not (colon and count.isdecimal()):
         rest, count = text, "1"
-    point, at, request_id = rest.partition("@")
+    is_stop = rest.startswith(_STOP)
+    point, at, request_id = rest.removeprefix(_STOP).partition("@")
     if point not in get_args(Failpoint):
         reason = f"unknown crash point; known are {', '.join(get_args(Failpoint))}"
         raise ConfigError([Problem(VARIABLE, reason, value=repr(text))])
     if int(count) < 1 or (at and not request_id):
-        reason = "must be name[@request id][:nth], nth from 1"
+        reason = "must be [stop:]name[@request id][:nth], nth from 1"
         raise ConfigError([Problem(VARIABLE, reason, value=repr(text))])
-    return point, _Trigger(text, request_id or None, int(count))
+    return point, _Trigger(text, request_id or None, int(count), is_stop)
 
 
 def _pass(point: str, ids: Iterable[str | None]) -> None:
@@ -95,7 +99,9 @@ def _pass(point: str, ids: Iterable[str | None]) -> None:
     for trigger in triggers:
         if trigger.request_id is None or trigger.request_id in in_hand:
             trigger.passes_left -= 1
-            if trigger.passes_left == 0:
+            if trigger.passes_left == 0 and trigger.is_stop:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            elif trigger.passes_left == 0:
                 _die()
 
 

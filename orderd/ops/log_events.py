@@ -44,6 +44,11 @@ class Event(StrEnum):
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
+    DURABILITY_WEAKENED = (
+        "durability.weakened",
+        WARNING,
+        "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
+    )
     DATABASE_REFUSED = (
         "database.refused",
         ERROR,

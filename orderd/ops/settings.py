@@ -180,12 +180,23 @@ class Settings(LayeredSettings):
         description="time of the service manager's watchdog where it does not pass it on itself "
         "(podman); 0: none",
     )
+    authorization: Annotated[Literal["", "none", "tokens", "jwt"], Lowered, RELOADABLE] = Field(
+        default="",
+        description="none: every command is allowed; tokens: those that a token allows; jwt: not "
+        "in this version; empty: tokens where there are any, else none",
+    )
+    # The last one: in the file, nothing but tables can stand behind it.
     tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(
         default_factory=dict,
         max_length=1_000,
         description="name → `sha256` of a bearer token (hex) and `allow`, a list such as "
-        '["product.*", "order.create"] or ["*"]; empty: every command is allowed',
+        '["product.*", "order.create"] or ["*"]',
     )
+
+    @property
+    def authorization_mode(self) -> Literal["none", "tokens", "jwt"]:
+        """How commands are authorized: as set, or by what there are tokens."""
+        return self.authorization or ("tokens" if self.tokens else "none")
 
     @property
     def prefetch_count(self) -> int:

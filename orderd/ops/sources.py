@@ -1,9 +1,14 @@
 """Where settings come from: each source is read into a layer that remembers its origins."""
 
+import errno
 import json
+import os
+import select
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +24,7 @@ Origins = dict[KeyPath, str]
 _NESTED = "__"
 _MAPPINGS = frozenset({"tokens"})
 _FILE_BYTES_MAX = 1 << 20
+_PIPE_PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,15 @@ def from_environment(environ: Mapping[str, str]) -> Layer:
     for name in sorted(names, key=lambda name: (name.count(_NESTED), name)):
         if environ[name]:
             path = _path(name.removeprefix(PREFIX))
-            layer.put(path, environ[name], f"environment variable {name}")
+            layer.put(path, environ[name], f"environment variable {_printable(name)}")
     return layer
 
 
 def from_plain_environment(environ: Mapping[str, str]) -> Layer:
-    """Return the two endpoints as the variables of other people's set-ups give them."""
+    """Return the two endpoints as the variables of other people's set-ups give them.
+
+    Raises ConfigError.
+    """
     layer = Layer()
     if url := environ.get("DATABASE_URL"):
         layer.put(("database_url",), url, "environment variable DATABASE_URL")
@@ -76,38 +85,57 @@ def from_plain_environment(environ: Mapping[str, str]) -> Layer:
         del parts["PORT"]
     if parts:
         named = ", ".join(f"RABBITMQ_{name}" for name in parts)
-        layer.put(("rabbitmq_url",), _amqp_urls(parts), f"environment variables {named}")
+        origin = f"environment variables {named}"
+        try:
+            layer.put(("rabbitmq_url",), _amqp_urls(parts), origin)
+        except UnicodeEncodeError:
+            # Its text quotes the byte, which may be one of the password.
+            raise ConfigError([Problem("rabbitmq_url", "is not UTF-8", origin)]) from None
     return layer
 
 
-def from_credentials(directory: Path, known: Collection[str]) -> Layer:
-    """Return what the files of the directory set; files that name no known setting are not ours.
+def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool = False) -> Layer:
+    """Return what the files of the directory set.
 
-    A file is called as its setting, with or without `orderd_` before it. Raises ConfigError.
+    A file is called as its setting, with or without `orderd_` before it. Files that name no known
+    setting are passed over; where the directory *is_ours*, each counts as an unknown setting,
+    except hidden ones. Raises ConfigError, also where the directory cannot be read.
     """
     layer = Layer()
-    try:
-        files = sorted(directory.iterdir(), key=lambda file: (file.name.count(_NESTED), file.name))
-    except OSError:
-        return layer
-    for file in files:
-        path = _path(file.name.lower().removeprefix(PREFIX.lower()))
-        if path[0] in known and file.is_file():
-            layer.put(path, _read(file, path).rstrip("\r\n"), f"credential {file}")
+    problems: list[Problem] = []
+    for file in _entries(directory, must_exist=is_ours):
+        name = file.name.lower().removeprefix(PREFIX.lower())
+        path = _path(name)
+        if path[0] in known:
+            try:
+                layer.put(path, _read_regular(file, path).rstrip("\r\n"), f"credential {file}")
+            except ConfigError as error:
+                problems += error.problems
+        elif is_ours and not name.startswith("."):
+            # Unread: an unknown setting is refused by its name.
+            layer.put(path[:1], "", f"credential {_printable(str(file))}")
+    if problems:
+        raise ConfigError(problems)
     return layer
 
 
-def from_file(file: Path, *, must_exist: bool) -> Layer:
+def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Layer:
     """Return what the TOML file sets, known or not. Raises ConfigError."""
     # Most containers have no such file, and then its parser need not be loaded.
-    if not must_exist and not file.exists():
+    if not must_exist and _is_absent(file):
         return Layer()
     import tomllib  # noqa: PLC0415
 
+    text = _read(file, ("config",))
+    if not (text.strip() or may_be_empty):
+        raise ConfigError([Problem("config", "is empty", str(file))])
     try:
-        values = tomllib.loads(_read(file, ("config",)))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, nesting without end.
+        raise ConfigError([Problem("config", "holds more than can be read", str(file))]) from error
     layer = Layer()
     for key, value in values.items():
         layer.put((key,), value, f"file {file}")
@@ -115,7 +143,12 @@ def from_file(file: Path, *, must_exist: bool) -> Layer:
 
 
 def _path(name: str) -> KeyPath:
-    return tuple(name.lower().split(_NESTED))
+    return tuple(_printable(name).lower().split(_NESTED))
+
+
+def _printable(name: str) -> str:
+    r"""Return the name with a `\udcff` for each byte that is not UTF-8, as no text can have it."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _parsed_table(value: object) -> object:
@@ -148,10 +181,47 @@ def _address(host: str, port: str) -> str:
     return f"[{host}]:{port}" if colons and not host.startswith("[") else f"{host}:{port}"
 
 
+def _entries(directory: Path, *, must_exist: bool) -> list[Path]:
+    if not must_exist and _is_absent(directory):
+        return []
+    try:
+        files = list(directory.iterdir())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise ConfigError([Problem("credentials", reason, str(directory))]) from error
+    return sorted(files, key=lambda file: (file.name.count(_NESTED), file.name))
+
+
+def _is_absent(path: Path) -> bool:
+    """Return whether nothing is there: neither what cannot be looked at nor a link to nowhere."""
+    for place in (path, *path.parents):
+        try:
+            place.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+        # The first one that is there: a directory without the next, or a link to nowhere.
+        return place != path and os.path.isdir(place)  # noqa: PTH112 - raises nothing
+    return True
+
+
+def _read_regular(file: Path, path: KeyPath) -> str:
+    """Return what a credential holds; a FIFO is not waited for. Raises ConfigError."""
+    try:
+        is_regular = S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    else:
+        if is_regular:
+            return _read(file, path)
+        reason = "is not a regular file"
+    raise ConfigError([Problem(".".join(path), reason, str(file))])
+
+
 def _read(file: Path, path: KeyPath) -> str:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(_FILE_BYTES_MAX + 1)
+        content = _content(file)
         if len(content) > _FILE_BYTES_MAX:
             raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
         return content.decode()
@@ -160,3 +230,35 @@ def _read(file: Path, path: KeyPath) -> str:
     except UnicodeDecodeError:
         reason = "is not UTF-8"
     raise ConfigError([Problem(".".join(path), reason, str(file))])
+
+
+def _content(file: Path) -> bytes:
+    """Return what the file holds, up to what is too much; raises OSError.
+
+    A pipe, as `--config <(…)` gives one, has some seconds.
+    """
+    with open(file, "rb", opener=_opened_at_once) as stream:
+        if S_ISREG(os.fstat(stream.fileno()).st_mode):
+            return stream.read(_FILE_BYTES_MAX + 1)
+        return _drained(stream.fileno())
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    # Opened as it is, a FIFO would wait for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _drained(pipe: int) -> bytes:
+    until_s = time.monotonic() + _PIPE_PATIENCE_S
+    readable = select.poll()
+    readable.register(pipe, select.POLLIN)
+    content = b""
+    while len(content) <= _FILE_BYTES_MAX:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 or not readable.poll(left_s * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, f"no end within {_PIPE_PATIENCE_S} s")
+        part = os.read(pipe, _FILE_BYTES_MAX)
+        if not part:
+            break
+        content += part
+    return content

@@ -16,6 +16,7 @@ from orderd.contract.names import (
     HEADER_CODE,
     HEADER_ERROR,
     HEADER_EXPIRATION,
+    HEADER_EXPIRES_AT,
     HEADER_FAILED_AT,
     HEADER_QUEUE,
     HEADER_REASON,
@@ -67,7 +68,7 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
     ours = {
         name: value
         for name, value in (message.properties.headers or {}).items()
-        if name == HEADER_ATTEMPT
+        if name in {HEADER_ATTEMPT, HEADER_EXPIRES_AT}
         or name in DEAD_LETTER_HEADERS
         # Producers can set these two as well, and then to anything.
         or (

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from orderd.amqp.message import PERSISTENT, OutgoingMessage, Properties
-from orderd.amqp.renewal import lasting_properties
+from orderd.amqp.renewal import lasting_properties, lifetime
 from orderd.batch.results import Result
 from orderd.contract.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
+    HEADER_EXPIRES_AT,
     RENEWAL_HEADERS,
     retry_queue,
 )
@@ -17,6 +18,7 @@ from orderd.contract.replies import Response
 
 SHORT_STRING_BYTES_MAX: Final = 255
 APPLICATION: Final = "orderd"
+_LEFT_OUT: Final = DEAD_LETTER_HEADERS | RENEWAL_HEADERS | {HEADER_EXPIRES_AT}
 
 
 def reply_message(result: Result, response: Response, reply_to: str) -> OutgoingMessage:
@@ -33,7 +35,8 @@ def reply_message(result: Result, response: Response, reply_to: str) -> Outgoing
 
 def retry_message(result: Result, delay_s: float) -> OutgoingMessage:
     """Return the message again, on its way through the queue in which it waits for *delay_s*."""
-    properties = copied_properties(result.delivery.properties, {HEADER_ATTEMPT: result.attempt + 1})
+    ours = {HEADER_ATTEMPT: result.attempt + 1, **lifetime(result.delivery)}
+    properties = copied_properties(result.delivery.properties, ours)
     queue = retry_queue(result.delivery.queue, delay_s)
     return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)
 
@@ -44,7 +47,7 @@ def copied_properties(original: Properties, ours: Mapping[str, Any]) -> Properti
     The headers *ours* take the place of what an earlier try left. A `user_id` would have to be
     that of the publisher, so it moves into a header, as does an `expiration`.
     """
-    lasting = lasting_properties(original, DEAD_LETTER_HEADERS | RENEWAL_HEADERS)
+    lasting = lasting_properties(original, _LEFT_OUT)
     return replace(lasting, headers={**(lasting.headers or {}), **ours})
 
 

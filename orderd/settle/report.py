@@ -1,6 +1,9 @@
 """What the log says of a delivery's end; all wording of it is here."""
 
+from typing import Final
+
 from orderd.batch.results import Result
+from orderd.contract.amqp10 import is_address
 from orderd.contract.rows import Order, Product, User
 from orderd.domain.outcomes import (
     Abandoned,
@@ -15,6 +18,8 @@ from orderd.domain.outcomes import (
 )
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
+
+_NO_QUEUE: Final = "an address of AMQP 1.0; set reply-to to the name of the queue alone"
 
 
 class Reporter:
@@ -90,8 +95,10 @@ class Reporter:
 
     def reply_dropped(self, result: Result, why: str) -> None:
         """Tell that nobody was there to take the reply."""
-        if is_enabled(Event.REPLY_DROPPED):
-            reply_to = result.delivery.properties.reply_to
+        reply_to = result.delivery.properties.reply_to
+        if is_address(reply_to or ""):
+            emit(Event.REPLY_IGNORED, f"reply to {reply_to}: {why}; {_NO_QUEUE}", **_fields(result))
+        elif is_enabled(Event.REPLY_DROPPED):
             emit(Event.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
 
     def _note_unidentified(self, result: Result) -> None:

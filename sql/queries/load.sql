@@ -1,5 +1,5 @@
 -- What a batch reads. Rows that it may change are locked, in one order everywhere: orders by id,
--- then products by id, then users by id.
+-- their items by order and id, then products by id, then users by id.
 
 -- name: open_batch
 -- Each column's own sequence, whatever it is called: another one may have the usual name. Looked up
@@ -51,11 +51,12 @@ CROSS JOIN LATERAL (
 ) AS item (ids, product_ids, quantities, unit_prices)
 WHERE orders.id = ANY(%(ids)s::bigint[])
 
--- name: read_order_items
+-- name: lock_order_items
 SELECT order_id, id, product_id, quantity, unit_price
 FROM order_items
 WHERE order_id = ANY(%(order_ids)s::bigint[])
 ORDER BY order_id, id
+FOR NO KEY UPDATE
 
 -- name: lock_products
 SELECT id, name, price, stock_quantity, created_at, updated_at, revision

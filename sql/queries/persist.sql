@@ -103,3 +103,64 @@ FROM unnest(
     string_to_array(%(response)s, E'\n')::jsonb[],
     string_to_array(%(fingerprint)s, E'\n')
 )
+
+-- name: written_users
+-- What the tables hold of it, before COMMIT: a text a table, of fields and rows with the separators
+-- that ASCII has for that, by id. A field that may be null is the last one, and then left out.
+SELECT 'users', string_agg(concat_ws(
+    E'\x1f', id, is_active, revision, created_at = now(), updated_at = now(), username, email,
+    full_name
+), E'\x1e' ORDER BY id)
+FROM users
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: written_products
+SELECT 'products', string_agg(concat_ws(
+    E'\x1f', id, price, stock_quantity, revision, created_at = now(), updated_at = now(), name
+), E'\x1e' ORDER BY id)
+FROM products
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: written_orders
+SELECT 'orders', string_agg(concat_ws(
+    E'\x1f', id, user_id, status, priority, total_amount, revision, created_at = now(),
+    updated_at = now()
+), E'\x1e' ORDER BY id)
+FROM orders
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: written_order_items
+SELECT 'order_items', string_agg(concat_ws(
+    E'\x1f', id, order_id, product_id, quantity, unit_price
+), E'\x1e' ORDER BY id)
+FROM order_items
+WHERE order_id = ANY(%(ids)s::bigint[])
+
+-- name: written_processed_requests
+SELECT 'processed_requests', string_agg(concat_ws(
+    E'\x1f', id, queue, action, outcome, fingerprint, code
+), E'\x1e' ORDER BY id COLLATE "C")
+FROM processed_requests
+WHERE id = ANY(%(ids)s::text[])
+
+-- name: written_outbox
+SELECT 'outbox', string_agg(concat_ws(
+    E'\x1f', id, message_id, type, length(body)
+), E'\x1e' ORDER BY id)
+FROM outbox
+WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: name_obstacles
+-- What of others acts on the rows of a table.
+SELECT 'trigger ' || tgname
+FROM pg_trigger
+WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal AND tgenabled <> 'D'
+UNION ALL
+SELECT 'rule ' || rulename
+FROM pg_rewrite
+WHERE ev_class = to_regclass(%(table)s) AND ev_enabled <> 'D' AND ev_type <> '1'
+UNION ALL
+SELECT 'row security'
+FROM pg_class
+WHERE oid = to_regclass(%(table)s) AND relrowsecurity
+ORDER BY 1

@@ -25,12 +25,24 @@ SELECT
     set_config('idle_in_transaction_session_timeout', '40s', true),
     set_config('enable_seqscan', 'off', true)
 
+-- name: durable_transaction
+-- What is acked must outlive a crash of the server; all other levels are the operator's choice. In
+-- each transaction, for the settings of server, database and role may change under a session.
+SELECT set_config('synchronous_commit', 'on', true)
+WHERE current_setting('synchronous_commit') = 'off'
+
 -- name: find_session
 SELECT
     pg_backend_pid(),
     (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
     current_setting('server_encoding'),
-    current_database()
+    current_database(),
+    array(
+        SELECT name
+        FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'
+        ORDER BY name
+    )
 
 -- name: replace_session
 -- A session that was cut off is there until the server finds out: its role may end it before.

@@ -22,7 +22,7 @@ class Where(Enum):
 class CommitTrap(Gate):
     """Once armed, it springs at the next COMMIT that passes; `sprung` counts.
 
-    With *only*, at the next one that comes in one message with this statement.
+    With *only*, at the next one that comes with this statement, or in the message after it.
     """
 
     def __init__(self, url: str, *, reset: bool = True, only: bytes = b"") -> None:
@@ -31,6 +31,7 @@ class CommitTrap(Gate):
         self._reset = reset
         self._only = only
         self._armed: Where | None = None
+        self._last: dict[Wire, bytes] = {}
         self._pieces: dict[Wire, bytes] = {}
         self._answers: dict[Wire, bytes] = {}
         self._springing = threading.Lock()
@@ -53,7 +54,8 @@ class CommitTrap(Gate):
         passed = b""
         while message := first_message(rest):
             rest = rest[len(message) :]
-            is_meant = is_commit(message) and self._only in message
+            before, self._last[wire] = self._last.get(wire, b""), message
+            is_meant = is_commit(message) and (self._only in message or self._only in before)
             if is_meant and (where := self._disarmed()) is not None:
                 return passed + self._lose(wire, message, where)
             passed += message

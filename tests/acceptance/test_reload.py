@@ -201,7 +201,9 @@ def test_a_token_is_exchanged_and_not_shown(
 
     told = reload(orderd, f'[tokens.shop]\nsha256 = "{sha256}"\nallow = ["*"]')
 
-    assert told["message"] == "tokens: changed"
+    assert told["message"] == (
+        "tokens: changed; authorization: none (every command is allowed) → tokens (1 token)"
+    )
     assert shop.call("product", "list")["code"] == "unauthorized"
     assert shop.call("product", "list", auth="my-token")["status"] == "ok"
     assert sha256 not in json.dumps(orderd.log_lines)

@@ -80,6 +80,43 @@ def test_the_message_id_property_is_the_id_where_the_body_has_none(
     assert shop.outcomes() == {"m-1": "applied"}
 
 
+def test_an_id_that_amqp_0_9_1_cannot_carry_is_an_id(shop: Shop, daemon: StartDaemon) -> None:
+    shop.open_with(stock=10)
+    daemon()
+    body = command("order", "create", json.loads(order({1: 1}).body)["data"]).body
+    # What RabbitMQ makes of such a message-id of AMQP 1.0.
+    headers = [{"x-message-id": b"\x00\xff"}, {"x-message-id": "☃" * 100}]
+    messages = [
+        Message("order", body, pika.BasicProperties(headers=one, reply_to=REPLIES))
+        for one in headers
+    ]
+
+    shop.send_all(messages * 2)
+
+    replies = shop.take(REPLIES, 4)
+    assert len({one.body for one in replies}) == 2
+    assert shop.outcomes() == {"0x00ff": "applied", "☃" * 100: "applied"}
+    assert shop.value("SELECT stock_quantity FROM products") == 8
+
+
+def test_addresses_and_bodies_of_amqp_1_0_are_named_as_such(
+    shop: Shop, daemon: StartDaemon
+) -> None:
+    orderd = daemon()
+    encoded = b'\x00\x53\x77\xa1\x11{"action":"create"}'
+    properties = pika.BasicProperties(type="amqp-1.0", reply_to=REPLIES)
+
+    shop.send_all([product(id="a", reply_to="/queues/replies")])
+    shop.send_all([Message("product", encoded, properties)])
+
+    ignored = orderd.wait_for_event("reply.ignored", id="a")
+    assert "/queues/replies" in ignored["message"]
+    assert "AMQP 1.0" in ignored["message"]
+    (reply,) = shop.take(REPLIES)
+    assert reply.json["code"] == "malformed"
+    assert reply.json["error"].startswith("body: is an amqp-value or amqp-sequence of AMQP 1.0")
+
+
 def test_a_reply_queue_that_is_gone_harms_nobody(shop: Shop, daemon: StartDaemon) -> None:
     orderd = daemon(log_level="debug")
 

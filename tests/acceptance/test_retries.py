@@ -5,7 +5,7 @@ import json
 import psycopg2
 import pytest
 
-from tests.acceptance.shop import REPLIES, Message, Shop, order, product, user
+from tests.acceptance.shop import HEARD, REPLIES, Message, Shop, order, product, user
 from tests.conftest import StartDaemon
 from tests.harness.waiting import wait_until
 
@@ -40,6 +40,28 @@ def test_a_command_held_up_by_a_row_lock_is_deferred_and_applied_later(
     (reply,) = shop.take(REPLIES)
     assert reply.json["status"] == "ok"
     assert shop.ready("order.dlq") == 0
+
+
+def test_a_deferred_command_ends_with_its_expiration(
+    shop: Shop, database_url: str, daemon: StartDaemon
+) -> None:
+    shop.open_with(stock=10)
+    orderd = daemon(retry_delays=QUICK)
+    message = order({1: 4}, id="late")
+    message.properties.expiration = "2000"
+    holder = psycopg2.connect(database_url)
+    holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
+
+    shop.send_all([message])
+    orderd.wait_for_event("command.deferred", id="late", timeout_s=30)
+
+    # While somebody still holds the row.
+    assert shop.wait_for("late") == {"late": "expired"}
+    (reply,) = shop.take(REPLIES)
+    assert reply.json["code"] == "expired"
+    holder.close()
+    assert shop.value("SELECT stock_quantity FROM products") == 10
+    assert [one.routing_key for one in shop.take_all(HEARD)][-1] == "order.refused"
 
 
 @pytest.mark.parametrize("sqlstate", [UNEXPECTED, SERIALIZATION_FAILURE])

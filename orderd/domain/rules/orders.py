@@ -13,7 +13,9 @@ from orderd.contract.commands import (
     OrderUpdate,
     OrderUpdateStatus,
 )
-from orderd.contract.names import Queue, RefusalCode
+from orderd.contract.envelope import Invalid
+from orderd.contract.fields import QUANTITY_MAX
+from orderd.contract.names import InvalidCode, Queue, RefusalCode
 from orderd.contract.rows import EDITABLE_STATUSES, Order, OrderItem, Product
 from orderd.domain.outcomes import Answered, Applied, Refused
 from orderd.domain.rules import products, users
@@ -29,14 +31,16 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def create(world: World, content: OrderCreate) -> Applied | Refused:
+def create(world: World, content: OrderCreate) -> Applied | Refused | Invalid:
     """Take the items' stock and open an order at the current prices."""
+    wanted = _quantities(content.items)
+    if excess := _too_many(wanted):
+        return excess
     user = world.users.get(content.user_id)
     if user is None:
         return users.not_found(content.user_id, Queue.USER)
     if not user.is_active:
         return Refused(RefusalCode.USER_INACTIVE, f"User {user.id} is not active")
-    wanted = _quantities(content.items)
     taken = _take(world, wanted)
     if isinstance(taken, Refused):
         return taken
@@ -65,8 +69,11 @@ def update_status(world: World, content: OrderUpdateStatus) -> Applied | Refused
     return _change(world, order, status=content.status)
 
 
-def update(world: World, content: OrderUpdate) -> Applied | Refused:
+def update(world: World, content: OrderUpdate) -> Applied | Refused | Invalid:
     """Give the order other items, another status or another priority."""
+    wanted = _quantities(content.items)
+    if excess := _too_many(wanted):
+        return excess
     order = world.orders.get(content.order_id)
     if order is None:
         return _not_found(content.order_id)
@@ -76,7 +83,7 @@ def update(world: World, content: OrderUpdate) -> Applied | Refused:
     return _change(
         world,
         order,
-        wanted=_quantities(content.items) if "items" in given else None,
+        wanted=wanted if "items" in given else None,
         priority=content.wanted_priority,
         status=content.status if "status" in given else None,
     )
@@ -107,20 +114,13 @@ def _change(
         message = f"Order {order.id}: cannot go from {order.status} to {status}"
         return Refused(RefusalCode.INVALID_TRANSITION, message)
 
-    held = {item.product_id: item.quantity for item in order.items}
-    wanted = held if wanted is None else wanted
-    unknown = next((product_id for product_id in wanted if product_id not in held), None)
-    if unknown is not None and unknown not in world.products:
-        return products.not_found(unknown, Queue.PRODUCT)
-    kept = {} if status == "cancelled" and order.status != "cancelled" else wanted
-    taken = _take(world, _difference(held, kept))
+    taken = _moved(world, order, wanted, is_cancelled=status == "cancelled" != order.status)
     if isinstance(taken, Refused):
         return taken
-
-    items = _items(world, wanted, order.items)
-    edited = replace(
-        order, items=items, total_amount=_total(items), priority=priority or order.priority
-    )
+    edited = replace(order, priority=priority or order.priority)
+    items = order.items if wanted is None else _items(world, wanted, order.items)
+    if items != order.items:
+        edited = replace(edited, items=items, total_amount=_total(items))
     row, events = order, []
     if edited != order:
         row = _next_revision(edited, world)
@@ -129,6 +129,22 @@ def _change(
         row = _next_revision(replace(row, status=status), world)
         events.append((f"order.{status}", row))
     return Applied(row, (row, *taken) if events else (), tuple(events))
+
+
+def _moved(
+    world: World, order: Order, wanted: Mapping[int, int] | None, *, is_cancelled: bool
+) -> list[Product] | Refused:
+    """Return the products after the order has got what is *wanted*, then was cancelled or not."""
+    held = _held(order)
+    kept = held if wanted is None else wanted
+    unknown = next((product_id for product_id in kept if product_id not in held), None)
+    if unknown is not None and unknown not in world.products:
+        return products.not_found(unknown, Queue.PRODUCT)
+    taken = _take(world, _difference(held, kept))
+    if is_cancelled and not isinstance(taken, Refused):
+        # Both together move only what the order held: a revision for each product of those.
+        return _take(world, _difference(held, {}))
+    return taken
 
 
 def _next_revision(order: Order, world: World) -> Order:
@@ -143,6 +159,24 @@ def _quantities(items: Sequence[ItemData]) -> dict[int, int]:
     return quantities
 
 
+def _too_many(wanted: Mapping[int, int]) -> Invalid | None:
+    """Return the refusal for items of one product that no single item could have."""
+    for product_id, quantity in wanted.items():
+        if quantity > QUANTITY_MAX:
+            has = f"data.items: product {product_id} has a quantity of {quantity} in all"
+            message = f"{has}, at most {QUANTITY_MAX} are allowed"
+            return Invalid(InvalidCode.INVALID_DATA, message)
+    return None
+
+
+def _held(order: Order) -> dict[int, int]:
+    """Return product id to quantity; other programs may have written several lines of a product."""
+    held: dict[int, int] = {}
+    for item in order.items:
+        held[item.product_id] = held.get(item.product_id, 0) + item.quantity
+    return held
+
+
 def _difference(held: Mapping[int, int], kept: Mapping[int, int]) -> dict[int, int]:
     """Return what is to be taken more (or, negative, given back) of each product."""
     difference = Counter(kept)
@@ -151,13 +185,18 @@ def _difference(held: Mapping[int, int], kept: Mapping[int, int]) -> dict[int, i
 
 
 def _take(world: World, wanted: Mapping[int, int]) -> list[Product] | Refused:
-    """Return the products after *wanted* was taken from each, negative numbers given back."""
+    """Return the products after *wanted* was taken from each, negative numbers given back.
+
+    To give back is never refused.
+    """
     taken = []
     for product_id, quantity in wanted.items():
         product = world.products.get(product_id)
         if product is None:
-            return products.not_found(product_id, Queue.PRODUCT)
-        if quantity > product.stock_quantity:
+            if quantity > 0:
+                return products.not_found(product_id, Queue.PRODUCT)
+            continue
+        if quantity > 0 and quantity > product.stock_quantity:
             return products.insufficient_stock(product, quantity, "ordered")
         taken.append(product.with_stock(product.stock_quantity - quantity, world.now))
     return taken
@@ -166,20 +205,37 @@ def _take(world: World, wanted: Mapping[int, int]) -> list[Product] | Refused:
 def _items(
     world: World, wanted: Mapping[int, int], before: Sequence[OrderItem]
 ) -> tuple[OrderItem, ...]:
-    """Return one item a product, by id: kept products keep their item and its price."""
-    known = {item.product_id: item for item in before}
+    """Return the items by id: kept products keep theirs, with the price of each."""
+    known: dict[int, list[OrderItem]] = {}
+    for item in before:
+        known.setdefault(item.product_id, []).append(item)
     new_ids = iter(
         world.fresh_ids.peek(Table.ORDER_ITEMS, sum(product not in known for product in wanted))
     )
     items = []
     for product_id, quantity in wanted.items():
-        item = known.get(product_id)
-        if item is None:
+        if product_id in known:
+            items.extend(_adjusted(known[product_id], quantity))
+        else:
             price = world.products[product_id].price
             items.append(OrderItem(next(new_ids), product_id, quantity, price))
-        else:
-            items.append(replace(item, quantity=quantity))
     return tuple(sorted(items, key=lambda item: item.id))
+
+
+def _adjusted(items: Sequence[OrderItem], quantity: int) -> list[OrderItem]:
+    """Return the items of one product with *quantity* in all.
+
+    What is more goes to the last one; what is less comes off the last one, then the one before.
+    """
+    left = quantity
+    kept = []
+    for item in items[:-1]:
+        if left:
+            kept.append(replace(item, quantity=min(item.quantity, left)))
+            left -= kept[-1].quantity
+    if left:
+        kept.append(replace(items[-1], quantity=left))
+    return kept
 
 
 def _total(items: Sequence[OrderItem]) -> Decimal:

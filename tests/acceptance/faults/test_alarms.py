@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.service_manager import ServiceManager
-from tests.acceptance.shop import HEARD, Shop, command, order
+from tests.acceptance.shop import HEARD, REPLIES, Shop, command, order
 from tests.conftest import StartDaemon
 from tests.harness.daemon import DaemonProcess
 from tests.harness.rabbitmq import PrivateRabbit
@@ -99,7 +99,10 @@ def test_an_alarm_hangs_nothing_and_costs_nothing(
 
 def test_acks_flow_during_an_alarm(shop: Shop, alarm: Alarm, daemon: StartDaemon) -> None:
     shop.open_with(stock=10)
-    daemon().stop()
+    orderd = daemon()
+    # After this one it publishes nothing, and so does not learn of the alarm.
+    shop.take(HEARD)
+    orderd.send(signal.SIGSTOP)
     shop.query(
         "INSERT INTO orders (user_id, status, total_amount) VALUES (1, 'pending', 0) RETURNING id"
     )
@@ -113,9 +116,52 @@ def test_acks_flow_during_an_alarm(shop: Shop, alarm: Alarm, daemon: StartDaemon
     )
     alarm.begin()
 
-    orderd = daemon()
+    orderd.send(signal.SIGCONT)
 
     shop.wait_for_rows(COUNT, "processed_requests", timeout_s=30)
     orderd.kill()
     # What had not been acked would be back in the queue now.
     assert shop.ready("order") == 0
+
+
+def test_no_start_in_an_alarm_does_what_it_cannot_settle(
+    shop: Shop, alarm: Alarm, daemon: StartDaemon
+) -> None:
+    content = {"name": "chair", "price": "10.00", "stock_quantity": 1}
+    shop.send_all([command("product", "create", content) for _ in range(COUNT)])
+    alarm.begin()
+
+    for _ in range(3):
+        orderd = daemon(batch_max=10)
+        orderd.wait_for_event("broker.blocked")
+        assert orderd.stop() == 0
+        assert orderd.events("batch.committed") == []
+    alarm.end()
+
+    orderd = daemon()
+    wait_until(lambda: shop.ready(REPLIES) == COUNT, timeout_s=30, what="all replies")
+    assert orderd.stop() == 0
+    assert shop.value("SELECT count(*) FROM products") == COUNT
+
+
+def test_a_consumer_that_is_gone_in_an_alarm_is_known_at_once(
+    shop: Shop,
+    alarm: Alarm,
+    vhost: str,
+    private_rabbit: PrivateRabbit,
+    daemon: StartDaemon,
+) -> None:
+    content = {"name": "chair", "price": "10.00", "stock_quantity": 1}
+    orderd = daemon(batch_max=10)
+    orderd.send(signal.SIGSTOP)
+    shop.send_all([command("product", "create", content) for _ in range(COUNT)])
+    alarm.begin()
+    orderd.send(signal.SIGCONT)
+    orderd.wait_for_event("broker.blocked")
+    mark = orderd.mark()
+
+    private_rabbit.ctl("delete_queue", "user", "--vhost", vhost)
+
+    orderd.wait_for_event("broker.disconnected", after=mark, timeout_s=5)
+    orderd.wait_for_event("broker.connected", after=mark)
+    assert orderd.events("broker.unblocked") == []

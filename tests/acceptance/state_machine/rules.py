@@ -124,10 +124,9 @@ def _order_change(books: Books, data: Row, new: Row) -> Change:
     wanted = _sums(data["items"]) if "items" in data else had
     for product_id in wanted.keys() - held.keys():
         _row(books, "products", product_id)
-    kept = {} if status == "cancelled" != before["status"] else wanted
-    # What is left of it, then what is given back: nothing of a product that stays as it is.
-    more = {one: kept.get(one, 0) - had.get(one, 0) for one in [*kept, *had]}
-    taken = _take(books, {one: quantity for one, quantity in more.items() if quantity})
+    taken = _take(books, _more(had, wanted))
+    if status == "cancelled" != before["status"]:
+        taken = _take(books, _more(had, {}))
     items = _items(books, wanted, held, new)
     priority = data.get("priority", before["priority"])
     edit = {"items": items, "total_amount": _total(items), "priority": priority}
@@ -174,6 +173,12 @@ def _sums(items: Sequence[Row]) -> dict[int, int]:
     for item in items:
         sums[item["product_id"]] = sums.get(item["product_id"], 0) + item["quantity"]
     return sums
+
+
+def _more(had: Mapping[int, int], wanted: Mapping[int, int]) -> dict[int, int]:
+    """Return what is left of it, then what is given back: nothing of what stays as it is."""
+    more = {one: wanted.get(one, 0) - had.get(one, 0) for one in [*wanted, *had]}
+    return {one: quantity for one, quantity in more.items() if quantity}
 
 
 def _take(books: Books, wanted: Mapping[int, int]) -> list[Row]:

@@ -70,7 +70,7 @@ class Shop:
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
             suspects=Suspects(self.database),
             events_source="/orderd/test",
-            grants={},
+            grants=None,
         )
 
     def reset(self) -> None:

@@ -154,3 +154,26 @@ def test_a_trigger_that_misses_a_table_costs_its_own_command_only(shop: Shop) ->
     assert {type(result.outcome) for result in others} == {Applied}
     assert isinstance(culprit.outcome, Deferred)
     assert culprit.outcome.code == DeferralCode.UNEXPECTED
+
+
+def test_an_order_that_another_program_wrote_keeps_its_total_and_lines(shop: Shop) -> None:
+    shop.query("UPDATE orders SET total_amount = 99.50 WHERE id = 1")
+    shop.query("INSERT INTO orders (id, user_id, status, total_amount) VALUES (9, 1, 'pending', 7)")
+    shop.query(
+        "INSERT INTO order_items (order_id, product_id, quantity, unit_price) VALUES (2, 2, 4, 5)"
+    )
+    lines = shop.query("SELECT id, quantity FROM order_items ORDER BY id")
+    totals = shop.query("SELECT id, total_amount FROM orders ORDER BY id")
+    stock = shop.stock_of(2)
+
+    results = shop.process(
+        [
+            request("order", "update_status", {"order_id": order_id, "status": "cancelled"})
+            for order_id in (1, 2, 9)
+        ]
+    )
+
+    assert {type(result.outcome) for result in results} == {Applied}
+    assert shop.query("SELECT id, quantity FROM order_items ORDER BY id") == lines
+    assert shop.query("SELECT id, total_amount FROM orders ORDER BY id") == totals
+    assert shop.stock_of(2) == stock + 7

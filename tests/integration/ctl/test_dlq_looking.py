@@ -66,7 +66,7 @@ def test_a_body_that_is_no_json_is_shown_all_the_same(orderctl: Orderctl, broker
     ]
     shown = letters[0]["headers"]
     assert shown["raw"] == {"base64": "/w=="}
-    assert (shown["price"], shown["at"]) == (1.5, "2026-01-02T00:00:00Z")
+    assert (shown["price"], shown["at"]) == (1.5, "2026-01-02T00:00:00.000000Z")
     assert shown["list"] == [None, {"deep": True}]
 
 

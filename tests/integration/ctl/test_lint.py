@@ -167,20 +167,24 @@ def test_harmless_policies_are_none(topology: Any, plant: Any) -> None:
 
 
 def test_arguments_of_a_queue_count_as_well(topology: Any, broker: Broker) -> None:
+    topology("apply")
+    for queue in ("order", "user", "product", "order.dlq"):
+        broker.channel.queue_delete(queue)
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": 3}
     broker.channel.queue_declare("order", durable=True, arguments=arguments)
-    broker.channel.queue_declare("user", durable=False)
+    broker.channel.queue_declare("user", durable=True, auto_delete=True)
     broker.channel.queue_declare("product", durable=True, arguments={"x-message-ttl": 9})
-    topology("apply")
+    broker.channel.queue_declare("order.dlq", durable=False)
 
     done = topology("lint", "--json")
 
     problems = {one["subject"]: one["problem"] for one in done.document["contradictions"]}
     assert done.code == 1
-    assert set(problems) == {"order", "user", "product"}
+    assert set(problems) == {"order", "user", "product", "order.dlq"}
     assert problems["order"].startswith("argument x-delivery-limit: delivery-limit 3: ")
-    assert problems["user"].startswith("not durable")
+    assert "inequivalent arg 'auto_delete'" in problems["user"]
     assert problems["product"].startswith("argument x-message-ttl: message-ttl 9: ")
+    assert problems["order.dlq"].startswith("not durable")
 
 
 def test_a_retry_queue_of_an_earlier_setting_that_holds_messages_is_found(

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from hashlib import sha256
 
 from orderd import __version__
 from tests.conftest import StartDaemon
@@ -28,8 +29,28 @@ def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
     done = orderctl("status")
 
     assert done.code == 0
-    assert [line.split()[1] for line in done.out.splitlines()[1:8]] == ["ok"] * 7
+    assert [line.split()[1] for line in done.out.splitlines()[1:9]] == ["ok"] * 8
     assert "product.dlq" in done.out
+
+
+def test_how_commands_are_authorized_is_told_from_the_record_and_from_here(
+    orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    before = orderctl("status", "--json").document["authorization"]
+    digest = sha256(b"s3cret").hexdigest()
+    daemon(tokens=f'{{"shop": {{"sha256": "{digest}", "allow": ["*"]}}}}')
+
+    done = orderctl("status", "--json")
+
+    assert (before["mode"], before["settings"]) == (None, "none")
+    assert done.code == 0
+    assert done.document["authorization"] == {
+        "ok": True,
+        "summary": "tokens by the last start or reload; by the settings here: none (every command "
+        "is allowed)",
+        "mode": "tokens",
+        "settings": "none",
+    }
 
 
 def test_a_daemon_that_is_not_there_is_not_well(orderctl: Orderctl, daemon: StartDaemon) -> None:

@@ -1,5 +1,6 @@
 """Migrations: once each, in order, whoever else migrates, and never over a changed history."""
 
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -174,3 +175,34 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchall()
+
+
+def test_the_holders_of_rights_on_the_outbox_get_what_they_need_on_new_tables(
+    database: Database, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = load_migrations()[:6]
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "load_migrations", lambda: older)
+        migrate(database)
+    roles = [f'orderd "{name}" {secrets.token_hex(4)}' for name in ("daemon", "reader", "other")]
+    quoted = ['"' + role.replace('"', '""') + '"' for role in roles]
+    for role in quoted:
+        execute(empty_database_url, f"CREATE ROLE {role}")
+    execute(empty_database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON outbox TO {quoted[0]}")
+    execute(empty_database_url, f"GRANT SELECT ON outbox TO {quoted[1]}")
+    execute(empty_database_url, f"GRANT SELECT ON users TO {quoted[2]}")
+
+    migrate(database)
+
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        held = {}
+        for role in roles:
+            cursor.execute(
+                "SELECT right_, has_table_privilege(%s, 'last_authorization', right_) "
+                "FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) right_",
+                (role,),
+            )
+            held[role] = {right for right, is_held in cursor.fetchall() if is_held}
+    assert list(held.values()) == [{"SELECT", "INSERT", "UPDATE"}, {"SELECT"}, set()]
+    for role in quoted:
+        execute(empty_database_url, f"DROP OWNED BY {role}; DROP ROLE {role}")

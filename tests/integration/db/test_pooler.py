@@ -118,7 +118,7 @@ def test_limits_cost_no_round_trip(pooler: PgBouncer, database_url: str, is_pool
         run(database, "SELECT 1")
 
         (sent,) = gate.sent
-        assert (b"set_config" in sent) is is_pooled
+        assert (b"lock_timeout" in sent) is is_pooled
 
 
 def test_a_wait_for_a_lock_is_bounded(database: Database, database_url: str) -> None:

@@ -49,8 +49,10 @@ def test_a_consumer_timeout_must_be_longer_than_messages_are_held() -> None:
 
 
 def test_a_queue_that_forgets_or_cannot_be_taken_from_is_found() -> None:
-    assert problems("user", is_durable=False) == ["not durable: a restart of the broker empties it"]
-    assert problems("user", kind="stream") == ["a stream: its messages cannot be taken out"]
+    assert problems("user.dlq", is_durable=False) == [
+        "not durable: a restart of the broker empties it"
+    ]
+    assert problems("user.dlq", kind="stream") == ["a stream: its messages cannot be taken out"]
 
 
 def test_of_two_limits_the_smaller_one_is_in_force() -> None:

@@ -31,7 +31,9 @@ def test_the_settings_are_shown_with_their_sources(capsys: pytest.CaptureFixture
 
 def test_a_good_configuration_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check"]) == 0
-    assert capsys.readouterr().out == "the configuration can be used\n"
+    assert capsys.readouterr().out == (
+        "the configuration can be used\nauthorization: none (every command is allowed)\n"
+    )
 
 
 def test_every_problem_is_named(

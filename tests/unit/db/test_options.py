@@ -34,6 +34,16 @@ def test_what_may_work_is_let_through(dsn: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "dsn",
+    ["postgresql://u:%FFhunter2@h/db", "postgresql://u:\udcffhunter2@h/db", "password=\udcff"],
+)
+def test_of_a_string_that_is_not_utf_8_no_byte_is_shown(dsn: str) -> None:
+    with pytest.raises(ValueError, match=r"^database_url: is not UTF-8$"):
+        check_dsn(dsn)
+    assert shown_dsn(dsn) == "***"
+
+
+@pytest.mark.parametrize(
     ("dsn", "named"),
     [
         ("host=h password=hun ter2", "is not one that libpq can read"),

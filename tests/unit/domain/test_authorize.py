@@ -16,9 +16,14 @@ def claim(token: str | None = TOKEN, action: str = "create") -> Claim:
     return Claim("order", action, token)
 
 
-def test_without_grants_everybody_may_do_everything() -> None:
-    assert authorize({}, claim(None)) is None
-    assert authorize({}, claim("any")) is None
+def test_without_authorization_everybody_may_do_everything() -> None:
+    assert authorize(None, claim(None)) is None
+    assert authorize(None, claim("any")) is None
+
+
+def test_with_no_grants_nobody_may_do_anything() -> None:
+    assert authorize({}, claim(None)) is not None
+    assert authorize({}, claim()) is not None
 
 
 @pytest.mark.parametrize("token", [TOKEN, f"Bearer {TOKEN}", f"Bearer  {TOKEN} "])

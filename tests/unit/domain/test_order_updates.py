@@ -137,13 +137,27 @@ def test_an_update_that_cancels_gives_everything_back() -> None:
     world = world_of(order(desk=2))
 
     decision = do(
-        world, "order", "update", {"order_id": 7, "items": items(lamp=99), "status": "cancelled"}
+        world, "order", "update", {"order_id": 7, "items": items(lamp=5), "status": "cancelled"}
     )
 
     row = applied(decision).row
     assert isinstance(row, Order)
-    assert (row.status, row.total_amount) == ("cancelled", Decimal("9.90"))
+    assert (row.status, row.total_amount) == ("cancelled", Decimal("0.50"))
     assert stock(world) == (12, 5, 0)
+    assert world.products[2] is LAMP
+
+
+def test_an_update_that_cancels_has_no_items_that_the_shelf_has_not() -> None:
+    world = world_of(before := order(desk=2))
+
+    decision = do(
+        world, "order", "update", {"order_id": 7, "items": items(lamp=6), "status": "cancelled"}
+    )
+
+    message = refused(decision, "insufficient_stock")
+    assert message == "Insufficient stock: product 2 has 5, 6 ordered"
+    assert world.orders[7] is before
+    assert stock(world) == (10, 5, 0)
 
 
 def test_an_update_that_may_not_change_the_status_changes_nothing_else() -> None:

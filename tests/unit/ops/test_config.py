@@ -156,12 +156,29 @@ def test_credentials_may_bear_the_prefix_and_end_in_a_line_feed(load_from: Load)
     assert urls(settings) == ["amqp://b"]
 
 
-def test_directories_among_the_credentials_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "database_url").mkdir()
+def test_directories_of_others_among_the_secrets_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "kubernetes.io").mkdir()
 
     settings = load(None, {}, {}, default_file=tmp_path / "no", secrets_directory=tmp_path)
 
     assert settings.origins == {}
+
+
+def test_hidden_entries_among_the_credentials_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    # As systemd calls a hidden file of a directory that it hands over.
+    (tmp_path / "orderd_.tokens.swp").write_text("7")
+    (tmp_path / "batch_max").write_text("7")
+
+    settings = load(
+        None,
+        {},
+        {"CREDENTIALS_DIRECTORY": str(tmp_path)},
+        default_file=tmp_path / "no",
+        secrets_directory=tmp_path / "no",
+    )
+
+    assert settings.batch_max == 7
 
 
 def test_tokens_from_several_sources_are_merged(load_from: Load) -> None:

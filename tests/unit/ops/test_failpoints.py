@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,16 @@ def test_an_armed_point_kills_at_once_and_without_clean_up() -> None:
     code = "try:\n reach('after_commit')\nfinally:\n raise SystemExit(3)"
 
     assert exit_status("after_commit", code) == -signal.SIGKILL
+
+
+def test_a_point_can_freeze_the_daemon_instead() -> None:
+    program = "from orderd.ops.failpoints import arm, reach\narm()\nreach('loaded')"
+    env = ENVIRON | {"ORDERD_FAILPOINT": "stop:loaded"}
+    with subprocess.Popen([sys.executable, "-c", program], env=env) as frozen:
+        _, status = os.waitpid(frozen.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        frozen.send_signal(signal.SIGCONT)
+        assert frozen.wait(20) == 0
 
 
 def test_other_points_are_passed() -> None:

@@ -22,6 +22,14 @@ from orderd.ops.redaction import redact
         (r"host=h password=sec\ ret dbname=d", "host=h password=*** dbname=d"),
         ("host=h sslpassword=secret", "host=h sslpassword=***"),
         ("PGPASSWORD=secret", "PGPASSWORD=***"),
+        (
+            "amqps://a:secret@h/?heartbeat=5&ssl_options={'password':'secret&x'}",
+            "amqps://a:***@h/?heartbeat=5&ssl_options=***",
+        ),
+        (
+            "amqps://h?ssl%5foptions=%7B%27password%27%3A%27secret%27%7D rest",
+            "amqps://h?ssl%5foptions=*** rest",
+        ),
         ("postgresql:///orderd", "postgresql:///orderd"),
         ("no secret at all: a@b", "no secret at all: a@b"),
     ],

@@ -190,14 +190,17 @@ def test_a_retry_goes_to_one_queue_and_does_not_expire() -> None:
 
     properties = only(Role.RETRY, again).properties
 
+    ends_at_ms = round(again.delivery.received_s * 1000) + 5
     assert properties.headers == {
         "mine": 1,
         "orderd-attempt": 1,
         "orderd-expiration": "5",
+        "orderd-expires-at": ends_at_ms,
         "orderd-user-id": "producer",
     }
     assert (properties.expiration, properties.user_id, properties.delivery_mode) == (None, None, 2)
-    assert copied_properties(properties, {}).headers == properties.headers
+    kept = {"orderd-expires-at": ends_at_ms}
+    assert copied_properties(properties, kept).headers == properties.headers
 
 
 def test_events_go_first_in_the_order_of_commit() -> None:

@@ -1,0 +1,37 @@
+"""How commands were last authorized, on record in the database: a start takes nothing away."""
+
+from orderd.db.connection import Database
+from orderd.db.faults import DatabaseOutage, RowFault, TransactionConflict
+from orderd.ops.authorization import is_none_said, lost_protection
+from orderd.ops.faults import ConfigError
+from orderd.ops.settings import Settings
+
+
+class Protection:
+    """The record of the mode in force."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the record in *database*, which need not be connected yet."""
+        self._database = database
+        self._remembered: str | None = None
+
+    def remember(self, settings: Settings) -> None:
+        """Put the mode of *settings* on record, once per change, in a transaction of its own.
+
+        Raises `ConfigError` where a start would take away the protection that is on record, and
+        `DatabaseOutage` where nothing can be written.
+        """
+        mode = settings.authorization_mode
+        if mode == self._remembered:
+            return
+        try:
+            with self._database.transaction() as tx:
+                tx.later("remember_authorization", mode=mode, is_none_said=is_none_said(settings))
+                (last,) = tx.row("last_authorization")
+        except (TransactionConflict, RowFault) as fault:
+            raise DatabaseOutage(f"last_authorization cannot be written: {fault}") from fault
+        problem = lost_protection(last, settings)
+        # What a running daemon may change to was decided when it was reloaded.
+        if problem is not None and self._remembered is None:
+            raise ConfigError([problem])
+        self._remembered = mode

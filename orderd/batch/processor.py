@@ -307,19 +307,7 @@ class BatchProcessor:
             reach("loaded", _ids_of(group))
             decisions = [self._decide(tx, world, command) for command in commands]
             reach("decided", _ids_of(group))
-            results = [
-                self._with_events(request.delivery, decision, world)
-                for request, decision in zip(group, decisions, strict=True)
-            ]
-            persist(tx, world, decisions)
-            # Before new rows: where the sequence was set back, one may get an id of those.
-            self._confirmed.delete(tx)
-            events = [row for result in results for row in result.events]
-            insert_rows(tx, events)
-            mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
-            check_written(tx, world, decisions, events)
-            # Whatever may have to wait for others has done so then.
-            tx.flush()
+            results = self._write(tx, group, decisions, world)
             reach("persisted", _ids_of(group))
             surroundings.assert_ours()
             reach("before_commit", _ids_of(group))
@@ -327,6 +315,28 @@ class BatchProcessor:
         self.has_committed = True
         self._ids.drop_used(world.fresh_ids)
         self._confirmed.forget_deleted()
+        return results
+
+    def _write(
+        self,
+        tx: Transaction,
+        group: Sequence[Request],
+        decisions: Sequence[Decision],
+        world: World,
+    ) -> list[Result]:
+        """Return the results of *decisions*, written and read back; nothing but COMMIT is left."""
+        results = [
+            self._with_events(request.delivery, decision, world)
+            for request, decision in zip(group, decisions, strict=True)
+        ]
+        persist(tx, world, decisions)
+        # Before new rows: where the sequence was set back, one may get an id of those.
+        self._confirmed.delete(tx)
+        events = [row for result in results for row in result.events]
+        insert_rows(tx, events)
+        mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
+        check_written(tx, world, decisions, events)
+        tx.flush()
         return results
 
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:

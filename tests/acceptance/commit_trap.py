@@ -22,7 +22,7 @@ class Where(Enum):
 class CommitTrap(Gate):
     """Once armed, it springs at the next COMMIT that passes; `sprung` counts.
 
-    With *only*, at the next one that comes with this statement, or in the message after it.
+    With *only*, at the next one that comes in one message with this statement, or in the one after.
     """
 
     def __init__(self, url: str, *, reset: bool = True, only: bytes = b"") -> None:
@@ -31,8 +31,8 @@ class CommitTrap(Gate):
         self._reset = reset
         self._only = only
         self._armed: Where | None = None
-        self._last: dict[Wire, bytes] = {}
         self._pieces: dict[Wire, bytes] = {}
+        self._met: set[Wire] = set()
         self._answers: dict[Wire, bytes] = {}
         self._springing = threading.Lock()
 
@@ -54,9 +54,7 @@ class CommitTrap(Gate):
         passed = b""
         while message := first_message(rest):
             rest = rest[len(message) :]
-            before, self._last[wire] = self._last.get(wire, b""), message
-            is_meant = is_commit(message) and (self._only in message or self._only in before)
-            if is_meant and (where := self._disarmed()) is not None:
+            if self._is_meant(wire, message) and (where := self._disarmed()) is not None:
                 return passed + self._lose(wire, message, where)
             passed += message
         self._pieces[wire] = rest
@@ -71,6 +69,13 @@ class CommitTrap(Gate):
             del self._answers[wire]
             self._end(wire)
         return b""
+
+    def _is_meant(self, wire: Wire, message: bytes) -> bool:
+        is_here, is_before = self._only in message, wire in self._met
+        self._met.discard(wire)
+        if is_here:
+            self._met.add(wire)
+        return is_commit(message) and (is_here or is_before)
 
     def _lose(self, wire: Wire, message: bytes, where: Where) -> bytes:
         if where is Where.AFTER:

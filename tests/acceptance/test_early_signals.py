@@ -57,8 +57,17 @@ def started(argv: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[b
 
 def handles(pid: int, number: int) -> bool:
     """Return whether the program has a handler for the signal."""
+    return _is_in("SigCgt:", pid, number)
+
+
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Return whether the process ignores the signal."""
+    return _is_in("SigIgn:", pid, number)
+
+
+def _is_in(name: str, pid: int, number: signal.Signals) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
-    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith(name))
     return bool(int(mask, 16) >> (number - 1) & 1)
 
 
@@ -152,6 +161,8 @@ def test_who_ignores_ctrl_c_at_the_start_is_not_interrupted() -> None:
     ignoring = 'trap "" INT; exec "$@"'
     argv = ["sh", "-c", ignoring, "sh", sys.executable, "-m", "orderd.ctl", "status"]
     with started(argv, NOWHERE) as orderctl:
+        # The shell first, and then what it becomes.
+        wait_until(lambda: ignores(orderctl.pid, signal.SIGINT), timeout_s=20, what="no interrupt")
         while orderctl.poll() is None:
             orderctl.send_signal(signal.SIGINT)
             time.sleep(0.01)

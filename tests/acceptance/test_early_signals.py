@@ -60,12 +60,12 @@ def handles(pid: int, number: int) -> bool:
     return _is_in("SigCgt:", pid, number)
 
 
-def ignores(pid: int, number: signal.Signals) -> bool:
+def ignores(pid: int, number: int) -> bool:
     """Return whether the process ignores the signal."""
     return _is_in("SigIgn:", pid, number)
 
 
-def _is_in(name: str, pid: int, number: signal.Signals) -> bool:
+def _is_in(name: str, pid: int, number: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith(name))
     return bool(int(mask, 16) >> (number - 1) & 1)

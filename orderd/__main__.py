@@ -23,8 +23,8 @@ def main() -> int:
 
     code = run()
     # The interpreter gives up its handlers before it has ended, and the default would be to die.
-    for number in (*_STOPS, *_OTHERS):
-        signal.signal(number, signal.SIG_IGN)
+    # Blocked, not ignored: it complains of a signal that comes as it begins to be ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_OTHERS))
     return code
 
 

@@ -121,6 +121,11 @@ class Link:
             loop.start()
         except (pika.exceptions.AMQPError, AssertionError, OSError) as error:
             self._loss = self._loss or f"{self.where}: {cause_of(error)}"
+        except RuntimeError as error:
+            # An interrupt can leave pika's loop as if it still ran, and then it starts no more.
+            if "reentrant" not in str(error):
+                raise
+            self._loss = f"{self.where}: interrupted"
         finally:
             loop.remove_timeout(alarm)
         self._served_s = time.clock_gettime(_CLOCK)
@@ -175,7 +180,9 @@ class Link:
                 connection.close()
             # Nobody's slices: who closes has often given up, and must not be told so once more.
             self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing", no_slice)
-        connection.ioloop.close()
+        # Nor can a loop be closed that an interrupt has left as if it still ran.
+        with contextlib.suppress(AssertionError):
+            connection.ioloop.close()
         self._connection = None
         self._opened = False
         self._on_slice = no_slice

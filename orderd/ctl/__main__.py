@@ -22,7 +22,7 @@ def main() -> int:
 
     code = run(on_begin=_begin)
     # The interpreter would tell of an interrupt while it ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     return code
 
 

@@ -19,6 +19,7 @@ from orderd.ctl.letter_filters import filters_of, windows
 from orderd.ctl.letter_walk import Letters
 from orderd.ctl.letters import Letter
 from orderd.ctl.screen import Screen
+from orderd.ctl.uninterrupted import uninterrupted
 from orderd.db.connection import Database
 from orderd.ops.failpoints import reach
 
@@ -55,9 +56,10 @@ def replay(options: argparse.Namespace, context: Context) -> int:
             chosen = _chosen(ledger, window, tally, is_forced=options.force)
             copies = _copies(publisher, chosen, tally)
             if not options.dry_run:
-                copies = _published(publisher, copies, tally)
-                # A crash before the ack costs a duplicate, which the ledger knows, not a loss.
-                browser.ack([letter.delivery for letter, _ in copies])
+                with uninterrupted():
+                    copies = _published(publisher, copies, tally)
+                    # A crash before the ack costs a duplicate, which the ledger knows, not a loss.
+                    browser.ack([letter.delivery for letter, _ in copies])
             tally.counts["replayed"] += len(copies)
 
         letters = _go_through(options, context, publisher, move, is_moving=not options.dry_run)

@@ -12,6 +12,7 @@ from orderd.amqp.renewal import ASSUMED_LIMIT, delivery_count, is_due, renewed
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.delivery_limits import limits_in_force
 from orderd.ctl.management import URL_VARIABLE, management_of
+from orderd.ctl.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings
@@ -61,10 +62,11 @@ class Renewals:
         limit = self._limits.get(delivery.queue, ASSUMED_LIMIT)
         if limit is None or not is_due(delivery, limit):
             return False
-        why = self._publish(delivery)
-        if why is None:
-            browser.ack([delivery])
-            return True
+        with uninterrupted():
+            why = self._publish(delivery)
+            if why is None:
+                browser.ack([delivery])
+                return True
         self.failed += 1
         if self.failed == 1:
             self._tell(

@@ -10,10 +10,12 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from pytest_mock import MockerFixture
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
+from orderd.amqp.link import Link
 from orderd.amqp.publisher import Publisher
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
@@ -182,3 +184,20 @@ def test_a_cut_wire_is_found_by_the_heartbeat(opened: Opened, vhost_url: str) ->
 
         assert all("HeartbeatTimeout" in text for text in faults)
         assert not consumer.is_ready
+
+
+def test_a_loop_that_an_interrupt_left_running_is_a_lost_connection(
+    endpoint: BrokerEndpoint, mocker: MockerFixture
+) -> None:
+    link = Link(endpoint)
+    link.open()
+    # In the one line of pika's in which an interrupt does that.
+    ioloop = link._connection.ioloop  # noqa: SLF001 - it cannot be hit from outside
+    mocker.patch.object(ioloop._poller, "activate_poller", side_effect=KeyboardInterrupt)  # noqa: SLF001 - likewise
+    with pytest.raises(KeyboardInterrupt):
+        link.run(0)
+    mocker.stopall()
+
+    with pytest.raises(BrokerFault, match="interrupted"):
+        link.run(0)
+    link.close()

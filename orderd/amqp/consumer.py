@@ -2,20 +2,19 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from orderd.amqp import renewal, topology
 from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
+from orderd.amqp.intake import Intake
 from orderd.amqp.link import Link, no_slice
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
-from orderd.amqp.unacked import Unacked
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # Whatever ends the connection counts against every message in hand: so while some of them are
@@ -32,6 +31,7 @@ _HEAVY_BYTES: Final = 256 * 1024
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
+    Each has a channel of its own, so that a refusal to consume one does no harm to the others.
     `generation` counts the connections: deliveries of an earlier one can no longer be settled.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
     """
@@ -53,27 +53,16 @@ class Consumer:
         self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
         self._channel: Channel | None = None
-        self._consuming: dict[str, str] = {}
-        self._numbers = count(1)
+        self._intakes: dict[str, Intake] = {}
         self._cancelled: str | None = None
-        self._unacked = Unacked()
-        self._redelivered: set[int] = set()
-        self._is_cautious = False
-        self._connected_s = 0.0
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
         self.generation = 0
 
     @property
     def is_ready(self) -> bool:
-        """Whether the broker delivers from every queue on the current channel."""
-        return (
-            self._link.is_open
-            and self._channel is not None
-            and self._channel.is_open
-            and self._cancelled is None
-            and len(self._consuming) == len(self._queues)
-        )
+        """Whether the broker delivers from every queue."""
+        return self._is_whole() and self._consuming() == len(self._queues)
 
     def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
         """Connect, declare the topology and start consuming: one attempt over all URLs.
@@ -85,12 +74,9 @@ class Consumer:
         try:
             self._link.open(on_slice)
             topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            channel = self._link.open_channel()
-            channel.raw.add_on_cancel_callback(self._on_cancelled)
-            self._is_cautious = self._prefetch > CAUTIOUS_PREFETCH
-            self._unacked = Unacked()
-            self._connected_s = time.monotonic()
-            self._consume(channel)
+            self._channel = self._link.open_channel()
+            for queue in self._queues:
+                self._begin(queue)
         except Exception:
             self.close()
             raise
@@ -145,7 +131,7 @@ class Consumer:
     def depth(self, queue: str) -> QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
         try:
-            return topology.depth_on(self._open_channel(), queue)
+            return topology.depth_on(self._assert_open(), queue)
         except BrokerFault:
             self._void()
             raise
@@ -173,18 +159,15 @@ class Consumer:
         if prefetch == self._prefetch:
             return
         self._prefetch = prefetch
-        if not self._is_cautious:
-            self._consume_anew()
+        for intake in self._intakes.values():
+            if not intake.is_cautious:
+                self._consume_anew(intake)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
         try:
-            for tag in tuple(self._consuming):
-                # pika rejects what comes while it waits for the broker's answer, and some brokers
-                # count that against the message: so read first what has been sent.
-                self._read_dry()
-                self._open_channel().call("basic_cancel", consumer_tag=tag)
-                del self._consuming[tag]
+            for intake in self._intakes.values():
+                self._cancel(intake)
             self._read_dry()
         except BrokerFault:
             self._void()
@@ -195,81 +178,99 @@ class Consumer:
         self._give_back()
         self._void()
         self._channel = None
-        self._consuming.clear()
+        self._intakes.clear()
         self._cancelled = None
         self._link.close()
 
     def _give_back(self) -> None:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
-        channel = self._channel
-        if channel is None or not self._link.is_open or not channel.is_open or self._cancelled:
+        if not self._is_whole():
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
         self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
         with suppress(BrokerFault):
             self.cancel()
-            if self._unacked and self._link.version >= _NACKS_IN_ORDER:
-                channel.raw.basic_nack(0, multiple=True, requeue=True)
+            if self._link.version >= _NACKS_IN_ORDER:
+                for intake in self._intakes.values():
+                    if intake.unacked:
+                        intake.channel.raw.basic_nack(0, multiple=True, requeue=True)
                 self._serve(0)
 
     def _open_up(self) -> None:
         """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
+        intakes = self._intakes.values()
+        cautious = [one for one in intakes if one.is_cautious]
         # Big bodies too are taken with care: all that is on its way is read before the answers are.
-        if not self._is_cautious or self._redelivered or self._inbox_bytes() > _HEAVY_BYTES:
+        if not cautious or self._inbox_bytes() > _HEAVY_BYTES:
             return
-        # What comes back stands at the head of its queue: so what comes first tells, or nothing.
-        if self._unacked.received or time.monotonic() - self._connected_s > _SILENCE_S:
-            self._is_cautious = False
-            self._consume_anew()
+        for intake in cautious:
+            if any(one.redelivered for one in intakes):
+                return
+            # What comes back stands at the head of its queue: so what comes first tells, or
+            # nothing.
+            if intake.unacked.received or time.monotonic() - intake.since_s > _SILENCE_S:
+                intake.is_cautious = False
+                self._consume_anew(intake)
+
+    def _begin(self, queue: str) -> None:
+        place, places = self._queues.index(queue), len(self._queues)
+        intake = Intake(queue, place, places, self._link.open_channel())
+        intake.channel.raw.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue))
+        intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
+        self._intakes[queue] = intake
+        self._consume(intake)
+
+    def _consume(self, intake: Intake) -> None:
+        intake.consume(
+            CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch, self._on_delivery
+        )
+
+    def _consume_anew(self, intake: Intake) -> None:
+        if self.is_ready:
+            try:
+                self._cancel(intake)
+                self._consume(intake)
+            except BrokerFault:
+                self._void()
+                raise
+
+    def _cancel(self, intake: Intake) -> None:
+        if intake.consumer_tag is not None:
+            # pika rejects what comes while it waits for the broker's answer, and some brokers
+            # count that against the message: so read first what has been sent.
+            self._read_dry()
+            intake.cancel()
 
     def _read_dry(self) -> None:
         received = -1
-        while received != self._unacked.received:
-            received = self._unacked.received
+        while received != self._received():
+            received = self._received()
             self._serve(0)
 
-    def _consume_anew(self) -> None:
-        channel = self._channel
-        if channel is not None and self.is_ready:
-            # The broker gives each consumer the limit that was set last before it began.
-            self.cancel()
-            self._consume(channel)
+    def _received(self) -> int:
+        return sum(intake.unacked.received for intake in self._intakes.values())
 
-    def _consume(self, channel: Channel) -> None:
-        self._channel = channel
-        prefetch = CAUTIOUS_PREFETCH if self._is_cautious else self._prefetch
-        channel.call("basic_qos", prefetch_count=prefetch)
-        # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
-        number = next(self._numbers)
-        for queue in self._queues:
-            tag = f"orderd.{queue}.{number}"
-            channel.call(
-                "basic_consume",
-                queue=queue,
-                consumer_tag=tag,
-                on_message_callback=partial(self._on_delivery, queue),
-            )
-            self._consuming[tag] = queue
+    def _consuming(self) -> int:
+        return sum(intake.consumer_tag is not None for intake in self._intakes.values())
 
-    def _on_delivery(self, queue: str, _raw: Any, method: Any, found: Any, body: bytes) -> None:
-        tag = method.delivery_tag
-        delivery = Delivery(queue, body, found.decoded, tag, self.generation, method.redelivered)
-        if delivery.redelivered:
-            self._redelivered.add(tag)
+    def _on_delivery(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
+        tag = intake.admit(method)
+        delivery = Delivery(
+            intake.queue, body, found.decoded, tag, self.generation, method.redelivered
+        )
         is_worn = delivery.redelivered and renewal.is_due(delivery)
         (self.worn if is_worn else self.inbox).append(delivery)
-        self._unacked.add(tag)
         self._link.wake()
 
-    def _on_cancelled(self, frame: Any) -> None:
-        self._cancelled = self._consuming.get(frame.method.consumer_tag, frame.method.consumer_tag)
+    def _on_cancelled(self, queue: str) -> None:
+        self._cancelled = queue
         self._link.wake()
 
     def _serve(self, timeout_s: float) -> None:
         try:
-            self._open_channel()
+            self._assert_open()
             self._link.run(timeout_s)
-            self._open_channel()
+            self._assert_open()
         except BrokerFault:
             self._void()
             raise
@@ -277,36 +278,52 @@ class Consumer:
     def _settle(
         self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
     ) -> None:
-        current = [one.tag for one in deliveries if one.generation == self.generation]
+        current: dict[str, list[int]] = {}
+        for one in deliveries:
+            if one.generation == self.generation:
+                current.setdefault(one.queue, []).append(one.tag)
         if not current:
             return
         try:
-            raw = self._open_channel().raw
+            self._assert_open()
         except BrokerFault:
             self._void()
             raise
-        for tag, multiple in self._unacked.settle(current):
-            settle(raw, tag, multiple)
-        self._redelivered.difference_update(current)
+        for queue, tags in current.items():
+            self._intakes[queue].settle(tags, settle)
         # pika only buffers: this turn hands it to the socket.
         self._serve(0)
 
-    def _open_channel(self) -> Channel:
-        """Return the channel on which everything is still consumed, or raise BrokerFault."""
+    def _is_whole(self) -> bool:
+        return (
+            self._link.is_open
+            and self._channel is not None
+            and self._cancelled is None
+            and all(one.is_open for one in self._channels())
+        )
+
+    def _assert_open(self) -> Channel:
+        """Return the channel for questions, or raise BrokerFault where any channel is lost."""
         if self._channel is None:
             raise BrokerFault(f"{self._link.where}: not connected")
-        self._channel.raise_if_closed()
+        for channel in self._channels():
+            channel.raise_if_closed()
         if self._cancelled is not None:
             raise BrokerFault(
                 f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
             )
         return self._channel
 
+    def _channels(self) -> Iterator[Channel]:
+        if self._channel is not None:
+            yield self._channel
+        yield from (intake.channel for intake in self._intakes.values())
+
     def _void(self) -> None:
         self.inbox.clear()
         self.worn.clear()
-        self._unacked.clear()
-        self._redelivered.clear()
+        for intake in self._intakes.values():
+            intake.void()
 
     def _inbox_bytes(self, start: int = 0) -> int:
         waiting = chain(islice(self.inbox, start, None), () if start else self.worn)

@@ -2,36 +2,34 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any, Final
 
 from orderd.amqp import renewal, topology
-from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.intake import Intake
+from orderd.amqp.intakes import Intakes
 from orderd.amqp.link import Link, no_slice
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
-# Whatever ends the connection counts against every message in hand: so while some of them are
-# there for a second time, few are taken.
-CAUTIOUS_PREFETCH: Final = 20
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
 # the order and does not count it. Closing the connection keeps the order everywhere, but counts.
 _NACKS_IN_ORDER: Final = (4, 0)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
-_SILENCE_S: Final = 1.0
 _HEAVY_BYTES: Final = 256 * 1024
 
 
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
-    Each has a channel of its own, so that a refusal to consume one does no harm to the others.
+    Each has a channel of its own, so that a refusal to consume one does no harm to the others. Of
+    those of *exclusive* it takes only while no other daemon does.
+
     `generation` counts the connections: deliveries of an earlier one can no longer be settled.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
     """
@@ -44,25 +42,33 @@ class Consumer:
         retry_delays_s: Sequence[float],
         queue_type: str,
         *,
+        exclusive: Collection[str] = (),
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
     ) -> None:
         self._link = Link(endpoint)
-        self._queues = tuple(queues)
+        self._intakes = Intakes(self._link, queues, exclusive, prefetch, self._on_arrival)
         self._prefetch = prefetch
         self._retry_delays_s = tuple(retry_delays_s)
         self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
-        self._channel: Channel | None = None
-        self._intakes: dict[str, Intake] = {}
-        self._cancelled: str | None = None
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
         self.generation = 0
 
     @property
     def is_ready(self) -> bool:
-        """Whether the broker delivers from every queue."""
-        return self._is_whole() and self._consuming() == len(self._queues)
+        """Whether the broker delivers from every queue that is not left to others."""
+        return self._intakes.is_complete
+
+    @property
+    def standing_by(self) -> Mapping[str, str]:
+        """The queues that are left to others, and why."""
+        return self._intakes.standing_by
+
+    @property
+    def consumers(self) -> Mapping[str, int]:
+        """How many consumers each of the other queues had when this one began."""
+        return self._intakes.consumers
 
     def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
         """Connect, declare the topology and start consuming: one attempt over all URLs.
@@ -74,9 +80,7 @@ class Consumer:
         try:
             self._link.open(on_slice)
             topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            self._channel = self._link.open_channel()
-            for queue in self._queues:
-                self._begin(queue)
+            self._intakes.begin()
         except Exception:
             self.close()
             raise
@@ -107,6 +111,18 @@ class Consumer:
                 return
             body_bytes += self._inbox_bytes(before)
 
+    def look_around(self) -> None:
+        """Take from the queues that had to be left to others, where these are gone by now.
+
+        To be called freely: few of the calls do anything. Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            self._intakes.look_around()
+
+    def takes_from(self, queue: str) -> bool:
+        """Return whether *queue* has a consumer of this daemon's."""
+        return queue in self._intakes
+
     def assert_held(self) -> None:
         """Look whether the deliveries in hand are still ours; raise BrokerFault as `poll` does.
 
@@ -130,11 +146,8 @@ class Consumer:
 
     def depth(self, queue: str) -> QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
-        try:
-            return topology.depth_on(self._assert_open(), queue)
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            return self._intakes.depth(queue)
 
     def declare(self) -> None:
         """Declare the topology again, where somebody has deleted some of it.
@@ -159,101 +172,40 @@ class Consumer:
         if prefetch == self._prefetch:
             return
         self._prefetch = prefetch
-        for intake in self._intakes.values():
-            if not intake.is_cautious:
-                self._consume_anew(intake)
+        with self._voiding():
+            self._intakes.change_prefetch(prefetch)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
-        try:
-            for intake in self._intakes.values():
-                self._cancel(intake)
-            self._read_dry()
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            self._intakes.cancel()
 
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
         self._void()
-        self._channel = None
         self._intakes.clear()
-        self._cancelled = None
         self._link.close()
 
     def _give_back(self) -> None:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
-        if not self._is_whole():
+        if not self._intakes.is_whole:
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
         self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
         with suppress(BrokerFault):
             self.cancel()
             if self._link.version >= _NACKS_IN_ORDER:
-                for intake in self._intakes.values():
-                    if intake.unacked:
-                        intake.channel.raw.basic_nack(0, multiple=True, requeue=True)
-                self._serve(0)
+                with self._voiding():
+                    self._intakes.give_back()
 
     def _open_up(self) -> None:
-        """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
-        intakes = self._intakes.values()
-        cautious = [one for one in intakes if one.is_cautious]
         # Big bodies too are taken with care: all that is on its way is read before the answers are.
-        if not cautious or self._inbox_bytes() > _HEAVY_BYTES:
-            return
-        for intake in cautious:
-            if any(one.redelivered for one in intakes):
-                return
-            # What comes back stands at the head of its queue: so what comes first tells, or
-            # nothing.
-            if intake.unacked.received or time.monotonic() - intake.since_s > _SILENCE_S:
-                intake.is_cautious = False
-                self._consume_anew(intake)
+        if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
+            with self._voiding():
+                self._intakes.open_up()
 
-    def _begin(self, queue: str) -> None:
-        place, places = self._queues.index(queue), len(self._queues)
-        intake = Intake(queue, place, places, self._link.open_channel())
-        intake.channel.raw.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue))
-        intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
-        self._intakes[queue] = intake
-        self._consume(intake)
-
-    def _consume(self, intake: Intake) -> None:
-        intake.consume(
-            CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch, self._on_delivery
-        )
-
-    def _consume_anew(self, intake: Intake) -> None:
-        if self.is_ready:
-            try:
-                self._cancel(intake)
-                self._consume(intake)
-            except BrokerFault:
-                self._void()
-                raise
-
-    def _cancel(self, intake: Intake) -> None:
-        if intake.consumer_tag is not None:
-            # pika rejects what comes while it waits for the broker's answer, and some brokers
-            # count that against the message: so read first what has been sent.
-            self._read_dry()
-            intake.cancel()
-
-    def _read_dry(self) -> None:
-        received = -1
-        while received != self._received():
-            received = self._received()
-            self._serve(0)
-
-    def _received(self) -> int:
-        return sum(intake.unacked.received for intake in self._intakes.values())
-
-    def _consuming(self) -> int:
-        return sum(intake.consumer_tag is not None for intake in self._intakes.values())
-
-    def _on_delivery(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
+    def _on_arrival(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
         tag = intake.admit(method)
         delivery = Delivery(
             intake.queue, body, found.decoded, tag, self.generation, method.redelivered
@@ -262,68 +214,30 @@ class Consumer:
         (self.worn if is_worn else self.inbox).append(delivery)
         self._link.wake()
 
-    def _on_cancelled(self, queue: str) -> None:
-        self._cancelled = queue
-        self._link.wake()
-
     def _serve(self, timeout_s: float) -> None:
-        try:
-            self._assert_open()
-            self._link.run(timeout_s)
-            self._assert_open()
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            self._intakes.serve(timeout_s)
 
     def _settle(
         self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
     ) -> None:
-        current: dict[str, list[int]] = {}
-        for one in deliveries:
-            if one.generation == self.generation:
-                current.setdefault(one.queue, []).append(one.tag)
-        if not current:
-            return
+        if current := [one for one in deliveries if one.generation == self.generation]:
+            with self._voiding():
+                self._intakes.settle(current, settle)
+
+    @contextmanager
+    def _voiding(self) -> Iterator[None]:
+        """Forget what is in hand where the broker is lost: it cannot be settled any more."""
         try:
-            self._assert_open()
+            yield
         except BrokerFault:
             self._void()
             raise
-        for queue, tags in current.items():
-            self._intakes[queue].settle(tags, settle)
-        # pika only buffers: this turn hands it to the socket.
-        self._serve(0)
-
-    def _is_whole(self) -> bool:
-        return (
-            self._link.is_open
-            and self._channel is not None
-            and self._cancelled is None
-            and all(one.is_open for one in self._channels())
-        )
-
-    def _assert_open(self) -> Channel:
-        """Return the channel for questions, or raise BrokerFault where any channel is lost."""
-        if self._channel is None:
-            raise BrokerFault(f"{self._link.where}: not connected")
-        for channel in self._channels():
-            channel.raise_if_closed()
-        if self._cancelled is not None:
-            raise BrokerFault(
-                f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
-            )
-        return self._channel
-
-    def _channels(self) -> Iterator[Channel]:
-        if self._channel is not None:
-            yield self._channel
-        yield from (intake.channel for intake in self._intakes.values())
 
     def _void(self) -> None:
         self.inbox.clear()
         self.worn.clear()
-        for intake in self._intakes.values():
-            intake.void()
+        self._intakes.void()
 
     def _inbox_bytes(self, start: int = 0) -> int:
         waiting = chain(islice(self.inbox, start, None), () if start else self.worn)

@@ -67,7 +67,7 @@ class Consumer:
 
     @property
     def consumers(self) -> Mapping[str, int]:
-        """How many consumers each of the other queues had when this one began."""
+        """How many consumers each of the other queues had lately, this one among them."""
         return self._intakes.consumers
 
     def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
@@ -112,7 +112,7 @@ class Consumer:
             body_bytes += self._inbox_bytes(before)
 
     def look_around(self) -> None:
-        """Take from the queues that had to be left to others, where these are gone by now.
+        """Take from the queues that had to be left to others, where these are gone by now; count.
 
         To be called freely: few of the calls do anything. Raises BrokerFault as `poll` does.
         """

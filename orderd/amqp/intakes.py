@@ -17,6 +17,7 @@ from orderd.amqp.turns import Turns, is_in_use
 # there for a second time, few are taken.
 CAUTIOUS_PREFETCH: Final = 20
 TRY_AGAIN_S: Final = 2.0
+COUNT_EVERY_S: Final = 60.0
 _SILENCE_S: Final = 1.0
 
 
@@ -24,7 +25,7 @@ class Intakes:
     """Consumes *queues* over *link*; every method raises BrokerFault once anything is lost.
 
     Of those of *exclusive* it takes only while no other daemon does. `standing_by` says which it
-    has to leave to others, and why; `consumers`, how many each of the rest had when it began.
+    has to leave to others, and why; `consumers`, how many each of the rest had lately.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Intakes:
         self._asking: Channel | None = None
         self._intakes: dict[str, Intake] = {}
         self._cancelled: str | None = None
-        self._try_at_s = 0.0
+        self._try_at_s = self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
         self.consumers: dict[str, int] = {}
 
@@ -74,9 +75,10 @@ class Intakes:
         for queue in self._queues:
             self._try(queue)
         self._try_at_s = time.monotonic() + TRY_AGAIN_S
+        self._count_at_s = time.monotonic() + COUNT_EVERY_S
 
     def look_around(self) -> None:
-        """Consume what had to be left to others, where these are gone by now.
+        """Consume what had to be left to others, where these are gone by now; count consumers.
 
         To be called freely: few of the calls do anything.
         """
@@ -85,6 +87,12 @@ class Intakes:
             for queue in tuple(self.standing_by):
                 self._try(queue)
             self._try_at_s = time.monotonic() + TRY_AGAIN_S
+        if time.monotonic() >= self._count_at_s:
+            self._count_at_s = time.monotonic() + COUNT_EVERY_S
+            for queue, intake in self._intakes.items():
+                # A quorum queue counts a cancelled consumer too, while it has something in hand.
+                if not intake.unacked:
+                    self.consumers[queue] = self.depth(queue).consumers
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""

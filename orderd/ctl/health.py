@@ -30,7 +30,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="0 if its loop turns, though a server may be away"
     )
     wanted.add_argument(
-        "--ready", action="store_true", help="0 if it is also taking commands; the default"
+        "--ready",
+        action="store_true",
+        help="0 if it is also taking commands, or standing by to take over; the default",
     )
     parser.add_argument(
         "--max-age",
@@ -68,7 +70,7 @@ def _look(path: str, max_age_s: float) -> dict[str, Any]:
     except health_file.NoHealth as fault:
         return {"live": False, "ready": False, "why": str(fault)}
     why = _death(content, max_age_s)
-    is_ready = why is None and content["state"] == health_file.RUNNING
+    is_ready = why is None and content["state"] in {health_file.RUNNING, health_file.STANDBY}
     return {"live": why is None, "ready": is_ready, "why": why, **content}
 
 
@@ -89,6 +91,8 @@ def _in_words(found: dict[str, Any]) -> str:
     state = found["state"]
     if found["waiting_for"]:
         state = f"{state}: waiting for the {found['waiting_for']}"
+    if found["standing_by"]:
+        state = f"{state}: {', '.join(found['standing_by'])} left to another daemon"
     if found["why"]:
         return f"not live: {found['why']}; it was {state} since {found['since']}"
     word = "ready" if found["ready"] else "not ready"

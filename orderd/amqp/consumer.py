@@ -200,9 +200,10 @@ class Consumer:
                     self._intakes.give_back()
 
     def _open_up(self) -> None:
-        # Big bodies too are taken with care: all that is on its way is read before the answers are.
-        if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
-            with self._voiding():
+        with self._voiding():
+            self._intakes.adapt()
+            # Big bodies too are taken with care: all that is on its way is read before the answers.
+            if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
                 self._intakes.open_up()
 
     def _on_arrival(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:

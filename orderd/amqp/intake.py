@@ -21,18 +21,27 @@ class Intake:
         self.queue = queue
         self.channel = channel
         self.is_cautious = False
+        self.is_outdated = False
         self.is_exclusive = False
         self.unacked = Unacked()
         self.redelivered: set[int] = set()
         self.consumer_tag: str | None = None
-        self.since_s = time.monotonic()
+        self.settled_s = 0.0
+        self._prefetch = 0
+        self._last_tag = self._tag_before = 0
         self._place, self._places = place, places
         self._numbers = count(1)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the broker may send nothing more, so that nothing can be on its way."""
+        return self.unacked.newer_than(self._tag_before) >= self._prefetch
 
     def consume(self, prefetch: int, on_arrival: Arrive) -> None:
         """Have the broker deliver, at most *prefetch* at a time; raises BrokerFault."""
         # The broker gives each consumer the limit that was set last before it began.
         self.channel.call("basic_qos", prefetch_count=prefetch)
+        self._prefetch, self._tag_before = prefetch, self._last_tag
         # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
         consumer_tag = f"orderd.{self.queue}.{next(self._numbers)}"
         self.channel.call(
@@ -54,6 +63,7 @@ class Intake:
     def admit(self, method: Any) -> int:
         """Note a delivery as unacked, and return its tag."""
         tag = int(method.delivery_tag) * self._places + self._place
+        self._last_tag = tag
         self.unacked.add(tag)
         if method.redelivered:
             self.redelivered.add(tag)
@@ -63,6 +73,7 @@ class Intake:
         """Settle *tags* in as few steps as the broker allows; *send* puts one on its way."""
         for tag, multiple in self.unacked.settle(tags):
             send(self.channel.raw, tag // self._places, multiple)
+        self.settled_s = time.monotonic()
         self.redelivered.difference_update(tags)
 
     def void(self) -> None:

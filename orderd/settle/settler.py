@@ -12,6 +12,7 @@ from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import NACKED, Receipt
 from orderd.amqp.renewal import renewed_command
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
@@ -50,12 +51,14 @@ class Settler:
         confirmed: Confirmed,
         *,
         suspects: Suspects,
+        deferrals: Deferrals,
         consequences: Consequences,
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what became of events."""
         self._suspects = suspects
+        self._deferrals = deferrals
         self._direct_replies = direct_replies
         self.consequences = consequences
         self._consumer = consumer
@@ -231,6 +234,7 @@ class Settler:
                 told = consequence.message.properties.headers or {}
                 result = consequence.result
                 self._reporter.dead_lettered(result, told[HEADER_CODE], told[HEADER_REASON])
+        self._deferrals.note_gone([e.result for e in gone if e.role is Role.DEAD_LETTER])
         self._held.accept({each.message.routing_key for each in gone})
 
     def _hold(self, refused: Mapping[Consequence, str]) -> None:

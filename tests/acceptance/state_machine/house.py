@@ -33,7 +33,7 @@ CURSES = """
     CREATE TRIGGER refuse BEFORE INSERT ON processed_requests
         FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-EMPTIED = "users, products, orders, order_items, processed_requests, outbox, message_tries, curses"
+EMPTIED = "users, products, orders, order_items, processed_requests, outbox, message_tries, deferrals, curses"
 
 
 class House:

@@ -103,19 +103,23 @@ class Deferrals:
 
     def renew(
         self, deliveries: Sequence[Delivery], decode: Callable[[Delivery], Command | Invalid]
-    ) -> None:
+    ) -> dict[int, str]:
         """Keep the places of *deliveries*, copies of which go to the end of their queues now.
 
-        Raises `DatabaseOutage`.
+        Returns the keys of places by the tags of deliveries. Raises `DatabaseOutage`.
         """
-        decoded = map(decode, deliveries)
-        commands = [each for each in decoded if isinstance(each, Command) and each.row]
-        if commands:
-            with self._transaction() as tx:
-                turns = self.turns(tx, commands)
-                for command in commands:
-                    turns.keep(command, datetime.now(UTC))
-                self.write(tx, turns)
+        decoded = {delivery.tag: decode(delivery) for delivery in deliveries}
+        commands = {
+            tag: each for tag, each in decoded.items() if isinstance(each, Command) and each.row
+        }
+        if not commands:
+            return {}
+        with self._transaction() as tx:
+            turns = self.turns(tx, commands.values())
+            now = datetime.now(UTC)
+            keys = {tag: turns.keep(command, now) for tag, command in commands.items()}
+            self.write(tx, turns)
+        return keys
 
     def note_gone(self, results: Sequence[Result]) -> None:
         """Take the commands of *results*, which ended as dead letters, out of their lines."""

@@ -114,12 +114,12 @@ class BatchProcessor:
         self._probe = Probe(database)
         self.has_committed = False
 
-    def renew(self, deliveries: Sequence[Delivery]) -> None:
+    def keep_places(self, deliveries: Sequence[Delivery]) -> dict[int, str]:
         """Keep the places of *deliveries*, copies of which go to the end of their queues now.
 
-        Raises `DatabaseOutage`.
+        Returns the keys of places by the tags of deliveries. Raises `DatabaseOutage`.
         """
-        self._deferrals.renew(deliveries, self._decode)
+        return self._deferrals.renew(deliveries, self._decode)
 
     def process(
         self, deliveries: Sequence[Delivery], surroundings: Surroundings

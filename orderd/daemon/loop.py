@@ -161,8 +161,8 @@ class Daemon:
         """Renew what the broker might soon drop; it keeps its place, though it goes to the end."""
         parts = self._parts
         if parts.consumer.worn and not parts.publisher.blocked:
-            parts.processor.renew(parts.consumer.worn)
-            parts.settler.renew(self._breath.take)
+            places = parts.processor.keep_places(parts.consumer.worn)
+            parts.settler.renew(self._breath.take, places)
 
     def _process_batch(self) -> None:
         parts = self._parts
@@ -234,7 +234,7 @@ class Daemon:
             self._let_go()
         else:
             parts.consumer.poll(TICK_S)
-            parts.settler.renew(self._breath.take)
+            parts.settler.renew(self._breath.take, {})
             # What is committed needs no database to be settled.
             parts.settler.finish(self._breath.take)
             parts.settler.retry_held(self._breath.take)

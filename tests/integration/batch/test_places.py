@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from orderd.amqp.message import Delivery, Properties
+from orderd.amqp.renewal import renewed_command
 from orderd.batch.results import Result
 from orderd.contract.names import HEADER_ATTEMPT, HEADER_PLACE, Queue
 from orderd.domain.outcomes import Answered, Applied, Deferred, Refused, Waiting
@@ -291,12 +292,15 @@ def test_a_missing_reference_keeps_the_place_of_its_order(shop: Shop) -> None:
     assert isinstance(status.outcome, Waiting)
 
 
-def test_what_is_renewed_keeps_its_place(shop: Shop) -> None:
-    first = replace(price(1, "10.00", None), redelivered=True)
-    shop.processor.renew([first])
+@pytest.mark.parametrize("request_id", ["a", None], ids=["with id", "without"])
+def test_what_is_renewed_keeps_its_place(shop: Shop, request_id: str | None) -> None:
+    first = replace(price(1, "10.00", request_id), redelivered=True)
+    places = shop.processor.keep_places([first])
+    copy = renewed_command(first, place=places[first.tag])
 
     (second,) = shop.process([price(2, "20.00", "b")])
-    (result,) = shop.process([replace(first, tag=3)])
+    renewed = Delivery("product", copy.body, copy.properties, 3, 1, redelivered=False)
+    (result,) = shop.process([renewed])
 
     assert isinstance(second.outcome, Waiting)
     assert isinstance(result.outcome, Applied)

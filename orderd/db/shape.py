@@ -18,6 +18,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "users": ("id", "username", "email"),
     "processed_requests": ("id",),
     "message_tries": ("key",),
+    "deferrals": ("key",),
 }
 
 # What is told of a type, without its modifiers, and these.
@@ -155,6 +156,14 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "is_committed": _Wanted("boolean", _exactly("boolean")),
         "tried_at": _LEASE,
     },
+    "deferrals": {
+        "key": _TEXT,
+        "place": _Wanted("whole number", _whole(18), made_by="any"),
+        "queue": _WORD,
+        "row_id": _Wanted("whole number", _whole(18)),
+        "since": _LEASE,
+        "ends_at": _Wanted("timestamptz", _exactly("timestamp with time zone")),
+    },
 }
 TABLES: Final = tuple(WANTED)
 
@@ -208,12 +217,13 @@ def _difference(want: _Wanted, column: Column) -> str | None:
     name = _MODIFIER.sub("", column.type).rpartition(".")[2]
     if not want.fits(name, numbers):
         return f"is {column.type}, which does not hold every value of {want.kind}"
-    if column.is_always_generated:
+    if column.is_always_generated and want.made_by == "orderd":
         return "is always generated, and orderd could not write it"
     if want.is_null_written and column.is_not_null:
         return "takes no null, and orderd writes null there"
     if want.made_by == "now" and column.default != "now":
         return "does not have the default now()"
-    if want.made_by == "any" and column.default == "none" and column.is_not_null:
+    is_filled = column.default != "none" or column.is_identity or column.is_always_generated
+    if want.made_by == "any" and column.is_not_null and not is_filled:
         return "has no default and takes no null"
     return None

@@ -80,6 +80,11 @@ class Event(StrEnum):
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."
     COMMAND_REFUSED = "command.refused", WARNING, "A business rule said no."
     COMMAND_DEFERRED = "command.deferred", WARNING, "A command is tried again later."
+    COMMAND_POSTPONED = (
+        "command.postponed",
+        DEBUG,
+        "A command waits behind a deferred one that changes the same row.",
+    )
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_HELD_BACK = (
         "message.held_back",

@@ -12,6 +12,7 @@ from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import NACKED, Receipt
 from orderd.amqp.renewal import renewed_command
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
@@ -50,12 +51,14 @@ class Settler:
         confirmed: Confirmed,
         *,
         suspects: Suspects,
+        deferrals: Deferrals,
         consequences: Consequences,
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what became of events."""
         self._suspects = suspects
+        self._deferrals = deferrals
         self._direct_replies = direct_replies
         self.consequences = consequences
         self._consumer = consumer
@@ -114,16 +117,20 @@ class Settler:
             self._declare_missing()
             self._send(due, [each.result.delivery for each in due], on_slice)
 
-    def renew(self, on_slice: Callable[[], None]) -> None:
+    def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
         """Let copies take the place of deliveries that the broker might soon drop.
 
-        Those that cannot be renewed are tried as they are. Raises `BrokerFault`.
+        *places* are the keys of the places that they keep in the lines of their rows, by tag. Those
+        that cannot be renewed are tried as they are. Raises `BrokerFault`.
         """
         worn = self._consumer.worn
         if worn and not self._publisher.blocked:
             deliveries = list(worn)
             worn.clear()
-            kept = self._replace(deliveries, on_slice, is_clean_stop=False)
+            copies = [
+                (each, renewed_command(each, place=places.get(each.tag))) for each in deliveries
+            ]
+            kept = self._replace(copies, on_slice)
             self._reporter.renewed(len(deliveries) - len(kept))
             self._consumer.inbox.extend(kept)
 
@@ -139,7 +146,8 @@ class Settler:
             if delivery.generation == self._consumer.generation and delivery.tag not in leaving
         ]
         if current and not self._publisher.blocked:
-            self._replace(current, on_slice, is_clean_stop=True)
+            copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]
+            self._replace(copies, on_slice)
 
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
@@ -147,17 +155,18 @@ class Settler:
         self._held.clear()
 
     def _replace(
-        self, deliveries: Sequence[Delivery], on_slice: Callable[[], None], *, is_clean_stop: bool
+        self,
+        copies: Sequence[tuple[Delivery, OutgoingMessage]],
+        on_slice: Callable[[], None],
     ) -> list[Delivery]:
-        """Publish copies of *deliveries*, ack those that the broker has taken, return the rest."""
-        copies = [(each, renewed_command(each, is_clean_stop=is_clean_stop)) for each in deliveries]
+        """Publish *copies*, ack the deliveries whose the broker has taken, return the others."""
         able = [(delivery, copy) for delivery, copy in copies if self._can_carry(copy)]
         receipt = self._publisher.publish([copy for _, copy in able])
         self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
         taken = [each for index, (each, _) in enumerate(able) if index not in receipt.failed]
         self._consumer.ack(taken)
         tags = {delivery.tag for delivery in taken}
-        return [delivery for delivery in deliveries if delivery.tag not in tags]
+        return [delivery for delivery, _ in copies if delivery.tag not in tags]
 
     def _send(
         self,
@@ -231,6 +240,7 @@ class Settler:
                 told = consequence.message.properties.headers or {}
                 result = consequence.result
                 self._reporter.dead_lettered(result, told[HEADER_CODE], told[HEADER_REASON])
+        self._deferrals.note_gone([e.result for e in gone if e.role is Role.DEAD_LETTER])
         self._held.accept({each.message.routing_key for each in gone})
 
     def _hold(self, refused: Mapping[Consequence, str]) -> None:

@@ -33,7 +33,10 @@ CURSES = """
     CREATE TRIGGER refuse BEFORE INSERT ON processed_requests
         FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-EMPTIED = "users, products, orders, order_items, processed_requests, outbox, message_tries, curses"
+EMPTIED = (
+    "users, products, orders, order_items, processed_requests, outbox, message_tries, deferrals, "
+    "curses"
+)
 
 
 class House:
@@ -179,10 +182,10 @@ class House:
         }
 
     def replay(self, failpoint: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `orderctl dlq replay` to its end."""
+        """Run `orderctl dlq replay` to its end; it asks for nothing."""
         env = clean_environment() | self._env | {"ORDERD_FAILPOINT": failpoint}
         return subprocess.run(
-            [sys.executable, "-m", "orderd.ctl", "dlq", "replay", "--json"],
+            [sys.executable, "-m", "orderd.ctl", "dlq", "replay", "--force", "--json"],
             env=env,
             capture_output=True,
             text=True,

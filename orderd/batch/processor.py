@@ -3,6 +3,7 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -171,7 +172,8 @@ class BatchProcessor:
             permit=partial(authorize, self.grants),
             is_encoded=properties.type == TYPE_ENCODED,
         )
-        if isinstance(decoded, Command) and is_expired(delivery):
+        # Now, not as it came: it may have waited here, for a server or for somebody's lock.
+        if isinstance(decoded, Command) and is_expired(delivery, time.time()):
             return replace(decoded, is_expired=True)
         return decoded
 

@@ -82,11 +82,11 @@ def lifetime(delivery: Delivery) -> dict[str, int]:
     return {} if deadline_ms is None else {HEADER_EXPIRES_AT: deadline_ms}
 
 
-def is_expired(delivery: Delivery) -> bool:
-    """Return whether *delivery* is a copy that came after the end of its message's time."""
+def is_expired(delivery: Delivery, now_s: float) -> bool:
+    """Return whether *delivery* is a copy whose message's time is over, in seconds since 1970."""
     deadline_ms = (delivery.properties.headers or {}).get(HEADER_EXPIRES_AT)
     # Only a number can be one of ours.
-    return type(deadline_ms) is int and deadline_ms <= delivery.received_s * 1000
+    return type(deadline_ms) is int and deadline_ms <= now_s * 1000
 
 
 def _deadline_ms(delivery: Delivery) -> int | None:

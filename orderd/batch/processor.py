@@ -3,6 +3,7 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -186,7 +187,9 @@ class BatchProcessor:
         if isinstance(decoded, Invalid):
             return decoded
         decoded = self._deferrals.known(delivery, decoded)
-        return replace(decoded, is_expired=True) if is_expired(delivery) else decoded
+        # Now, not as it came: it may have waited here, for a server or for somebody's lock.
+        is_over = is_expired(delivery, time.time())
+        return replace(decoded, is_expired=True) if is_over else decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False

@@ -145,6 +145,7 @@ class Daemon:
             parts.consumer.fill(parts.settings.batch_max)
         if parts.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
+            parts.settler.ack_in_alarm()
             parts.consumer.poll(TICK_S)
         elif parts.consumer.inbox:
             self._process_batch()

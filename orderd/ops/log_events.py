@@ -62,7 +62,7 @@ class Event(StrEnum):
     SCHEMA_WEAKENED = (
         "schema.weakened",
         WARNING,
-        "A unique index that orderd relies on is gone; the work goes on without.",
+        "A unique index, foreign key or CHECK that orderd relies on is gone; the work goes on.",
     )
     INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
     INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."

@@ -16,6 +16,7 @@ from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
+from orderd.domain.outcomes import Applied
 from orderd.ops.failpoints import reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
@@ -68,6 +69,8 @@ class Settler:
         self._held = HeldBack()
         self._is_missing = False
         self._on_the_way: deque[_Settlement] = deque()
+        # Tags of deliveries that would take effect a second time, were they delivered again.
+        self._unrepeatable: set[int] = set()
 
     @property
     def held(self) -> int:
@@ -86,6 +89,7 @@ class Settler:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
+        self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
         deliveries = [result.delivery for result in results]
         self._send(self.consequences.of(results), deliveries, on_slice)
 
@@ -95,13 +99,35 @@ class Settler:
         *on_slice* is called at least once a second. Raises `BrokerFault`; what was not acked by
         then is delivered again, and the ledger knows it.
         """
+
+        def on_slice_in_alarm() -> None:
+            on_slice()
+            self.ack_in_alarm()
+
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
+            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice_in_alarm)
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
-            self._conclude(settlement, on_slice)
+            self._conclude(self._on_the_way[0], on_slice)
             self._on_the_way.popleft()
+
+    def ack_in_alarm(self) -> None:
+        """Ack what would be done twice, where the broker takes no messages for now.
+
+        It closes the channel of who acks too late. Events wait in the outbox, and replies in the
+        socket; what has an id may well come again, and is answered then. Raises `BrokerFault`.
+        """
+        if not (self._unrepeatable and self._publisher.blocked):
+            return
+        for place, each in enumerate(self._on_the_way):
+            waiting = {one.result.delivery.tag for one in each.consequences if one.must_go}
+            due = self._unrepeatable - waiting
+            alone = [delivery for delivery in each.deliveries if delivery.tag in due]
+            if alone:
+                self._ack(alone)
+                rest = [delivery for delivery in each.deliveries if delivery.tag not in due]
+                self._on_the_way[place] = replace(each, deliveries=rest)
 
     def retry_held(self, on_slice: Callable[[], None]) -> None:
         """Send again what was refused, where it is time; raises `BrokerFault`.
@@ -153,6 +179,7 @@ class Settler:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
         self._on_the_way.clear()
         self._held.clear()
+        self._unrepeatable.clear()
 
     def _replace(
         self,
@@ -230,6 +257,7 @@ class Settler:
         # Ack last: a crash before this line costs a duplicate, not a loss.
         self._consumer.ack(deliveries)
         self._suspects.note_settled(deliveries)
+        self._unrepeatable.difference_update(delivery.tag for delivery in deliveries)
         reach("after_ack")
 
     def _note_gone(self, gone: Sequence[Consequence]) -> None:
@@ -306,3 +334,10 @@ class Settler:
             reach("retry_published")
         if Role.DEAD_LETTER in roles:
             reach("dlq_published")
+
+
+def _is_unrepeatable(result: Result) -> bool:
+    """Return whether the command took effect, and the ledger would not know it again."""
+    command = result.command
+    is_change = command is not None and not command.content.is_query and not command.is_recorded
+    return is_change and isinstance(result.outcome, Applied)

@@ -24,7 +24,7 @@ from orderd.amqp.message import Delivery
 from orderd.batch import processor
 from orderd.batch.processor import Surroundings
 from orderd.contract.names import DeferralCode
-from orderd.domain.outcomes import Deferred
+from orderd.domain.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.books import Request, Row
 from tests.acceptance.state_machine.tables import Tables, tables_of
 from tests.harness.commands import request as delivery_of
@@ -206,6 +206,7 @@ class TwoSessions(RuleBasedStateMachine):
         self._numbers = itertools.count(1)
         self._sent: list[Request] = []
         self._is_meddled_with = False
+        self._deferred: set[tuple[str, int] | None] = set()
         self._late = FIRST_LATE
 
     @initialize()
@@ -266,6 +267,9 @@ class TwoSessions(RuleBasedStateMachine):
         self.place.figures["batches"] += 1
         self._others.do("end_meddling")
         self._is_meddled_with = False
+        # What is deferred does not come again here: nobody is to wait for it.
+        self._shop.query("TRUNCATE deferrals")
+        self._deferred.clear()
         self.serial.begin()
         with before_each_statement(act), reasons_to_redo() as reasons:
             self._explain(self._shop, requests)
@@ -281,9 +285,13 @@ class TwoSessions(RuleBasedStateMachine):
             for result in group:
                 _, request = deliveries.pop(result.delivery.tag)
                 outcome = result.outcome
-                if isinstance(outcome, Deferred):
+                assert result.command is not None
+                if isinstance(outcome, Waiting):
+                    assert result.command.row in self._deferred, f"{request}: {outcome}"
+                elif isinstance(outcome, Deferred):
                     is_due = is_rivals and outcome.code == DeferralCode.TRANSIENT
                     assert is_due or self._is_meddled_with, f"{request}: {outcome}"
+                    self._deferred.add(result.command.row)
                 else:
                     self.serial.explain(request, result, is_rivals=is_rivals)
         assert not deliveries, "requests without a result"

@@ -42,6 +42,9 @@ class Channel:
         except pika.exceptions.AMQPError as error:
             self.raise_if_closed()
             raise BrokerFault(f"{self._link.where}: {method}: {error}") from error
+        # Or pika would reject what comes before the broker confirms that a consumer is cancelled:
+        # it may count against the message, and RabbitMQ 3.10 puts it behind all others.
+        getattr(self.raw, "_cancelled", set()).clear()
         limit_s = self._link.call_timeout_s
         self._link.run_until(lambda: bool(answers or self._closed), limit_s, method)
         self.raise_if_closed()

@@ -2,35 +2,33 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
-from itertools import chain, count, islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from typing import Any, Final
 
 from orderd.amqp import renewal, topology
-from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
+from orderd.amqp.intake import Intake
+from orderd.amqp.intakes import Intakes
 from orderd.amqp.link import Link, no_slice
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
-from orderd.amqp.unacked import Unacked
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
-# Whatever ends the connection counts against every message in hand: so while some of them are
-# there for a second time, few are taken.
-CAUTIOUS_PREFETCH: Final = 20
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
 # the order and does not count it. Closing the connection keeps the order everywhere, but counts.
 _NACKS_IN_ORDER: Final = (4, 0)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
-_SILENCE_S: Final = 1.0
 _HEAVY_BYTES: Final = 256 * 1024
 
 
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
+
+    Each has a channel of its own, so that a refusal to consume one does no harm to the others. Of
+    those of *exclusive* it takes only while no other daemon does.
 
     `generation` counts the connections: deliveries of an earlier one can no longer be settled.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
@@ -44,36 +42,33 @@ class Consumer:
         retry_delays_s: Sequence[float],
         queue_type: str,
         *,
+        exclusive: Collection[str] = (),
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
     ) -> None:
         self._link = Link(endpoint)
-        self._queues = tuple(queues)
+        self._intakes = Intakes(self._link, queues, exclusive, prefetch, self._on_arrival)
         self._prefetch = prefetch
         self._retry_delays_s = tuple(retry_delays_s)
         self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
-        self._channel: Channel | None = None
-        self._consuming: dict[str, str] = {}
-        self._numbers = count(1)
-        self._cancelled: str | None = None
-        self._unacked = Unacked()
-        self._redelivered: set[int] = set()
-        self._is_cautious = False
-        self._connected_s = 0.0
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
         self.generation = 0
 
     @property
     def is_ready(self) -> bool:
-        """Whether the broker delivers from every queue on the current channel."""
-        return (
-            self._link.is_open
-            and self._channel is not None
-            and self._channel.is_open
-            and self._cancelled is None
-            and len(self._consuming) == len(self._queues)
-        )
+        """Whether the broker delivers from every queue that is not left to others."""
+        return self._intakes.is_complete
+
+    @property
+    def standing_by(self) -> Mapping[str, str]:
+        """The queues that are left to others, and why."""
+        return self._intakes.standing_by
+
+    @property
+    def consumers(self) -> Mapping[str, int]:
+        """How many consumers each of the other queues had lately, this one among them."""
+        return self._intakes.consumers
 
     def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
         """Connect, declare the topology and start consuming: one attempt over all URLs.
@@ -85,12 +80,7 @@ class Consumer:
         try:
             self._link.open(on_slice)
             topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            channel = self._link.open_channel()
-            channel.raw.add_on_cancel_callback(self._on_cancelled)
-            self._is_cautious = self._prefetch > CAUTIOUS_PREFETCH
-            self._unacked = Unacked()
-            self._connected_s = time.monotonic()
-            self._consume(channel)
+            self._intakes.begin()
         except Exception:
             self.close()
             raise
@@ -121,6 +111,18 @@ class Consumer:
                 return
             body_bytes += self._inbox_bytes(before)
 
+    def look_around(self) -> None:
+        """Take from the queues that had to be left to others, where these are gone by now; count.
+
+        To be called freely: few of the calls do anything. Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            self._intakes.look_around()
+
+    def takes_from(self, queue: str) -> bool:
+        """Return whether *queue* has a consumer of this daemon's."""
+        return queue in self._intakes
+
     def assert_held(self) -> None:
         """Look whether the deliveries in hand are still ours; raise BrokerFault as `poll` does.
 
@@ -144,11 +146,8 @@ class Consumer:
 
     def depth(self, queue: str) -> QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
-        try:
-            return topology.depth_on(self._open_channel(), queue)
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            return self._intakes.depth(queue)
 
     def declare(self) -> None:
         """Declare the topology again, where somebody has deleted some of it.
@@ -173,140 +172,73 @@ class Consumer:
         if prefetch == self._prefetch:
             return
         self._prefetch = prefetch
-        if not self._is_cautious:
-            self._consume_anew()
+        with self._voiding():
+            self._intakes.change_prefetch(prefetch)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
-        try:
-            for tag in tuple(self._consuming):
-                # pika rejects what comes while it waits for the broker's answer, and some brokers
-                # count that against the message: so read first what has been sent.
-                self._read_dry()
-                self._open_channel().call("basic_cancel", consumer_tag=tag)
-                del self._consuming[tag]
-            self._read_dry()
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            self._intakes.cancel()
 
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
         self._void()
-        self._channel = None
-        self._consuming.clear()
-        self._cancelled = None
+        self._intakes.clear()
         self._link.close()
 
     def _give_back(self) -> None:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
-        channel = self._channel
-        if channel is None or not self._link.is_open or not channel.is_open or self._cancelled:
+        if not self._intakes.is_whole:
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
         self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
         with suppress(BrokerFault):
             self.cancel()
-            if self._unacked and self._link.version >= _NACKS_IN_ORDER:
-                channel.raw.basic_nack(0, multiple=True, requeue=True)
-                self._serve(0)
+            if self._link.version >= _NACKS_IN_ORDER:
+                with self._voiding():
+                    self._intakes.give_back()
 
     def _open_up(self) -> None:
-        """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
-        # Big bodies too are taken with care: all that is on its way is read before the answers are.
-        if not self._is_cautious or self._redelivered or self._inbox_bytes() > _HEAVY_BYTES:
-            return
-        # What comes back stands at the head of its queue: so what comes first tells, or nothing.
-        if self._unacked.received or time.monotonic() - self._connected_s > _SILENCE_S:
-            self._is_cautious = False
-            self._consume_anew()
+        with self._voiding():
+            self._intakes.adapt()
+            # Big bodies too are taken with care: all that is on its way is read before the answers.
+            if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
+                self._intakes.open_up()
 
-    def _read_dry(self) -> None:
-        received = -1
-        while received != self._unacked.received:
-            received = self._unacked.received
-            self._serve(0)
-
-    def _consume_anew(self) -> None:
-        channel = self._channel
-        if channel is not None and self.is_ready:
-            # The broker gives each consumer the limit that was set last before it began.
-            self.cancel()
-            self._consume(channel)
-
-    def _consume(self, channel: Channel) -> None:
-        self._channel = channel
-        prefetch = CAUTIOUS_PREFETCH if self._is_cautious else self._prefetch
-        channel.call("basic_qos", prefetch_count=prefetch)
-        # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
-        number = next(self._numbers)
-        for queue in self._queues:
-            tag = f"orderd.{queue}.{number}"
-            channel.call(
-                "basic_consume",
-                queue=queue,
-                consumer_tag=tag,
-                on_message_callback=partial(self._on_delivery, queue),
-            )
-            self._consuming[tag] = queue
-
-    def _on_delivery(self, queue: str, _raw: Any, method: Any, found: Any, body: bytes) -> None:
-        tag = method.delivery_tag
-        delivery = Delivery(queue, body, found.decoded, tag, self.generation, method.redelivered)
-        if delivery.redelivered:
-            self._redelivered.add(tag)
+    def _on_arrival(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
+        tag = intake.admit(method)
+        delivery = Delivery(
+            intake.queue, body, found.decoded, tag, self.generation, method.redelivered
+        )
         is_worn = delivery.redelivered and renewal.is_due(delivery)
         (self.worn if is_worn else self.inbox).append(delivery)
-        self._unacked.add(tag)
-        self._link.wake()
-
-    def _on_cancelled(self, frame: Any) -> None:
-        self._cancelled = self._consuming.get(frame.method.consumer_tag, frame.method.consumer_tag)
         self._link.wake()
 
     def _serve(self, timeout_s: float) -> None:
-        try:
-            self._open_channel()
-            self._link.run(timeout_s)
-            self._open_channel()
-        except BrokerFault:
-            self._void()
-            raise
+        with self._voiding():
+            self._intakes.serve(timeout_s)
 
     def _settle(
         self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
     ) -> None:
-        current = [one.tag for one in deliveries if one.generation == self.generation]
-        if not current:
-            return
+        if current := [one for one in deliveries if one.generation == self.generation]:
+            with self._voiding():
+                self._intakes.settle(current, settle)
+
+    @contextmanager
+    def _voiding(self) -> Iterator[None]:
+        """Forget what is in hand where the broker is lost: it cannot be settled any more."""
         try:
-            raw = self._open_channel().raw
+            yield
         except BrokerFault:
             self._void()
             raise
-        for tag, multiple in self._unacked.settle(current):
-            settle(raw, tag, multiple)
-        self._redelivered.difference_update(current)
-        # pika only buffers: this turn hands it to the socket.
-        self._serve(0)
-
-    def _open_channel(self) -> Channel:
-        """Return the channel on which everything is still consumed, or raise BrokerFault."""
-        if self._channel is None:
-            raise BrokerFault(f"{self._link.where}: not connected")
-        self._channel.raise_if_closed()
-        if self._cancelled is not None:
-            raise BrokerFault(
-                f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
-            )
-        return self._channel
 
     def _void(self) -> None:
         self.inbox.clear()
         self.worn.clear()
-        self._unacked.clear()
-        self._redelivered.clear()
+        self._intakes.void()
 
     def _inbox_bytes(self, start: int = 0) -> int:
         waiting = chain(islice(self.inbox, start, None), () if start else self.worn)

@@ -1,7 +1,7 @@
 """What there is of orderd's queues and exchange, found out without changing anything."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -15,6 +15,7 @@ from orderd.contract.names import (
     NOTIFICATION_QUEUES,
     Queue,
     dead_letter_queue,
+    lock_queue,
     retry_queue,
 )
 
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     RETRY = "retry"
     DEAD_LETTERS = "dead letters"
     EVENTS = "events"
+    LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
         for name in (*EVENT_QUEUES, *NOTIFICATION_QUEUES)
     ]
     return [*own, Needed(EVENTS_EXCHANGE, Kind.EVENTS, is_exchange=True), *listeners]
+
+
+def locks(exclusive: Collection[Queue]) -> list[Needed]:
+    """Return what a daemon declares, for the time of a connection, to consume *exclusive* alone."""
+    return [Needed(lock_queue(queue), Kind.LOCK) for queue in Queue if queue in exclusive]
 
 
 def find(link: Link, wanted: Needed) -> Found | None:

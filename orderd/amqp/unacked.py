@@ -18,6 +18,10 @@ class Unacked:
         """Return how many deliveries are open."""
         return len(self._tags)
 
+    def newer_than(self, tag: int) -> int:
+        """Return how many of the open deliveries came after *tag*."""
+        return sum(one > tag for one in self._tags)
+
     def add(self, tag: int) -> None:
         """Note a delivery, the newest one."""
         self._tags[tag] = None

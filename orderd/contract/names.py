@@ -108,6 +108,11 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}.dlq"
 
 
+def lock_queue(queue: str) -> str:
+    """Return the name of the queue that only who consumes *queue* exclusively can declare."""
+    return f"{queue}.lock"
+
+
 def retry_queue(queue: str, delay_s: float) -> str:
     """Return the name of the queue in which a message of *queue* waits for *delay_s* seconds."""
     return f"{queue}.retry.{delay_name(delay_s)}"
@@ -133,5 +138,10 @@ def own_queues(retry_delays_s: Iterable[float]) -> frozenset[str]:
     return frozenset(
         name
         for queue in Queue
-        for name in (queue, dead_letter_queue(queue), *(retry_queue(queue, d) for d in delays_s))
+        for name in (
+            queue,
+            dead_letter_queue(queue),
+            lock_queue(queue),
+            *(retry_queue(queue, d) for d in delays_s),
+        )
     ).union(EVENT_QUEUES, NOTIFICATION_QUEUES)

@@ -30,7 +30,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="0 if its loop turns, though a server may be away"
     )
     wanted.add_argument(
-        "--ready", action="store_true", help="0 if it is also taking commands; the default"
+        "--ready",
+        action="store_true",
+        help="0 if it is also taking commands, or standing by to take over; the default",
     )
     parser.add_argument(
         "--max-age",
@@ -53,7 +55,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _context: "Context") -> int:
     """Print how the daemon is; the exit code says it again."""
     path = options.file or _configured(options.config)
-    found = _look(path, options.max_age_s)
+    found = look(path, options.max_age_s)
     # A screen would take longer to load than all the rest.
     print(json.dumps(found) if options.json else _in_words(found))  # noqa: T201
     if not found["live"]:
@@ -61,14 +63,14 @@ def run(options: argparse.Namespace, _context: "Context") -> int:
     return ExitCode.DONE if found["ready"] or options.live else ExitCode.FAILED
 
 
-def _look(path: str, max_age_s: float) -> dict[str, Any]:
+def look(path: str, max_age_s: float = MAX_AGE_S) -> dict[str, Any]:
     """Return what the file says, and what that means."""
     try:
         content = health_file.read(path)
     except health_file.NoHealth as fault:
         return {"live": False, "ready": False, "why": str(fault)}
     why = _death(content, max_age_s)
-    is_ready = why is None and content["state"] == health_file.RUNNING
+    is_ready = why is None and content["state"] in {health_file.RUNNING, health_file.STANDBY}
     return {"live": why is None, "ready": is_ready, "why": why, **content}
 
 
@@ -86,13 +88,21 @@ def _death(content: dict[str, Any], max_age_s: float) -> str | None:
 def _in_words(found: dict[str, Any]) -> str:
     if "state" not in found:
         return f"not live: {found['why']}"
-    state = found["state"]
-    if found["waiting_for"]:
-        state = f"{state}: waiting for the {found['waiting_for']}"
+    state = state_of(found)
     if found["why"]:
         return f"not live: {found['why']}; it was {state} since {found['since']}"
     word = "ready" if found["ready"] else "not ready"
     return f"live, {word}: {state} since {found['since']}, last turn {found['age_s']:.1f} s ago"
+
+
+def state_of(found: dict[str, Any]) -> str:
+    """Return the state in words, for what the file of some daemon says."""
+    state: str = found["state"]
+    if found["waiting_for"]:
+        state = f"{state}: waiting for the {found['waiting_for']}"
+    if found["standing_by"]:
+        state = f"{state}: {', '.join(found['standing_by'])} left to another daemon"
+    return state
 
 
 def _configured(config: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ from orderd.amqp.inspection import (
     Needed,
     find,
     frame_bytes_max,
+    locks,
     needed,
     unusable,
 )
@@ -44,6 +46,8 @@ class Lint:
 
     contradictions: list[Contradiction] = field(default_factory=list)
     delivery_limits: dict[str, DeliveryLimit] = field(default_factory=dict)
+    # Queues that several consume, as `consume` allows it, and how many do.
+    shared: dict[str, int] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
     # What the management API should have told; what no API tells is in `not_checked` alone.
     unanswered: bool = False
@@ -54,14 +58,16 @@ def lint(settings: "Settings", publisher: Publisher, management: Management) -> 
     found = Lint()
     wanted = needed(settings.retry_delays)
     found.contradictions += _judge_topology(publisher, wanted)
+    found.contradictions += _judge_sharing(found, settings, publisher, wanted)
     found.contradictions += judge_frames(frame_bytes_max(publisher.link))
     user = publisher.link.user or ""
+    held = [*wanted, *locks(settings.exclusive_queues)]
     judges: dict[str, Callable[[], list[Contradiction]]] = {
         "policies and arguments": lambda: _judge_queues(settings, management, wanted),
         "delivery limits": lambda: _judge_delivery_limits(found, publisher, management, wanted),
         "listeners": lambda: _judge_listeners(management),
-        "permissions": lambda: _judge_permissions(management, user, wanted),
-        "limits": lambda: _judge_limits(management, user, wanted),
+        "permissions": lambda: _judge_permissions(management, user, held),
+        "limits": lambda: _judge_limits(management, user, held),
     }
     for what, judge in judges.items():
         try:
@@ -98,6 +104,24 @@ def _judge_topology(publisher: Publisher, wanted: Sequence[Needed]) -> Iterator[
             if fault.code != _ACCESS_REFUSED:
                 raise
             yield Contradiction(each.name, fault.reason, "rabbitmqctl set_permissions")
+
+
+def _judge_sharing(
+    lint: Lint, settings: "Settings", publisher: Publisher, wanted: Sequence[Needed]
+) -> Iterator[Contradiction]:
+    for each in wanted:
+        if each.kind is not Kind.COMMANDS:
+            continue
+        # Who may not ask has been told so.
+        with suppress(ChannelFault):
+            found = find(publisher.link, each)
+            consumers = 0 if found is None else found.consumers or 0
+            if consumers > 1 and each.name in settings.exclusive_queues:
+                problem = f"{consumers} consumers, though consume is exclusive: no order is kept"
+                fix = "give all daemons the same consume, and let no other program consume it"
+                yield Contradiction(each.name, problem, fix)
+            elif consumers > 1:
+                lint.shared[each.name] = consumers
 
 
 def _judge_queues(

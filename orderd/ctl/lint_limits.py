@@ -10,7 +10,7 @@ from orderd.settle.dead_letters import HEADERS_BYTES_MAX
 
 # What a daemon opens, and an orderctl beside it.
 _CONNECTIONS: Final = 4
-_CHANNELS: Final = 8
+_CHANNELS: Final = 12
 # The headers, and room for the other properties and the frame's own bytes.
 _FRAME_MIN_BYTES: Final = HEADERS_BYTES_MAX + 4096
 

@@ -74,7 +74,7 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
             ):
                 name = delay_name(wanted.delay_s or 0)
                 yield "message-ttl", f"commands come back earlier than after {name}"
-        case Kind.EVENTS:
+        case Kind.EVENTS | Kind.LOCK:
             return
     for key in LENGTHS:
         yield key, f"when it is full, {full}"

@@ -1,10 +1,13 @@
 """`orderctl status`: how daemon, queues and database are; what cannot be reached is said."""
 
 import argparse
+import os
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from orderd.contract.exit_codes import ExitCode
+from orderd.ctl import health
 from orderd.ctl.broker_findings import look_at_broker
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
@@ -13,6 +16,10 @@ from orderd.ctl.database_findings import look_at_database
 from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
+from orderd.ops.health_file import default_path
+
+if TYPE_CHECKING:
+    from orderd.ops.settings import Settings
 
 PARTS: Final = (
     "broker",
@@ -44,6 +51,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
     found += look_at_database(settings)
     by_part = {finding.part: finding for finding in found}
     findings = [by_part.get(part, _unknown(part)) for part in PARTS]
+    findings = [_with_one_here(one, settings) if one.part == "daemon" else one for one in findings]
     is_well = all(finding.is_well for finding in findings)
     if screen.is_json:
         parts = {finding.part: finding.document() for finding in findings}
@@ -55,6 +63,17 @@ def run(options: argparse.Namespace, context: Context) -> int:
                 screen.line()
                 screen.table(_queues(finding))
     return ExitCode.DONE if is_well else ExitCode.FAILED
+
+
+def _with_one_here(finding: Finding, settings: "Settings") -> Finding:
+    """Return the same, with what the daemon on this machine leaves to others, if it does."""
+    path = settings.health_file or default_path(os.environ)
+    here = health.look(path)
+    if not (here["live"] and here["standing_by"]):
+        return finding
+    summary = f"{finding.summary}; here: {health.state_of(here)}"
+    told = {name: here[name] for name in ("pid", "state", "standing_by")}
+    return replace(finding, summary=summary, facts={**finding.facts, "here": told})
 
 
 def _unknown(part: str) -> Finding:

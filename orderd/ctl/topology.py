@@ -115,12 +115,16 @@ def check(options: argparse.Namespace, context: Context) -> int:
                     {"queue": name, "limit": limit.value, "source": limit.source}
                     for name, limit in found.delivery_limits.items()
                 ],
+                "shared": [
+                    {"queue": name, "consumers": count} for name, count in found.shared.items()
+                ],
                 "not_checked": found.not_checked,
             }
         )
     else:
         _show_contradictions(screen, found)
         _show_delivery_limits(screen, found)
+        _show_sharing(screen, found)
         for text in found.not_checked:
             screen.note(f"not checked: {text}")
     return code
@@ -172,6 +176,16 @@ def _show_contradictions(screen: Screen, lint: Lint) -> None:
     columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
     rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
     screen.table(Table(columns, rows))
+
+
+def _show_sharing(screen: Screen, lint: Lint) -> None:
+    if lint.shared:
+        counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
+        screen.line()
+        screen.line(
+            f"several consumers: {counts}: commands take effect in the order sent only among those "
+            'that one daemon takes; consume = "exclusive" keeps it'
+        )
 
 
 def _show_delivery_limits(screen: Screen, lint: Lint) -> None:

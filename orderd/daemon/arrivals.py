@@ -40,7 +40,8 @@ class Arrivals:
         if any(self._consumer.depth(name).ready for name in names):
             return True
         depth = self._consumer.depth(queue)
-        return bool(depth.ready) or depth.consumers > 1
+        own = int(self._consumer.takes_from(queue))
+        return bool(depth.ready) or depth.consumers > own
 
 
 def _queues_of(deliveries: Iterable[Delivery]) -> set[Queue]:

@@ -109,7 +109,10 @@ class Daemon:
             self._pause("broker", fault)
 
     def _connect(self) -> None:
-        """Connect what is not connected; the database first, for nothing can be done without."""
+        """Connect what is not connected, and take what others have left.
+
+        The database first, for nothing can be done without.
+        """
         parts = self._parts
         if not parts.database.is_connected:
             parts.database.connect()
@@ -120,6 +123,9 @@ class Daemon:
             parts.connect_broker(self._breath.take)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
+        elif not parts.publisher.blocked:
+            parts.consumer.look_around()
+            self._state.note_consumers()
         parts.suspects.withdraw()
         if not self._is_doubtful:
             self._resume()

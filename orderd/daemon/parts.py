@@ -47,6 +47,7 @@ class Parts:
             settings.prefetch_count,
             settings.retry_delays,
             settings.queue_type,
+            exclusive=settings.exclusive_queues,
         )
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()

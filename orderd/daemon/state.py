@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -31,6 +31,10 @@ _REFUSED: Final = {
     "database": Event.DATABASE_REFUSED,
     "broker": Event.BROKER_REFUSED,
 }
+_ORDER_LOST: Final = (
+    "commands take effect in the order sent only among those that one daemon takes; "
+    'consume = "exclusive" keeps it'
+)
 # Nobody mends it but an operator, who may look at the log at any time.
 REFUSED_AGAIN_S: Final = 60.0
 
@@ -48,6 +52,8 @@ class State:
         self._is_running = False
         self._switched_off: tuple[str, ...] = ()
         self._blocked_since_s: float | None = None
+        self._standing_by: Sequence[str] = ()
+        self._shared: Mapping[str, int] = {}
         self.has_been_running = False
 
     @property
@@ -84,7 +90,28 @@ class State:
         """Tell that RabbitMQ is there and delivers."""
         self._forget_loss("broker")
         emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {self._parts.publisher.where}")
-        emit(Event.CONSUMER_STARTED, "taking commands from user, product, order")
+        if taken := self._parts.consumer.consumers:
+            emit(Event.CONSUMER_STARTED, f"taking commands from {', '.join(taken)}")
+        self.note_consumers()
+
+    def note_consumers(self) -> None:
+        """Tell, once per change, which queues are left to other daemons, and which are shared."""
+        consumer = self._parts.consumer
+        why = consumer.standing_by
+        queues = tuple(why)
+        if taken_over := [queue for queue in self._standing_by if queue not in why]:
+            emit(Event.CONSUMER_TOOK_OVER, f"taking commands from {', '.join(taken_over)}")
+        if left := [f"{queue}: {why[queue]}" for queue in why if queue not in self._standing_by]:
+            emit(Event.CONSUMER_STANDBY, f"left to another daemon: {'; '.join(left)}")
+        if queues != self._standing_by:
+            self._standing_by = queues
+            self._parts.vitals.standing_by(queues, takes_any=bool(consumer.consumers))
+        shared = {queue: count for queue, count in consumer.consumers.items() if count > 1}
+        if shared != self._shared:
+            self._shared = shared
+            if shared:
+                counts = ", ".join(f"{queue} ({count})" for queue, count in shared.items())
+                emit(Event.CONSUMER_SHARED, f"several consumers: {counts}: {_ORDER_LOST}")
 
     def running(self) -> None:
         """Tell, once per change, that work goes on."""

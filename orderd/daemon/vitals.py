@@ -2,23 +2,25 @@
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.daemon.figures import Figures
 from orderd.ops.health import Health
+from orderd.ops.health_file import RUNNING, STANDBY
 from orderd.ops.service import Service
 
 _ERRNO: Final = {ExitCode.CONFIG: errno.EINVAL, ExitCode.UNAVAILABLE: errno.EHOSTUNREACH}
+_AT_WORK: Final = (RUNNING, STANDBY)
 _STATUS_EVERY_S: Final = 5.0
 # A database that takes so long for one answer is not one to send work to.
 _SILENT_AFTER_S: Final = 15.0
 
 
 class Vitals:
-    """What is shown: starting, running, paused, blocked or draining, and that the loop turns."""
+    """What is shown: the state, one of `health_file.STATES`, and that the loop turns."""
 
     def __init__(self, service: Service, health: Health) -> None:
         """Show it to *service* and by *health*; the daemon is starting."""
@@ -30,6 +32,8 @@ class Vitals:
         self._is_running = False
         self._is_blocked = False
         self._is_draining = False
+        self._standing_by: tuple[str, ...] = ()
+        self._takes_any = True
         self._next_status_s = 0.0
 
     def breathe(self, silent_s: float = 0.0) -> None:
@@ -38,14 +42,14 @@ class Vitals:
         To be called freely: few of the calls do anything.
         """
         state, waiting_for = self._state(silent_s)
-        self._health.note(state, waiting_for)
+        self._health.note(state, waiting_for, self._standing_by)
         self._service.watchdog()
         if self._is_draining or not self._is_ready:
             self._service.extend_timeout()
         now_s = time.monotonic()
-        if state == "running" and now_s >= self._next_status_s:
+        if state in _AT_WORK and now_s >= self._next_status_s:
             self._next_status_s = now_s + _STATUS_EVERY_S
-            self._service.status(f"running: {self.figures.brief()}")
+            self._service.status(f"{state}: {self._at_work(state)}")
 
     def expect_watchdog(self, watchdog_s: float) -> None:
         """Take this time for the watchdog's where the service manager did not tell its own."""
@@ -81,6 +85,11 @@ class Vitals:
         if is_blocked:
             self._service.status("blocked: RabbitMQ takes no messages")
 
+    def standing_by(self, queues: Sequence[str], *, takes_any: bool) -> None:
+        """Show which queues are left to another daemon, and whether any is not."""
+        self._standing_by, self._takes_any = tuple(queues), takes_any
+        self._next_status_s = 0.0
+
     def draining(self) -> None:
         """Show that what is in hand is finished, and nothing else taken."""
         if not self._is_draining:
@@ -104,13 +113,20 @@ class Vitals:
         """Show why the daemon is about to end."""
         self._service.failed(int(code), str(error), _errno_of(error) or _ERRNO.get(code))
 
+    def _at_work(self, state: str) -> str:
+        others = f"{', '.join(self._standing_by)} left to another daemon"
+        if state == STANDBY:
+            return others
+        return f"{self.figures.brief()}{f'; {others}' if self._standing_by else ''}"
+
     def _state(self, silent_s: float) -> tuple[str, str | None]:
         """Return the state for the health file, and which server it waits for."""
         if self._is_draining:
             return "draining", None
         is_silent = silent_s >= _SILENT_AFTER_S
         if self._is_running and not is_silent:
-            return ("blocked" if self._is_blocked else "running"), None
+            at_work = RUNNING if self._takes_any else STANDBY
+            return ("blocked" if self._is_blocked else at_work), None
         waiting_for = "database" if is_silent else self._waiting_for
         return ("paused" if self._is_ready else "starting"), waiting_for
 

@@ -2,12 +2,18 @@
 
 import json
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr
 
+from orderd.contract.names import Queue
 from orderd.ops.durations import parse_duration
+
+EXCLUSIVE: Final = "exclusive"
+SHARED: Final = "shared"
+Mode = Literal["shared", "exclusive"]
 
 _NEXT_URL = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _DATABASE_URL = re.compile(r"postgres(ql)?://")
@@ -40,6 +46,24 @@ def _listed(value: object) -> object:
 def _mapped(value: object) -> object:
     """Read '{"name": {…}}', as environment variables and credentials have it."""
     return _json(value) if isinstance(value, str) else value
+
+
+def _mode(value: object) -> str:
+    mode = _lower(value)
+    if mode not in (SHARED, EXCLUSIVE):
+        raise ValueError(f"must be {SHARED} or {EXCLUSIVE}, or a table with these by queue")
+    return str(mode)
+
+
+def _modes(value: object) -> object:
+    """Return the mode of all queues, or of those in a table."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = _json(value)
+    if not isinstance(value, Mapping):
+        return _mode(value)
+    if unknown := [name for name in value if name not in tuple(Queue)]:
+        raise ValueError(f"{unknown[0]} is no queue; they are {', '.join(Queue)}")
+    return {str(queue): _mode(mode) for queue, mode in value.items()}
 
 
 def _split(value: str) -> list[str]:
@@ -102,5 +126,6 @@ WholeNumber = Annotated[int, BeforeValidator(_not_bool)]
 Listed = BeforeValidator(_listed)
 Mapped = BeforeValidator(_mapped)
 Lowered = BeforeValidator(_lower)
+Modes = Annotated[Mode | Mapping[str, Mode], PlainValidator(_modes)]
 AmqpUrls = Annotated[tuple[SecretStr, ...], BeforeValidator(_url_list), AfterValidator(_amqp_urls)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

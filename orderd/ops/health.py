@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -25,14 +25,21 @@ class Health:
         self._now_s = now_s
         self._state = "starting"
         self._waiting_for: str | None = None
+        self._standing_by: tuple[str, ...] = ()
         self._since = _now()
         self._next_s = float("-inf")
         self._is_failing = False
 
-    def note(self, state: str, waiting_for: str | None = None) -> None:
-        """Tell of the state, one of `health_file.STATES`, and which server it waits for."""
-        if (state, waiting_for) != (self._state, self._waiting_for):
-            self._state, self._waiting_for = state, waiting_for
+    def note(
+        self, state: str, waiting_for: str | None = None, standing_by: Iterable[str] = ()
+    ) -> None:
+        """Tell of the state, one of `health_file.STATES`, and which server it waits for.
+
+        *standing_by* are the queues that are left to other daemons.
+        """
+        told = (state, waiting_for, tuple(standing_by))
+        if told != (self._state, self._waiting_for, self._standing_by):
+            self._state, self._waiting_for, self._standing_by = told
             self._since = _now()
             self._next_s = float("-inf")
         self.beat()
@@ -47,6 +54,7 @@ class Health:
             "pid": os.getpid(),
             "state": self._state,
             "waiting_for": self._waiting_for,
+            "standing_by": self._standing_by,
             "since": self._since,
             # Never rounded up: a turn in the future would look like one of an earlier boot.
             "monotonic_s": math.floor(now_s * 1_000) / 1_000,

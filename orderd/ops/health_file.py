@@ -14,7 +14,8 @@ from typing import Any, Final
 from orderd.ops.places import RUNTIME_DIRECTORY
 
 RUNNING: Final = "running"
-STATES: Final = ("starting", RUNNING, "paused", "blocked", "draining")
+STANDBY: Final = "standby"
+STATES: Final = ("starting", RUNNING, STANDBY, "paused", "blocked", "draining")
 FILE_NAME: Final = "health"
 _BYTES_MAX: Final = 4_096
 
@@ -101,6 +102,7 @@ def read(path: str) -> dict[str, Any]:
     try:
         content = json.loads(os.read(descriptor, _BYTES_MAX))
         known = {name: content[name] for name in ("pid", "state", "waiting_for", "since")}
+        known["standing_by"] = content.get("standing_by", [])
         return {**known, "age_s": round(now_s() - content["monotonic_s"], 3)}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NoHealth(f"{path}: is no health file: {error}") from error

@@ -42,6 +42,21 @@ class Event(StrEnum):
         "A queue or exchange exists in a way orderd cannot use: the exact difference.",
     )
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
+    CONSUMER_STANDBY = (
+        "consumer.standby",
+        INFO,
+        "Queues are left to another daemon; this one takes over when it has gone.",
+    )
+    CONSUMER_TOOK_OVER = (
+        "consumer.took_over",
+        INFO,
+        "Commands are taken from queues that were left to another daemon.",
+    )
+    CONSUMER_SHARED = (
+        "consumer.shared",
+        INFO,
+        "A queue has further consumers: the order in which commands were sent is not kept.",
+    )
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
     DURABILITY_WEAKENED = (

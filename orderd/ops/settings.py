@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from orderd.contract.names import Queue
 from orderd.ops.fields import (
+    EXCLUSIVE,
+    SHARED,
     AmqpUrls,
     DatabaseUrl,
     Listed,
     Lowered,
     Mapped,
+    Modes,
     Seconds,
     WholeNumber,
 )
@@ -100,6 +104,11 @@ class Settings(LayeredSettings):
         default="",
         description="type of the queues that orderd creates: classic, quorum, or empty for the "
         "virtual host's default",
+    )
+    consume: Modes = Field(
+        default=SHARED,
+        description="shared: any number of daemons take from a queue; exclusive: one at a time, in "
+        "the order sent, while the others stand by; for all queues, or a table of some by name",
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], Lowered, RELOADABLE
@@ -197,6 +206,13 @@ class Settings(LayeredSettings):
     def authorization_mode(self) -> Literal["none", "tokens", "jwt"]:
         """How commands are authorized: as set, or by what there are tokens."""
         return self.authorization or ("tokens" if self.tokens else "none")
+
+    @property
+    def exclusive_queues(self) -> frozenset[Queue]:
+        """The queues from which one daemon at a time takes."""
+        modes = self.consume
+        by_queue = dict.fromkeys(Queue, modes) if isinstance(modes, str) else modes
+        return frozenset(Queue(queue) for queue, mode in by_queue.items() if mode == EXCLUSIVE)
 
     @property
     def prefetch_count(self) -> int:

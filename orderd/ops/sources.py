@@ -22,7 +22,7 @@ KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
 
 _NESTED = "__"
-_MAPPINGS = frozenset({"tokens"})
+_MAPPINGS = frozenset({"consume", "tokens"})
 _FILE_BYTES_MAX = 1 << 20
 _PIPE_PATIENCE_S = 5
 

@@ -1,5 +1,7 @@
 """Several daemons on the same queues, with products and ids that all of them meet."""
 
+import random
+
 import pytest
 
 from tests.harness.postgresql import PrivatePostgres
@@ -9,6 +11,7 @@ pytestmark = pytest.mark.soak
 
 REQUESTS = 3_000
 RATE = 400
+HANDOVERS = 12
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -25,3 +28,24 @@ def test_daemons_side_by_side_do_everything_once_and_never_deadlock(
     with private_postgres.log_path.open("rb") as log:
         log.seek(logged_bytes)
         assert b"deadlock detected" not in log.read()
+
+
+def test_daemons_that_take_turns_hand_over_at_kills_and_stops(
+    arena: Arena, chance: random.Random
+) -> None:
+    arena.begin("12 handovers, exclusive", daemons=1, consume="exclusive")
+    arena.hire(ready=False).wait_for_event("consumer.standby")
+
+    for number in range(times(HANDOVERS)):
+        arena.wait_for_work(chance.randint(10, 60))
+        active, next_one = (one for one in arena.daemons if one.is_running)
+        mark = next_one.mark()
+        if number % 2:
+            active.kill()
+            arena.figures.kills += 1
+        else:
+            assert active.stop() == 0
+        next_one.wait_for_event("consumer.took_over", after=mark)
+        arena.hire(ready=False).wait_for_event("consumer.standby")
+
+    arena.finish()

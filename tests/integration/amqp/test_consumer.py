@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from orderd.amqp.consumer import CAUTIOUS_PREFETCH, Consumer
+from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.amqp.intakes import CAUTIOUS_PREFETCH
 from orderd.amqp.message import Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth

@@ -56,6 +56,20 @@ def test_a_stop_keeps_the_order_and_costs_one_delivery_at_most(
     assert counts <= ({0, 1} if is_counted else {0})
 
 
+@pytest.mark.parametrize("broker_version", ["3.10"])
+def test_to_take_more_while_messages_are_on_their_way_keeps_the_order(
+    at: BrokerEndpoint, sender: Publisher
+) -> None:
+    for _ in range(5):
+        with closing(consuming(at, "quorum")) as first:
+            send(sender, numbered("order", 500))
+            receive(first, 100)
+        # Once nothing comes for the second time any more, it takes more than a few.
+        with closing(consuming(at, "quorum")) as second:
+            taken = receive_acking(second, 500)
+        assert bodies(taken) == [b"%d" % number for number in range(500)]
+
+
 @pytest.mark.parametrize("broker_version", ["4.3"])
 def test_any_number_of_stops_is_free_where_the_broker_does_not_count_them(
     at: BrokerEndpoint, sender: Publisher

@@ -41,6 +41,7 @@ def write(file: Path, state: str = "running", *, age_s: float = 0, **fields: obj
     ("state", "default", "live", "ready"),
     [
         ("running", 0, 0, 0),
+        ("standby", 0, 0, 0),
         ("starting", 1, 0, 1),
         ("paused", 1, 0, 1),
         ("blocked", 1, 0, 1),
@@ -98,6 +99,16 @@ def test_it_is_said_in_words(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     )
 
 
+def test_what_is_left_to_others_is_said_in_words(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(file, standing_by=["order"])
+
+    main(["health"])
+
+    assert "live, ready: running: order left to another daemon since" in capsys.readouterr().out
+
+
 def test_it_is_a_document_if_wanted(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(file, age_s=2)
 
@@ -112,6 +123,7 @@ def test_it_is_a_document_if_wanted(file: Path, capsys: pytest.CaptureFixture[st
         "pid": os.getpid(),
         "state": "running",
         "waiting_for": None,
+        "standing_by": [],
         "since": "2026-11-22T03:13:35.737Z",
     }
 

@@ -15,6 +15,7 @@ from orderd.contract.names import (
     HEADER_CLEAN_STOPS,
     HEADER_EXPIRATION,
     HEADER_EXPIRES_AT,
+    HEADER_PLACE,
     HEADER_RENEWALS,
     HEADER_USER_ID,
 )
@@ -53,10 +54,13 @@ def renewed(delivery: Delivery) -> OutgoingMessage:
     return OutgoingMessage("", delivery.queue, delivery.body, properties, mandatory=True)
 
 
-def renewed_command(delivery: Delivery, *, is_clean_stop: bool = False) -> OutgoingMessage:
+def renewed_command(
+    delivery: Delivery, *, is_clean_stop: bool = False, place: str | None = None
+) -> OutgoingMessage:
     """Return such a copy of a command; it tells that it is one, so that its tries still count.
 
-    With *is_clean_stop* the last of the tries on record was none that ended in a crash.
+    With *is_clean_stop* the last of the tries on record was none that ended in a crash. *place* is
+    the key of the place that it keeps in the line of its row.
     """
     message = renewed(delivery)
     headers = dict(message.properties.headers or {})
@@ -64,6 +68,8 @@ def renewed_command(delivery: Delivery, *, is_clean_stop: bool = False) -> Outgo
     headers[HEADER_RENEWALS] = count_in(delivery, HEADER_RENEWALS) + 1
     if is_clean_stop:
         headers[HEADER_CLEAN_STOPS] = count_in(delivery, HEADER_CLEAN_STOPS) + 1
+    if place:
+        headers[HEADER_PLACE] = place
     return replace(message, properties=replace(message.properties, headers=headers))
 
 
@@ -76,11 +82,11 @@ def lifetime(delivery: Delivery) -> dict[str, int]:
     return {} if deadline_ms is None else {HEADER_EXPIRES_AT: deadline_ms}
 
 
-def is_expired(delivery: Delivery) -> bool:
-    """Return whether *delivery* is a copy that came after the end of its message's time."""
+def is_expired(delivery: Delivery, now_s: float) -> bool:
+    """Return whether *delivery* is a copy whose message's time is over, in seconds since 1970."""
     deadline_ms = (delivery.properties.headers or {}).get(HEADER_EXPIRES_AT)
     # Only a number can be one of ours.
-    return type(deadline_ms) is int and deadline_ms <= delivery.received_s * 1000
+    return type(deadline_ms) is int and deadline_ms <= now_s * 1000
 
 
 def _deadline_ms(delivery: Delivery) -> int | None:

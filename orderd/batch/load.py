@@ -13,15 +13,11 @@ from orderd.domain.needs import Needs
 from orderd.domain.world import LedgerEntry, Table, World
 
 
-def load_world(
+def open_world(
     tx: Transaction, needs: Needs, ids: IdPool, arriving: frozenset[Queue] | None
-) -> World:
-    """Return the world that a batch with these *needs* is decided on, its rows locked.
-
-    What is asked for to be locked, and is not there then, stays unknown to the whole batch: a later
-    statement may see the row, but without a lock.
-    """
-    now, *fetched, ledger = tx.row(
+) -> tuple[World, bool]:
+    """Return a world without rows for a batch with these *needs*, and whether places are kept."""
+    now, *fetched, ledger, are_places_kept = tx.row(
         "open_batch", request_ids=list(needs.request_ids), **ids.shortage(needs.new_rows)
     )
     for table, new_ids in zip(Table, fetched, strict=True):
@@ -29,10 +25,18 @@ def load_world(
     world = World(now, ids.fresh(), arriving=arriving)
     for request_id, fingerprint, response in ledger or ():
         world.ledger[request_id] = LedgerEntry(fingerprint, Response.from_stored(response))
+    return world, are_places_kept
+
+
+def load_rows(tx: Transaction, needs: Needs, world: World) -> None:
+    """Add the rows to *world* that *needs* names, and lock what may be changed.
+
+    What is asked for to be locked, and is not there then, stays unknown to the whole batch: a later
+    statement may see the row, but without a lock.
+    """
     _load_orders(tx, needs, world)
     _load_products(tx, needs, world)
     _load_users(tx, needs, world)
-    return world
 
 
 def _load_orders(tx: Transaction, needs: Needs, world: World) -> None:

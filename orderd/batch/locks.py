@@ -70,7 +70,12 @@ class TableLocks:
             self._note(lock for lock in self._look() if (lock.table, lock.pid) in known)
 
     def against(self, command: Command) -> TableLock | None:
-        """Return a lock that keeps *command* waiting, None where there is none."""
+        """Return a lock that keeps *command* waiting, None where there is none.
+
+        One whose time is over is refused, and waits for no table but those that all need.
+        """
+        if command.is_expired:
+            return None
         uses = USES[type(command.content)]
         return next((lock for lock in self._known if _keeps_waiting(lock, uses)), None)
 

@@ -21,6 +21,7 @@ _READS: Final = (
     "written_processed_requests",
     "written_outbox",
     "open_batch",
+    "read_places",
 )
 _WRITES: Final = (
     "insert_processed_requests",
@@ -36,6 +37,8 @@ _WRITES: Final = (
     "insert_outbox",
     "delete_outbox",
     "mark_tries_committed",
+    "keep_places",
+    "end_places",
 )
 _PARAMETER: Final = re.compile(r"(string_to_array\()?%\((\w+)\)s(::\w+\[\])?")
 

@@ -3,6 +3,7 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +13,12 @@ from uuid import uuid4
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.duplicates import as_taken, mark_taken
-from orderd.batch.failures import failed, outcome_of
+from orderd.batch.failures import outcome_of
 from orderd.batch.ids import IdPool, catch_up
 from orderd.batch.lists import answer_list, bounded
-from orderd.batch.load import load_world
+from orderd.batch.load import load_rows, open_world
 from orderd.batch.locks import TableLocks
 from orderd.batch.persist import persist
 from orderd.batch.probe import Probe
@@ -39,7 +41,7 @@ from orderd.db.faults import (
 )
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
-from orderd.domain.decide import ArrivalsUnknown, Decision, decide, response_to
+from orderd.domain.decide import ArrivalsUnknown, Decision, decide, in_line, response_to
 from orderd.domain.needs import needs_of
 from orderd.domain.world import Table, World
 from orderd.ops.failpoints import reach
@@ -96,6 +98,7 @@ class BatchProcessor:
         limits: Limits,
         *,
         suspects: Suspects,
+        deferrals: Deferrals,
         events_source: str,
         grants: Grants,
     ) -> None:
@@ -106,10 +109,18 @@ class BatchProcessor:
         self.events_source = events_source
         self.grants = grants
         self._suspects = suspects
+        self._deferrals = deferrals
         self._ids = IdPool()
         self._locks = TableLocks(database)
         self._probe = Probe(database)
         self.has_committed = False
+
+    def keep_places(self, deliveries: Sequence[Delivery]) -> dict[int, str]:
+        """Keep the places of *deliveries*, copies of which go to the end of their queues now.
+
+        Returns the keys of places by the tags of deliveries. Raises `DatabaseOutage`.
+        """
+        return self._deferrals.renew(deliveries, self._decode)
 
     def process(
         self, deliveries: Sequence[Delivery], surroundings: Surroundings
@@ -134,7 +145,9 @@ class BatchProcessor:
     def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
         """Wait with *tx* for whoever holds a table or row that *requests* need."""
         self._probe.touch(tx)
-        load_world(tx, needs_of(request.command for request in requests), self._ids, None)
+        needs = needs_of(request.command for request in requests)
+        world, _ = open_world(tx, needs, self._ids, None)
+        load_rows(tx, needs, world)
 
     def _read(
         self, deliveries: Sequence[Delivery], requests: list[Request], surroundings: Surroundings
@@ -171,9 +184,12 @@ class BatchProcessor:
             permit=partial(authorize, self.grants),
             is_encoded=properties.type == TYPE_ENCODED,
         )
-        if isinstance(decoded, Command) and is_expired(delivery):
-            return replace(decoded, is_expired=True)
-        return decoded
+        if isinstance(decoded, Invalid):
+            return decoded
+        decoded = self._deferrals.known(delivery, decoded)
+        # Now, not as it came: it may have waited here, for a server or for somebody's lock.
+        is_over = is_expired(delivery, time.time())
+        return replace(decoded, is_expired=True) if is_over else decoded
 
     def _commit_unlocked(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
@@ -184,17 +200,18 @@ class BatchProcessor:
             return
         self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
         free: list[Request] = []
-        locked_out: list[Result] = []
+        locked_out: list[tuple[Request, Exception]] = []
         for request in group:
             lock = self._locks.against(request.command)
             if lock is None:
                 free.append(request)
             else:
-                locked_out.append(failed(request, LockedOut(str(lock))))
+                locked_out.append((request, LockedOut(str(lock))))
+        # First: what is free may have to wait behind it.
+        if locked_out:
+            yield self._deferrals.defer(locked_out, self.limits.attempts_max)
         if free:
             yield from self._commit(free, surroundings, is_cut=is_cut)
-        if locked_out:
-            yield locked_out
 
     def _commit(
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
@@ -218,7 +235,7 @@ class BatchProcessor:
             if taken is not None:
                 yield from self._commit([taken], surroundings, is_cut=is_cut)
             else:
-                yield [failed(group[0], results)]
+                yield self._deferrals.defer([(group[0], results)], self.limits.attempts_max)
             return
         emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
         middle = len(group) // 2
@@ -300,7 +317,7 @@ class BatchProcessor:
             reach("tx_begun", _ids_of(group))
             if is_cut:
                 tx.later("set_lock_timeout", milliseconds=LOCK_TIMEOUT_WHEN_CUT_MS)
-            world = load_world(tx, needs_of(commands), self._ids, arriving)
+            world = self._load(tx, commands, arriving)
             self._ids.raise_if_taken(world)
             for request in group:
                 mark_taken(world, request)
@@ -316,6 +333,19 @@ class BatchProcessor:
         self._ids.drop_used(world.fresh_ids)
         self._confirmed.forget_deleted()
         return results
+
+    def _load(
+        self, tx: Transaction, commands: Sequence[Command], arriving: frozenset[Queue] | None
+    ) -> World:
+        """Return the world that *commands* are decided on, the rows locked that they may change."""
+        needs = needs_of(commands)
+        world, are_places_kept = open_world(tx, needs, self._ids, arriving)
+        if are_places_kept:
+            world.turns = self._deferrals.turns(tx, commands)
+            # Whose turn it is not must neither lock rows nor wait for them.
+            needs = needs_of(world.turns.able(commands))
+        load_rows(tx, needs, world)
+        return world
 
     def _write(
         self,
@@ -335,6 +365,7 @@ class BatchProcessor:
         events = [row for result in results for row in result.events]
         insert_rows(tx, events)
         mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
+        self._deferrals.write(tx, world.turns)
         check_written(tx, world, decisions, events)
         tx.flush()
         return results
@@ -349,7 +380,9 @@ class BatchProcessor:
         except ArrivalsUnknown:
             raise
         except Exception as error:  # noqa: BLE001 - a rule's own fault is its command's alone
-            outcome = outcome_of(command, error)
+            attempts_max = self.limits.attempts_max
+            failed = outcome_of(command, error)
+            outcome = in_line(world.turns, command, failed, attempts_max, world.now)
             return Decision(command, outcome, response_to(outcome))
 
     def _with_events(self, delivery: Delivery, decision: Decision, world: World) -> Result:

@@ -16,7 +16,7 @@ class Use(IntEnum):
 
 
 # What every command needs, if only because published events are deleted on the way.
-SHARED: Final = ("processed_requests", "outbox")
+SHARED: Final = ("processed_requests", "outbox", "deferrals")
 TRIES: Final = "message_tries"
 
 _USERS: Final = {"users": Use.WRITE}

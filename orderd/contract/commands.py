@@ -35,6 +35,12 @@ class CommandData(BaseModel):
     # Fields that are lists of objects: the model of a member, and the most members.
     members: ClassVar[Mapping[str, tuple[type["CommandData"], int]]] = {}
 
+    @property
+    def row_id(self) -> int | None:
+        """The id of the row that it names, in the table of its queue; None where it names none."""
+        named: int | None = getattr(self, "order_id", None) or getattr(self, "id", None)
+        return named
+
 
 class ConditionalChange(CommandData):
     """A change of a row that is there, where it has the revision that the producer has seen.

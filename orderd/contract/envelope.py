@@ -30,11 +30,27 @@ class Command:
     fingerprint: str
     attempt: int = 0
     is_expired: bool = False
+    given_key: str = ""
+    is_key_unsure: bool = False
 
     @property
     def is_recorded(self) -> bool:
         """Whether the ledger keeps the outcome: changes with an id, never queries."""
         return self.request_id is not None and not self.content.is_query
+
+    @property
+    def row(self) -> tuple[str, int] | None:
+        """Queue and id of the row that it changes; None for queries and for a row to come."""
+        row_id = None if self.content.is_query else self.content.row_id
+        return None if row_id is None else (self.queue, row_id)
+
+    @property
+    def key(self) -> str:
+        """By what it is known when it comes again: its request's id, else a key given to it.
+
+        The key is unsure where the message has come again without the one that it was given.
+        """
+        return self.given_key if self.request_id is None else f"={self.request_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ DEAD_LETTER_HEADERS: Final = frozenset(
 # ended in a clean stop that could not say so in the database.
 HEADER_RENEWALS: Final = "orderd-renewals"
 HEADER_CLEAN_STOPS: Final = "orderd-clean-stops"
+# By what a command without id is known while it keeps its place.
+HEADER_PLACE: Final = "orderd-place"
 RENEWAL_HEADERS: Final = frozenset({HEADER_RENEWALS, HEADER_CLEAN_STOPS})
 # What brokers note on a message on its way: on a copy of ours it would be somebody else's history.
 # Beginnings of names.

@@ -44,7 +44,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     replayed.add_argument(
         "--force",
         action="store_true",
-        help="also those whose request already has an outcome in the ledger",
+        help="also those whose request already has an outcome in the ledger, or whose row was "
+        "changed after them",
     )
     discarded = verbs.add_parser("discard", help="delete them")
     discarded.set_defaults(run=discard)

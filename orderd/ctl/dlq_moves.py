@@ -12,6 +12,7 @@ from orderd.amqp.message import OutgoingMessage
 from orderd.amqp.publisher import Publisher
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of, browser_of
+from orderd.ctl.changes import changed_since
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Unavailable
@@ -120,28 +121,40 @@ def _ledger(options: argparse.Namespace, context: Context, stack: ExitStack) -> 
 def _chosen(
     ledger: Database | None, window: Sequence[Letter], tally: Tally, *, is_forced: bool
 ) -> list[Letter]:
-    """Return the letters to replay: a request with an outcome would not be done anew."""
-    outcomes = _outcomes(ledger, window)
+    """Return the letters to replay.
+
+    A request with an outcome would not be done anew; one whose row was changed after it would set
+    the row back.
+    """
+    obstacles = _obstacles(ledger, window)
     chosen = []
     for letter in window:
-        outcome = outcomes.get(letter.request_id or "")
-        if outcome is None:
+        obstacle = obstacles.get(letter)
+        if obstacle is None:
             chosen.append(letter)
         elif is_forced:
-            tally.remark("known", letter, f"the ledger has it as {outcome}; replayed all the same")
+            tally.remark("known", letter, f"{obstacle}; replayed all the same")
             chosen.append(letter)
         else:
-            tally.remark("skipped", letter, f"the ledger has it as {outcome}; --force replays it")
+            tally.remark("skipped", letter, f"{obstacle}; --force replays it")
     return chosen
 
 
-def _outcomes(ledger: Database | None, window: Sequence[Letter]) -> Mapping[str, str]:
-    ids = [letter.request_id for letter in window if letter.request_id is not None]
-    if ledger is None or not ids:
+def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Letter, str]:
+    """Return what speaks against the replay of letters, where something does."""
+    if ledger is None:
         return {}
+    ids = [letter.request_id for letter in window if letter.request_id is not None]
     with ledger.transaction() as tx:
-        rows = tx.rows("find_outcomes", ids=ids)
-    return {request_id: code or outcome for request_id, outcome, code in rows}
+        rows = tx.rows("find_outcomes", ids=ids) if ids else []
+        changed = changed_since(tx, window)
+    outcomes = {request_id: code or outcome for request_id, outcome, code in rows}
+    known = {
+        letter: f"the ledger has it as {outcomes[letter.request_id]}"
+        for letter in window
+        if letter.request_id in outcomes
+    }
+    return changed | known
 
 
 def _copies(

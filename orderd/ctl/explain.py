@@ -13,7 +13,7 @@ from orderd.ctl.json_text import compact
 from orderd.ctl.outbox import next_try
 from orderd.ctl.request import request_id
 from orderd.ctl.tables import Column, Table
-from orderd.ctl.traces import Messages, in_broker, in_database, tries_of
+from orderd.ctl.traces import Messages, in_broker, in_database, place_of, tries_of
 
 NEVER_SEEN: Final = "never_seen"
 UNKNOWN: Final = "unknown"
@@ -50,6 +50,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     messages = Messages()
     told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
     tries: list[dict[str, Any]] = []
+    place = None
     problems = []
     try:
         with broker_of(context.settings) as publisher:
@@ -60,6 +61,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         with database_of(context.settings) as database, database.transaction() as tx:
             told = in_database(tx, wanted)
             tries = tries_of(tx, [*messages.retries, *messages.dead_letters])
+            place = place_of(tx, wanted)
     except Unavailable as failure:
         problems.append(str(failure))
     known = {
@@ -72,6 +74,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         ],
         "dead_letters": [letter.document() for letter in messages.dead_letters],
         "tries": tries,
+        "place": place,
         "commands_ready": messages.ready,
         "not_looked_at": messages.not_looked_at,
         "problems": problems,
@@ -113,6 +116,11 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
         yield "crashes", f"in hand in {tried['tries']} tries that were not settled, {end}"
+    place = known["place"]
+    if place is not None:
+        ahead = f"behind {place['ahead']} earlier" if place["ahead"] else "the first"
+        line = f"{ahead} in the line of {place['queue']} {place['row_id']}, since {place['since']}"
+        yield "place", f"{line}, to {place['ends_at']} at most"
     yield from _unseen(known)
 
 

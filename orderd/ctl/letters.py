@@ -17,6 +17,7 @@ from orderd.contract.names import (
     HEADER_CODE,
     HEADER_EXPIRATION,
     HEADER_FAILED_AT,
+    HEADER_PLACE,
     HEADER_QUEUE,
     HEADER_REASON,
     HEADER_USER_ID,
@@ -29,7 +30,7 @@ from orderd.contract.strict_json import MalformedJson, loads
 _EXPIRATION_MAX_MS: Final = 2**32 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Letter:
     """A message that waits in a dead letter queue or in a retry queue."""
 
@@ -133,7 +134,7 @@ class Letter:
             name: value
             for name, value in self.headers.items()
             if name not in DEAD_LETTER_HEADERS
-            and name != HEADER_ATTEMPT
+            and name not in {HEADER_ATTEMPT, HEADER_PLACE}
             and not name.startswith(BROKER_HEADERS)
         }
         properties = self.delivery.properties

@@ -35,10 +35,11 @@ def run(options: argparse.Namespace, context: Context) -> int:
             _apply(database, context.screen)
             return ExitCode.DONE
         pending = pending_migrations(database)
+        missing = [] if pending or options.dry_run else check_schema(database)
     if options.dry_run:
         _show_sql(context.screen, pending)
         return ExitCode.DONE
-    _show_names(context.screen, "pending", [migration.name for migration in pending])
+    _show_pending(context.screen, [migration.name for migration in pending], missing)
     return ExitCode.CONFIG if pending else ExitCode.DONE
 
 
@@ -55,14 +56,16 @@ def _apply(database: Database, screen: Screen) -> None:
         screen.note(said)
 
 
-def _show_names(screen: Screen, what: str, names: Sequence[str]) -> None:
+def _show_pending(screen: Screen, names: Sequence[str], missing: Sequence[str]) -> None:
     if screen.is_json:
-        screen.document({what: names})
-    elif names:
-        for name in names:
-            screen.line(f"{what}: {name}")
-    else:
+        screen.document({"pending": names, "missing": missing})
+        return
+    for name in names:
+        screen.line(f"pending: {name}")
+    if not names:
         screen.line(UP_TO_DATE)
+    for said in missing:
+        screen.note(said)
 
 
 def _show_sql(screen: Screen, pending: Sequence[Migration]) -> None:

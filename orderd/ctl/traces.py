@@ -10,7 +10,7 @@ from orderd.amqp.topology import queue_depth
 from orderd.batch.load import read_orders
 from orderd.batch.suspects import key_of
 from orderd.contract.names import Queue, dead_letter_queue, retry_queue
-from orderd.contract.rows import Product, Row, User
+from orderd.contract.rows import Product, Row, User, rfc3339
 from orderd.contract.strict_json import loads, quote
 from orderd.ctl import ledger, outbox
 from orderd.ctl.broker import browser_of
@@ -86,6 +86,21 @@ def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
         "ledger": settled,
         "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
         "events": [outbox.event(fields) for fields in events],
+    }
+
+
+def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
+    """Return the place that it keeps in the line of its row, None where it has none."""
+    found = tx.rows("find_place", id=request_id)
+    if not found:
+        return None
+    ((queue, row_id, since, ends_at, ahead),) = found
+    return {
+        "queue": queue,
+        "row_id": row_id,
+        "since": rfc3339(since),
+        "ends_at": rfc3339(ends_at),
+        "ahead": ahead,
     }
 
 

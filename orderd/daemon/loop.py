@@ -139,17 +139,19 @@ class Daemon:
         """Handle one batch of what is there, or wait for the next delivery."""
         parts = self._parts
         parts.consumer.fill(parts.settings.batch_max)
-        parts.settler.renew(self._breath.take)
+        self._renew()
         if not parts.consumer.inbox:
             parts.settler.finish(self._breath.take)
             parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
+            parts.deferrals.forget_ended()
             # An ack reads too, so something may have come by now.
             if not parts.consumer.inbox:
                 parts.consumer.poll(TICK_S)
             parts.consumer.fill(parts.settings.batch_max)
         if parts.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
+            parts.settler.ack_in_alarm()
             parts.consumer.poll(TICK_S)
         elif parts.consumer.inbox:
             self._process_batch()
@@ -161,6 +163,13 @@ class Daemon:
         parts.direct_replies.pump()
         self._breath.take()
         self._reload_if_asked()
+
+    def _renew(self) -> None:
+        """Renew what the broker might soon drop; it keeps its place, though it goes to the end."""
+        parts = self._parts
+        if parts.consumer.worn and not parts.publisher.blocked:
+            places = parts.processor.keep_places(parts.consumer.worn)
+            parts.settler.renew(self._breath.take, places)
 
     def _process_batch(self) -> None:
         parts = self._parts
@@ -202,6 +211,7 @@ class Daemon:
         grace_s = parts.settings.outbox_grace
         self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breath.take))
         parts.suspects.forget_settled()
+        parts.deferrals.forget_ended()
         self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
 
     def _pause(self, dependency: str, fault: Exception) -> None:
@@ -231,7 +241,7 @@ class Daemon:
             self._let_go()
         else:
             parts.consumer.poll(TICK_S)
-            parts.settler.renew(self._breath.take)
+            parts.settler.renew(self._breath.take, {})
             # What is committed needs no database to be settled.
             parts.settler.finish(self._breath.take)
             parts.settler.retry_held(self._breath.take)
@@ -273,6 +283,7 @@ class Daemon:
                 self._state.gave_back(left)
             parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
+            parts.deferrals.forget_ended()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
             self._state.drain_cut_short(fault)
 

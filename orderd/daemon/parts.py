@@ -8,6 +8,7 @@ from orderd import __version__
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.processor import BatchProcessor, Limits
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue, own_queues
@@ -51,11 +52,13 @@ class Parts:
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()
         self.suspects = Suspects(self.database)
+        self.deferrals = Deferrals(self.database, max(settings.retry_delays))
         self.processor = BatchProcessor(
             self.database,
             confirmed,
             limits_of(settings),
             suspects=self.suspects,
+            deferrals=self.deferrals,
             events_source=settings.events_source,
             grants=grants_of(settings),
         )
@@ -66,6 +69,7 @@ class Parts:
             self.publisher,
             confirmed,
             suspects=self.suspects,
+            deferrals=self.deferrals,
             consequences=Consequences(self.settle_policy(), reporter),
             direct_replies=self.direct_replies,
             reporter=reporter,

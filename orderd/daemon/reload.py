@@ -71,6 +71,7 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     parts.processor.grants = grants_of(settings)
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()
+    parts.deferrals.delay_max_s = max(settings.retry_delays)
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed

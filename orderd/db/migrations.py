@@ -7,7 +7,7 @@ from hashlib import sha256
 from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault, TablesChanged
 from orderd.db.queries import sql_folder
-from orderd.db.shape import differences, missing_keys
+from orderd.db.shape import differences, weakened
 from orderd.db.transaction import Transaction
 from orderd.db.whereabouts import is_migrated
 
@@ -82,7 +82,7 @@ def migrate(database: Database, on_applied: Callable[[str], None] = _quietly) ->
 
 
 def check_schema(database: Database) -> list[str]:
-    """Return what is missing that orderd can work without.
+    """Return which indexes and constraints are missing; orderd can work without them.
 
     Raises `SchemaFault` where the schema is not what this version of orderd needs.
     """
@@ -91,7 +91,7 @@ def check_schema(database: Database) -> list[str]:
         names = ", ".join(migration.name for migration in pending)
         raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
     with database.transaction() as tx:
-        return missing_keys(tx)
+        return weakened(tx)
 
 
 def _pending(tx: Transaction) -> list[Migration]:

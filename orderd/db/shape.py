@@ -18,6 +18,18 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "users": ("id", "username", "email"),
     "processed_requests": ("id",),
     "message_tries": ("key",),
+    "deferrals": ("key",),
+}
+_REFERENCES: Final = (
+    ("orders", "user_id", "users"),
+    ("order_items", "order_id", "orders"),
+    ("order_items", "product_id", "products"),
+)
+_CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "products": ("price", "stock_quantity"),
+    "orders": ("status", "priority", "total_amount"),
+    "order_items": ("quantity", "unit_price"),
+    "processed_requests": ("outcome",),
 }
 
 # What is told of a type, without its modifiers, and these.
@@ -155,6 +167,14 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "is_committed": _Wanted("boolean", _exactly("boolean")),
         "tried_at": _LEASE,
     },
+    "deferrals": {
+        "key": _TEXT,
+        "place": _Wanted("whole number", _whole(18), made_by="any"),
+        "queue": _WORD,
+        "row_id": _Wanted("whole number", _whole(18)),
+        "since": _LEASE,
+        "ends_at": _Wanted("timestamptz", _exactly("timestamp with time zone")),
+    },
 }
 TABLES: Final = tuple(WANTED)
 
@@ -176,13 +196,43 @@ def differences(tx: Transaction) -> list[str]:
     return said
 
 
-def missing_keys(tx: Transaction) -> list[str]:
-    """Return which columns have no unique index any more that orderd relies on; it can work on."""
+def weakened(tx: Transaction) -> list[str]:
+    """Return which indexes and constraints are gone that orderd relies on; it can work on."""
+    return [*_missing_keys(tx), *_missing_references(tx), *_missing_checks(tx)]
+
+
+def _missing_keys(tx: Transaction) -> list[str]:
     keys = [(table, column) for table, columns in _KEYS.items() for column in columns]
     tables, columns = zip(*keys, strict=True)
     return [
         f"column {table}.{column} has no unique index: two daemons may write the same value twice"
         for table, column in tx.rows("missing_keys", tables=list(tables), columns=list(columns))
+    ]
+
+
+def _missing_references(tx: Transaction) -> list[str]:
+    tables, columns, others = zip(*_REFERENCES, strict=True)
+    found = tx.rows(
+        "missing_references", tables=list(tables), columns=list(columns), others=list(others)
+    )
+    return [
+        f"column {table}.{column} has no foreign key to {other}: "
+        f"others may delete a row of {other} that it names"
+        for table, column, other in found
+    ]
+
+
+def _missing_checks(tx: Transaction) -> list[str]:
+    checks = [(table, column) for table, columns in _CHECKS.items() for column in columns]
+    tables, columns = zip(*checks, strict=True)
+    said = [
+        f"column {table}.{column} has no CHECK: others may write what orderd never does"
+        for table, column in tx.rows("missing_checks", tables=list(tables), columns=list(columns))
+    ]
+    return said + [
+        f"table {table} has no constraint {table}_can_be_told: "
+        "others may write what no reply can tell"
+        for (table,) in tx.rows("missing_limits")
     ]
 
 
@@ -208,12 +258,13 @@ def _difference(want: _Wanted, column: Column) -> str | None:
     name = _MODIFIER.sub("", column.type).rpartition(".")[2]
     if not want.fits(name, numbers):
         return f"is {column.type}, which does not hold every value of {want.kind}"
-    if column.is_always_generated:
+    if column.is_always_generated and want.made_by == "orderd":
         return "is always generated, and orderd could not write it"
     if want.is_null_written and column.is_not_null:
         return "takes no null, and orderd writes null there"
     if want.made_by == "now" and column.default != "now":
         return "does not have the default now()"
-    if want.made_by == "any" and column.default == "none" and column.is_not_null:
+    is_filled = column.default != "none" or column.is_identity or column.is_always_generated
+    if want.made_by == "any" and column.is_not_null and not is_filled:
         return "has no default and takes no null"
     return None

@@ -1,7 +1,8 @@
 """The decision on one command: ledger first, then the rule of its action."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, assert_never
 
 from orderd import __version__
@@ -22,8 +23,10 @@ from orderd.domain.outcomes import (
     Quarantined,
     Refused,
     Unavailable,
+    Waiting,
 )
 from orderd.domain.rules import orders, products, users
+from orderd.domain.turns import Turns
 from orderd.domain.unreadable import refusal_of
 from orderd.domain.world import LedgerEntry, World
 
@@ -57,6 +60,7 @@ def decide(world: World, command: Command, attempts_max: int) -> Decision:
         outcome = _unless_arriving(world, command, outcome, attempts_max)
     if isinstance(outcome, Applied):
         world.apply(outcome)
+    outcome = in_line(world.turns, command, outcome, attempts_max, world.now)
     response = response_to(outcome)
     decision = Decision(command, outcome, response, _events(command, outcome, response))
     if decision.is_recorded and command.request_id is not None and response is not None:
@@ -75,9 +79,27 @@ def response_to(outcome: Outcome) -> Response | None:
             return Response.failed(code, message)
         case Duplicate(response):
             return response
-        case Deferred() | Quarantined() | Abandoned():
+        case Deferred() | Waiting() | Quarantined() | Abandoned():
             return None
     assert_never(outcome)
+
+
+def in_line(
+    turns: Turns, command: Command, outcome: Outcome, attempts_max: int, now: datetime
+) -> Outcome:
+    """Return *outcome*, with the place that *command* keeps by it in the line of its row.
+
+    What is given up keeps its place until the dead letter queue has it.
+    """
+    match outcome:
+        case Waiting():
+            return replace(outcome, place=turns.keep(command, now))
+        case Deferred():
+            if command.attempt >= attempts_max:
+                return outcome
+            return replace(outcome, place=turns.keep(command, now))
+    turns.end(command)
+    return outcome
 
 
 def _outcome(world: World, command: Command) -> Outcome:
@@ -90,6 +112,9 @@ def _outcome(world: World, command: Command) -> Outcome:
             return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
     if command.is_expired:
         return Refused(RefusalCode.EXPIRED, "its expiration was over before it could be applied")
+    ahead = world.turns.ahead_of(command)
+    if ahead is not None:
+        return Waiting.behind(ahead)
     unreadable = refusal_of(world, command.content)
     if unreadable is not None:
         return unreadable
@@ -131,6 +156,7 @@ def _events(command: Command, outcome: Outcome, response: Response | None) -> tu
 
 def _refusal(command: Command, code: str, message: str) -> Event:
     content = command.content
+    named = content.row_id
     request = {
         "id": command.request_id,
         "version": command.version,
@@ -138,7 +164,6 @@ def _refusal(command: Command, code: str, message: str) -> Event:
         "data": content.model_dump(exclude_unset=True),
     }
     told = {"action": command.action, "code": code, "error": message, "request": request}
-    named = getattr(content, "order_id", None) or getattr(content, "id", None)
     subject = f"{command.queue}/{named}" if named else str(command.queue)
     return Event(f"{command.queue}.refused", subject, dumps(told))
 

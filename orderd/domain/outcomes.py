@@ -6,6 +6,7 @@ from orderd.contract.envelope import Invalid
 from orderd.contract.names import DeferralCode, Queue, RefusalCode, UnavailableCode
 from orderd.contract.replies import Response
 from orderd.contract.rows import Row
+from orderd.domain.turns import Place
 
 __all__ = [
     "Abandoned",
@@ -18,6 +19,7 @@ __all__ = [
     "Quarantined",
     "Refused",
     "Unavailable",
+    "Waiting",
 ]
 
 
@@ -69,11 +71,31 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The command may work later; `error` is for the dead letter, should it never."""
+    """The command may work later; `error` is for the dead letter, should it never.
+
+    `place` is the key by which it keeps its place, empty where it has none.
+    """
 
     code: DeferralCode
     message: str
     error: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The command waits behind an earlier one that changes the same row and was deferred.
+
+    That costs it no attempt. `place` is the key by which it keeps its own place.
+    """
+
+    message: str
+    place: str = ""
+
+    @classmethod
+    def behind(cls, ahead: Place) -> "Waiting":
+        """Return the outcome of a command that has *ahead* before it in its line."""
+        return cls(f"an earlier command of its row has no outcome yet: {ahead}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +119,7 @@ Outcome = (
     | Refused
     | Duplicate
     | Deferred
+    | Waiting
     | Invalid
     | Quarantined
     | Abandoned

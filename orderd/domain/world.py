@@ -11,6 +11,7 @@ from orderd.contract.names import Queue
 from orderd.contract.replies import Response
 from orderd.contract.rows import Order, Product, Row, User
 from orderd.domain.outcomes import Applied
+from orderd.domain.turns import Turns
 
 R = TypeVar("R", User, Product, Order)
 
@@ -69,6 +70,7 @@ class World:
     products: dict[int, Product] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
     arriving: frozenset[Queue] | None = None
     is_flawed: bool | None = None
     usernames: dict[str, int] = field(default_factory=dict)

@@ -77,7 +77,7 @@ class Event(StrEnum):
     SCHEMA_WEAKENED = (
         "schema.weakened",
         WARNING,
-        "A unique index that orderd relies on is gone; the work goes on without.",
+        "A unique index, foreign key or CHECK that orderd relies on is gone; the work goes on.",
     )
     INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
     INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."
@@ -95,6 +95,11 @@ class Event(StrEnum):
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."
     COMMAND_REFUSED = "command.refused", WARNING, "A business rule said no."
     COMMAND_DEFERRED = "command.deferred", WARNING, "A command is tried again later."
+    COMMAND_POSTPONED = (
+        "command.postponed",
+        DEBUG,
+        "A command waits behind a deferred one that changes the same row.",
+    )
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_HELD_BACK = (
         "message.held_back",

@@ -22,6 +22,7 @@ from orderd.domain.outcomes import (
     Quarantined,
     Refused,
     Unavailable,
+    Waiting,
 )
 from orderd.outbox.publish import event_message
 from orderd.outbox.rows import OutboxRow
@@ -93,14 +94,8 @@ class Consequences:
                 return self._reply(result, result.response)
             case Invalid(code, message):
                 return [self._dead_letter(result, code, message, result.response)]
-            case Deferred(code, message, error):
-                if result.attempt < len(self.policy.retry_delays_s):
-                    delay_s = self.policy.retry_delays_s[result.attempt]
-                    copy = retry_message(result, delay_s)
-                    return [Consequence(Role.RETRY, copy, result, delay_s=delay_s)]
-                reason = f"{code}: {message}"
-                response = Response.failed(RETRIES_EXHAUSTED, reason)
-                return [self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, error)]
+            case Deferred() | Waiting():
+                return [self._again(result, outcome)]
             case Quarantined(tries):
                 reason = f"the daemon died in each of {tries} tries"
                 return [self._dead_letter(result, POISON, reason, None)]
@@ -108,6 +103,23 @@ class Consequences:
                 # The effect is in the tables and the event in the outbox; only a reply is lost.
                 return []
         assert_never(outcome)
+
+    def _again(self, result: Result, outcome: Deferred | Waiting) -> Consequence:
+        """Return the copy that waits for another try, or the letter where no try is left."""
+        delays_s = self.policy.retry_delays_s
+        attempt = result.attempt
+        if isinstance(outcome, Waiting):
+            # As short as can be: the one ahead of it may be done by then.
+            delay_s = min(delays_s)
+        elif attempt < len(delays_s):
+            delay_s = delays_s[attempt]
+            attempt += 1
+        else:
+            reason = f"{outcome.code}: {outcome.message}"
+            response = Response.failed(RETRIES_EXHAUSTED, reason)
+            return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
+        copy = retry_message(result, delay_s, attempt, outcome.place)
+        return Consequence(Role.RETRY, copy, result, delay_s=delay_s)
 
     def _reply(self, result: Result, response: Response | None) -> list[Consequence]:
         reply_to = result.delivery.properties.reply_to

@@ -18,6 +18,7 @@ from orderd.contract.names import (
     HEADER_EXPIRATION,
     HEADER_EXPIRES_AT,
     HEADER_FAILED_AT,
+    HEADER_PLACE,
     HEADER_QUEUE,
     HEADER_REASON,
     HEADER_USER_ID,
@@ -68,7 +69,7 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
     ours = {
         name: value
         for name, value in (message.properties.headers or {}).items()
-        if name in {HEADER_ATTEMPT, HEADER_EXPIRES_AT}
+        if name in {HEADER_ATTEMPT, HEADER_EXPIRES_AT, HEADER_PLACE}
         or name in DEAD_LETTER_HEADERS
         # Producers can set these two as well, and then to anything.
         or (

@@ -11,6 +11,7 @@ from orderd.contract.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
     HEADER_EXPIRES_AT,
+    HEADER_PLACE,
     RENEWAL_HEADERS,
     retry_queue,
 )
@@ -18,7 +19,7 @@ from orderd.contract.replies import Response
 
 SHORT_STRING_BYTES_MAX: Final = 255
 APPLICATION: Final = "orderd"
-_LEFT_OUT: Final = DEAD_LETTER_HEADERS | RENEWAL_HEADERS | {HEADER_EXPIRES_AT}
+_LEFT_OUT: Final = DEAD_LETTER_HEADERS | RENEWAL_HEADERS | {HEADER_EXPIRES_AT, HEADER_PLACE}
 
 
 def reply_message(result: Result, response: Response, reply_to: str) -> OutgoingMessage:
@@ -33,9 +34,14 @@ def reply_message(result: Result, response: Response, reply_to: str) -> Outgoing
     return OutgoingMessage("", reply_to, response.reply(correlation_id), properties, mandatory=True)
 
 
-def retry_message(result: Result, delay_s: float) -> OutgoingMessage:
-    """Return the message again, on its way through the queue in which it waits for *delay_s*."""
-    ours = {HEADER_ATTEMPT: result.attempt + 1, **lifetime(result.delivery)}
+def retry_message(result: Result, delay_s: float, attempt: int, place: str = "") -> OutgoingMessage:
+    """Return the message again, on its way through the queue in which it waits for *delay_s*.
+
+    Its attempt will be *attempt*, and *place* the key of its place, where it has one.
+    """
+    ours: dict[str, Any] = {HEADER_ATTEMPT: attempt, **lifetime(result.delivery)}
+    if place:
+        ours[HEADER_PLACE] = place
     properties = copied_properties(result.delivery.properties, ours)
     queue = retry_queue(result.delivery.queue, delay_s)
     return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)

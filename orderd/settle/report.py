@@ -15,6 +15,7 @@ from orderd.domain.outcomes import (
     Quarantined,
     Refused,
     Unavailable,
+    Waiting,
 )
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
@@ -48,7 +49,7 @@ class Reporter:
             case Abandoned(tries):
                 message = f"applied, but not answered: the daemon died in each of {tries} tries"
                 emit(Event.MESSAGE_SUSPECTED, message, **_fields(result))
-            case Invalid() | Deferred() | Quarantined():
+            case Invalid() | Deferred() | Waiting() | Quarantined():
                 pass
 
     def deferred(self, result: Result, delay_s: float) -> None:
@@ -59,6 +60,10 @@ class Reporter:
             fields = _fields(result, outcome.code)
             fields["attempt"] = result.attempt + 1
             emit(Event.COMMAND_DEFERRED, message, **fields)
+        elif isinstance(outcome, Waiting) and is_enabled(Event.COMMAND_POSTPONED):
+            fields = _fields(result)
+            fields["attempt"] = result.attempt
+            emit(Event.COMMAND_POSTPONED, f"again in {delay_s:g} s: {outcome.message}", **fields)
 
     def dead_lettered(self, result: Result, code: str, reason: str) -> None:
         """Tell that a message went to the dead letters, and why."""

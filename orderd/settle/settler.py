@@ -12,9 +12,11 @@ from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import NACKED, Receipt
 from orderd.amqp.renewal import renewed_command
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
+from orderd.domain.outcomes import Applied
 from orderd.ops.failpoints import reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
@@ -50,12 +52,14 @@ class Settler:
         confirmed: Confirmed,
         *,
         suspects: Suspects,
+        deferrals: Deferrals,
         consequences: Consequences,
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what became of events."""
         self._suspects = suspects
+        self._deferrals = deferrals
         self._direct_replies = direct_replies
         self.consequences = consequences
         self._consumer = consumer
@@ -65,6 +69,8 @@ class Settler:
         self._held = HeldBack()
         self._is_missing = False
         self._on_the_way: deque[_Settlement] = deque()
+        # Tags of deliveries that would take effect a second time, were they delivered again.
+        self._unrepeatable: set[int] = set()
 
     @property
     def held(self) -> int:
@@ -83,6 +89,7 @@ class Settler:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
+        self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
         deliveries = [result.delivery for result in results]
         self._send(self.consequences.of(results), deliveries, on_slice)
 
@@ -92,13 +99,35 @@ class Settler:
         *on_slice* is called at least once a second. Raises `BrokerFault`; what was not acked by
         then is delivered again, and the ledger knows it.
         """
+
+        def on_slice_in_alarm() -> None:
+            on_slice()
+            self.ack_in_alarm()
+
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice)
+            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice_in_alarm)
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
-            self._conclude(settlement, on_slice)
+            self._conclude(self._on_the_way[0], on_slice)
             self._on_the_way.popleft()
+
+    def ack_in_alarm(self) -> None:
+        """Ack what would be done twice, where the broker takes no messages for now.
+
+        It closes the channel of who acks too late. Events wait in the outbox, and replies in the
+        socket; what has an id may well come again, and is answered then. Raises `BrokerFault`.
+        """
+        if not (self._unrepeatable and self._publisher.blocked):
+            return
+        for place, each in enumerate(self._on_the_way):
+            waiting = {one.result.delivery.tag for one in each.consequences if one.must_go}
+            due = self._unrepeatable - waiting
+            alone = [delivery for delivery in each.deliveries if delivery.tag in due]
+            if alone:
+                self._ack(alone)
+                rest = [delivery for delivery in each.deliveries if delivery.tag not in due]
+                self._on_the_way[place] = replace(each, deliveries=rest)
 
     def retry_held(self, on_slice: Callable[[], None]) -> None:
         """Send again what was refused, where it is time; raises `BrokerFault`.
@@ -114,16 +143,20 @@ class Settler:
             self._declare_missing()
             self._send(due, [each.result.delivery for each in due], on_slice)
 
-    def renew(self, on_slice: Callable[[], None]) -> None:
+    def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
         """Let copies take the place of deliveries that the broker might soon drop.
 
-        Those that cannot be renewed are tried as they are. Raises `BrokerFault`.
+        *places* are the keys of the places that they keep in the lines of their rows, by tag. Those
+        that cannot be renewed are tried as they are. Raises `BrokerFault`.
         """
         worn = self._consumer.worn
         if worn and not self._publisher.blocked:
             deliveries = list(worn)
             worn.clear()
-            kept = self._replace(deliveries, on_slice, is_clean_stop=False)
+            copies = [
+                (each, renewed_command(each, place=places.get(each.tag))) for each in deliveries
+            ]
+            kept = self._replace(copies, on_slice)
             self._reporter.renewed(len(deliveries) - len(kept))
             self._consumer.inbox.extend(kept)
 
@@ -139,25 +172,28 @@ class Settler:
             if delivery.generation == self._consumer.generation and delivery.tag not in leaving
         ]
         if current and not self._publisher.blocked:
-            self._replace(current, on_slice, is_clean_stop=True)
+            copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]
+            self._replace(copies, on_slice)
 
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
         self._on_the_way.clear()
         self._held.clear()
+        self._unrepeatable.clear()
 
     def _replace(
-        self, deliveries: Sequence[Delivery], on_slice: Callable[[], None], *, is_clean_stop: bool
+        self,
+        copies: Sequence[tuple[Delivery, OutgoingMessage]],
+        on_slice: Callable[[], None],
     ) -> list[Delivery]:
-        """Publish copies of *deliveries*, ack those that the broker has taken, return the rest."""
-        copies = [(each, renewed_command(each, is_clean_stop=is_clean_stop)) for each in deliveries]
+        """Publish *copies*, ack the deliveries whose the broker has taken, return the others."""
         able = [(delivery, copy) for delivery, copy in copies if self._can_carry(copy)]
         receipt = self._publisher.publish([copy for _, copy in able])
         self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
         taken = [each for index, (each, _) in enumerate(able) if index not in receipt.failed]
         self._consumer.ack(taken)
         tags = {delivery.tag for delivery in taken}
-        return [delivery for delivery in deliveries if delivery.tag not in tags]
+        return [delivery for delivery, _ in copies if delivery.tag not in tags]
 
     def _send(
         self,
@@ -221,6 +257,7 @@ class Settler:
         # Ack last: a crash before this line costs a duplicate, not a loss.
         self._consumer.ack(deliveries)
         self._suspects.note_settled(deliveries)
+        self._unrepeatable.difference_update(delivery.tag for delivery in deliveries)
         reach("after_ack")
 
     def _note_gone(self, gone: Sequence[Consequence]) -> None:
@@ -231,6 +268,7 @@ class Settler:
                 told = consequence.message.properties.headers or {}
                 result = consequence.result
                 self._reporter.dead_lettered(result, told[HEADER_CODE], told[HEADER_REASON])
+        self._deferrals.note_gone([e.result for e in gone if e.role is Role.DEAD_LETTER])
         self._held.accept({each.message.routing_key for each in gone})
 
     def _hold(self, refused: Mapping[Consequence, str]) -> None:
@@ -296,3 +334,10 @@ class Settler:
             reach("retry_published")
         if Role.DEAD_LETTER in roles:
             reach("dlq_published")
+
+
+def _is_unrepeatable(result: Result) -> bool:
+    """Return whether the command took effect, and the ledger would not know it again."""
+    command = result.command
+    is_change = command is not None and not command.content.is_query and not command.is_recorded
+    return is_change and isinstance(result.outcome, Applied)

@@ -121,3 +121,26 @@ SELECT
     (array_agg(refused_because ORDER BY id DESC))[1]
 FROM outbox
 WHERE refusals > 0
+
+-- name: last_changes
+SELECT 'user', id, updated_at
+FROM users
+WHERE id = ANY(%(users)s::bigint[])
+UNION ALL
+SELECT 'product', id, updated_at
+FROM products
+WHERE id = ANY(%(products)s::bigint[])
+UNION ALL
+SELECT 'order', id, updated_at
+FROM orders
+WHERE id = ANY(%(orders)s::bigint[])
+
+-- name: find_place
+SELECT queue, row_id, since, ends_at, (
+    SELECT count(*)
+    FROM deferrals AS earlier
+    WHERE (earlier.queue, earlier.row_id) = (own.queue, own.row_id)
+        AND earlier.place < own.place AND earlier.ends_at > now()
+)
+FROM deferrals AS own
+WHERE key = '=' || %(id)s

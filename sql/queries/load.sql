@@ -30,7 +30,8 @@ SELECT
         SELECT json_agg(json_build_array(id, fingerprint, response::text))
         FROM processed_requests
         WHERE id = ANY(%(request_ids)s::text[])
-    )
+    ),
+    EXISTS (SELECT FROM deferrals)
 
 -- name: lock_orders
 SELECT id, user_id, status, priority, total_amount, created_at, updated_at, revision

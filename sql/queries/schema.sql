@@ -75,6 +75,46 @@ WHERE NOT EXISTS (
             )
     )
 
+-- name: missing_references
+SELECT key.table_name, key.column_name, key.other_name
+FROM unnest(%(tables)s::text[], %(columns)s::text[], %(others)s::text[])
+    AS key (table_name, column_name, other_name)
+WHERE NOT EXISTS (
+        SELECT
+        FROM pg_constraint
+        JOIN pg_attribute ON attrelid = conrelid AND attname = key.column_name
+        WHERE contype = 'f'
+            AND conrelid = to_regclass(key.table_name)
+            AND confrelid = to_regclass(key.other_name)
+            AND conkey = ARRAY[attnum]
+    )
+
+-- name: missing_checks
+-- What a constraint says is not compared, only what it is about: to have it in words would wait for
+-- whoever has locked the table. The limits of what can be told are another matter.
+SELECT key.table_name, key.column_name
+FROM unnest(%(tables)s::text[], %(columns)s::text[]) AS key (table_name, column_name)
+WHERE NOT EXISTS (
+        SELECT
+        FROM pg_constraint
+        JOIN pg_attribute ON attrelid = conrelid AND attname = key.column_name
+        WHERE contype = 'c'
+            AND conrelid = to_regclass(key.table_name)
+            AND attnum = ANY(conkey)
+            AND conname <> key.table_name || '_can_be_told'
+    )
+
+-- name: missing_limits
+SELECT ours.name
+FROM unnest(ARRAY['users', 'products', 'orders', 'order_items']) AS ours (name)
+WHERE NOT EXISTS (
+        SELECT
+        FROM pg_constraint
+        WHERE contype = 'c'
+            AND conrelid = to_regclass(ours.name)
+            AND conname = ours.name || '_can_be_told'
+    )
+
 -- name: sequences_of_ids
 SELECT ours.name, pg_get_serial_sequence(ours.name, 'id')
 FROM unnest(%(tables)s::text[]) AS ours (name)

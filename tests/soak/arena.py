@@ -202,6 +202,7 @@ class Arena:
                 and wanted <= shop.outcomes().keys()
                 and shop.value("SELECT count(*) FROM outbox") == 0
                 and (pardon.is_killing or shop.value("SELECT count(*) FROM message_tries") == 0)
+                and (pardon.is_killing or shop.value("SELECT count(*) FROM deferrals") == 0)
             )
 
         wait_until(settled, timeout_s=SETTLE_TIMEOUT_S, what="everything settled", poll_s=0.2)

@@ -137,9 +137,9 @@ def _moved(
     """Return the products after the order has got what is *wanted*, then was cancelled or not."""
     held = _held(order)
     kept = held if wanted is None else wanted
-    unknown = next((product_id for product_id in kept if product_id not in held), None)
-    if unknown is not None and unknown not in world.products:
-        return products.not_found(unknown, Queue.PRODUCT)
+    unknown = [one for one in kept if one not in held and one not in world.products]
+    if unknown:
+        return products.not_found(unknown[0], Queue.PRODUCT)
     taken = _take(world, _difference(held, kept))
     if is_cancelled and not isinstance(taken, Refused):
         # Both together move only what the order held: a revision for each product of those.

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tests.acceptance.gate import Gate
 from tests.acceptance.shop import COMMAND_QUEUES, HEARD, REPLIES, Received, Shop, command
-from tests.acceptance.state_machine.books import Row
+from tests.acceptance.state_machine.tables import Tables, tables_of
 from tests.harness.daemon import DaemonProcess, clean_environment
 from tests.harness.postgresql import PrivatePostgres
 from tests.harness.waiting import wait_until
@@ -33,7 +33,10 @@ CURSES = """
     CREATE TRIGGER refuse BEFORE INSERT ON processed_requests
         FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-EMPTIED = "users, products, orders, order_items, processed_requests, outbox, message_tries, curses"
+EMPTIED = (
+    "users, products, orders, order_items, processed_requests, outbox, message_tries, deferrals, "
+    "curses"
+)
 
 
 class House:
@@ -163,26 +166,15 @@ class House:
         events = self.shop.take_all(HEARD)
         return [event for event in events if not event.routing_key.startswith("system.")]
 
-    def tables(self) -> dict[str, dict[int, Row]]:
+    def tables(self) -> Tables:
         """Return the rows of the shop, as the model has them."""
-        items: dict[int, list[Row]] = {}
-        for order_id, *values in self.shop.query(
-            "SELECT order_id, id, product_id, quantity, unit_price FROM order_items ORDER BY id"
-        ):
-            item = dict(zip(("id", "product_id", "quantity", "unit_price"), values, strict=True))
-            items.setdefault(order_id, []).append(item)
-        orders = self._rows("orders", "user_id", "status", "priority", "total_amount")
-        return {
-            "users": self._rows("users", "username", "email", "full_name", "is_active"),
-            "products": self._rows("products", "name", "price", "stock_quantity"),
-            "orders": {key: {**orders[key], "items": items.get(key, [])} for key in orders},
-        }
+        return tables_of(self.shop.query)
 
     def replay(self, failpoint: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `orderctl dlq replay` to its end."""
+        """Run `orderctl dlq replay` to its end; it asks for nothing."""
         env = clean_environment() | self._env | {"ORDERD_FAILPOINT": failpoint}
         return subprocess.run(
-            [sys.executable, "-m", "orderd.ctl", "dlq", "replay", "--json"],
+            [sys.executable, "-m", "orderd.ctl", "dlq", "replay", "--force", "--json"],
             env=env,
             capture_output=True,
             text=True,
@@ -223,11 +215,6 @@ class House:
         # Before that, no signal is handled.
         one.wait_for_event("daemon.started", timeout_s=TIMEOUT_S)
         return one
-
-    def _rows(self, table: str, *names: str) -> dict[int, Row]:
-        names = ("id", *names, "revision")
-        rows = self.shop.query(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608
-        return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
 
     def _is_left(self, queue: str) -> bool:
         frame = self.shop.channel.queue_declare(queue, passive=True)

@@ -129,7 +129,8 @@ def _order_change(books: Books, data: Row, new: Row) -> Change:
         taken = _take(books, _more(had, {}))
     items = _items(books, wanted, held, new)
     priority = data.get("priority", before["priority"])
-    edit = {"items": items, "total_amount": _total(items), "priority": priority}
+    total = before["total_amount"] if items == before["items"] else _total(items)
+    edit = {"items": items, "total_amount": total, "priority": priority}
     edited = _revised(before, before | edit)
     row = _revised(edited, edited | {"status": status})
     events = [("order.updated", edited)] if edited != before else []

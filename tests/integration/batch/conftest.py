@@ -15,6 +15,7 @@ from tests.integration.batch.requests import stocked_shop
 from tests.integration.batch.shop import Connection, Shop
 
 PASSWORD = "s3cret"
+FIGURES = pytest.StashKey[str]()
 
 
 @pytest.fixture
@@ -60,3 +61,11 @@ def limited_url(shop: Shop, database_url: str) -> Iterator[str]:
     yield make_dsn(database_url, user=role, password=PASSWORD)
     shop.query(f"DROP OWNED BY {role}")
     shop.query(f"DROP ROLE {role}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what was tried, where everything was right."""
+    if FIGURES in config.stash:
+        terminalreporter.write_line(config.stash[FIGURES])

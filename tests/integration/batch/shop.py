@@ -9,6 +9,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.amqp.message import Delivery
+from orderd.batch.deferrals import Deferrals
 from orderd.batch.processor import BatchProcessor, Limits, Surroundings
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
@@ -32,6 +33,7 @@ _TABLES = {
     "processed_requests": "id, queue, action, outcome, code, response::text, fingerprint",
     "outbox": "id, type, body",
 }
+_PLACES = "SELECT queue, row_id FROM deferrals ORDER BY queue, row_id, place"
 _TIME = re.compile(r'"\d{4}-\d\d-\d\dT[0-9:.]+Z"')
 _UUID = re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}"')
 
@@ -64,18 +66,20 @@ class Shop:
         self.observer.close()
 
     def new_processor(self) -> BatchProcessor:
+        self.deferrals = Deferrals(self.database, delay_max_s=300)
         return BatchProcessor(
             self.database,
             Confirmed(),
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
             suspects=Suspects(self.database),
+            deferrals=self.deferrals,
             events_source="/orderd/test",
             grants=None,
         )
 
     def reset(self) -> None:
         """Empty the tables and begin with a processor that knows nothing."""
-        self.query(f"TRUNCATE {', '.join(_TABLES)} RESTART IDENTITY")
+        self.query(f"TRUNCATE {', '.join(_TABLES)}, deferrals RESTART IDENTITY")
         self.processor = self.new_processor()
 
     def process(
@@ -144,7 +148,7 @@ class Shop:
                 for row in self.query(f"SELECT {columns} FROM {table} ORDER BY id")  # noqa: S608
             ]
             for table, columns in _TABLES.items()
-        }
+        } | {"deferrals": self.query(_PLACES)}
 
     def count(self, table: str) -> int:
         return int(self.query(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608

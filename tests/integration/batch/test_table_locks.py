@@ -1,5 +1,6 @@
 """A table that another session has locked holds up the commands that need it, and no others."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -13,7 +14,15 @@ from orderd.batch import locks, processor
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import DeferralCode, UnavailableCode
 from orderd.db.faults import DatabaseOutage
-from orderd.domain.outcomes import Applied, Deferred, Outcome, Unavailable
+from orderd.domain.outcomes import (
+    Applied,
+    Deferred,
+    Duplicate,
+    Outcome,
+    Refused,
+    Unavailable,
+    Waiting,
+)
 from orderd.ops.log_events import Event
 from tests.harness.commands import again, request
 from tests.harness.waiting import wait_until
@@ -69,7 +78,9 @@ def outcomes(shop: Shop, batch: dict[str, Delivery]) -> dict[str, Outcome]:
 
 def hindered(found: dict[str, Outcome]) -> set[str]:
     """Return the names of the commands that were put off, and of the queries refused."""
-    return {name for name, one in found.items() if isinstance(one, Deferred | Unavailable)}
+    return {
+        name for name, one in found.items() if isinstance(one, Deferred | Waiting | Unavailable)
+    }
 
 
 @contextmanager
@@ -117,7 +128,7 @@ def test_only_what_needs_the_table_is_put_off(
             assert f"table {table} is locked by pid {pid}" in outcome.message
 
 
-def test_commands_that_need_the_table_are_put_off_together_after_the_others(
+def test_commands_that_need_the_table_are_put_off_together_before_the_others_are_done(
     hasty: Shop, session: Connection, log: Log
 ) -> None:
     batch = [request("order", "create", ORDER, request_id=f"o{n}") for n in range(20)] + list(
@@ -129,10 +140,10 @@ def test_commands_that_need_the_table_are_put_off_together_after_the_others(
         groups = list(hasty.processor.process(batch, surroundings))
 
     assert [{type(result.outcome) for result in group} for group in groups] == [
-        {Applied},
         {Deferred},
+        {Applied},
     ]
-    assert [len(group) for group in groups] == [1, 20]
+    assert [len(group) for group in groups] == [20, 1]
     assert [event for event, _ in log] == [Event.TABLE_LOCKED]
 
 
@@ -176,7 +187,8 @@ def test_another_lock_on_the_table_is_waited_for_first(
             shop.wait_until_blocked()
         found = waiting.result()
 
-    assert hindered(found) == set()
+    # It stands behind the one that was put off before.
+    assert hindered(found) == {"cancel"}
 
 
 def test_a_waiting_alter_table_is_named(
@@ -266,3 +278,43 @@ def test_a_locked_row_is_no_locked_table(hasty: Shop, session: Connection, log: 
 
     assert hindered(found) == {"cancel"}
     assert {event for event, _ in log} == {Event.BATCH_HALVED}
+
+
+def expiring(mark: str, expires_s: float) -> Delivery:
+    """Return the copy of a deferred command whose time ends then, in seconds since 1970."""
+    headers = {"orderd-expires-at": round(expires_s * 1000)}
+    arguments = {"name": mark, "price": 1, "stock_quantity": 1}
+    return request("product", "create", arguments, request_id=mark, attempt=1, headers=headers)
+
+
+def test_a_command_whose_time_is_over_is_refused_while_its_table_is_locked(
+    hasty: Shop, session: Connection
+) -> None:
+    late, later = expiring("late", time.time() - 1), expiring("later", time.time() + 60)
+
+    with locked(session, "products"):
+        # The second time the lock is known.
+        for mark in ("first", "second"):
+            found = outcomes(hasty, {"over": late, "not over": later} | of_every_queue(mark))
+            assert isinstance(found["over"], Refused if mark == "first" else Duplicate)
+            assert isinstance(found["not over"], Deferred)
+        (code,) = hasty.query("SELECT code FROM processed_requests WHERE id = 'late'")
+
+    assert code == ("expired",)
+    assert isinstance(outcomes(hasty, {"not over": again(later)})["not over"], Applied)
+
+
+def test_a_command_whose_time_ends_while_a_lock_is_waited_for_is_not_applied_afterwards(
+    hasty: Shop, session: Connection
+) -> None:
+    one = expiring("late", time.time() + 2)
+
+    with locked(session, "products"):
+        (deferred,) = hasty.process([one])
+        wait_until(lambda: time.time() > one.received_s + 2, timeout_s=5, what="its end")
+    (refused,) = hasty.process([one])
+
+    assert isinstance(deferred.outcome, Deferred)
+    assert isinstance(refused.outcome, Refused)
+    assert refused.outcome.code == "expired"
+    assert hasty.count("products") == 3

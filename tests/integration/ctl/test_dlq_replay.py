@@ -178,3 +178,37 @@ def test_an_unknown_crash_point_is_a_wrong_configuration(orderctl: Orderctl) -> 
 
     assert done.code == 78
     assert "unknown crash point" in done.err
+
+
+def test_what_would_set_a_row_back_is_named_and_left_unless_forced(
+    orderctl: Orderctl, broker: Broker, database_url: str
+) -> None:
+    broker.declare()
+    execute(
+        database_url,
+        "INSERT INTO products (name, price, stock_quantity) VALUES ('a', 1, 1), ('b', 1, 1)",
+    )
+    execute(database_url, "UPDATE products SET updated_at = now() - interval '1 h' WHERE id = 2")
+    bodies = {
+        "older": {"action": "update", "data": {"id": 1, "price": 10}},
+        "newer": {"action": "update", "data": {"id": 2, "price": 10}},
+        "relative": {"action": "adjust_stock", "data": {"id": 1, "delta": 1}},
+        "unknown": {"action": "update", "data": {"id": 99, "price": 10}},
+        "unreadable": {"action": "update", "data": {"id": "1"}},
+        "endless": {"action": "update", "data": {"id": 10**30}},
+    }
+    for request_id, body in bodies.items():
+        broker.bury("product", json.dumps({"id": request_id, **body}).encode(), age_s=60)
+
+    done = orderctl("dlq", "replay", "--json")
+
+    assert (done.code, done.document["replayed"], done.document["skipped"]) == (0, 5, 1)
+    assert "older: skipped: product 1 was changed after it, at 20" in done.err
+    assert "--force replays it" in done.err
+    assert broker.ready("product.dlq") == 1
+
+    forced = orderctl("dlq", "replay", "--force", "--json")
+
+    assert (forced.code, forced.document["replayed"]) == (0, 1)
+    assert "product 1 was changed after it" in forced.err
+    assert broker.ready("product.dlq") == 0

@@ -117,6 +117,28 @@ def test_a_request_that_crashed_the_daemon_is_explained_with_its_tries(
     assert known["tries"] == [{"queue": "order", "tries": 2, "is_committed": False}]
 
 
+def test_a_request_that_waits_behind_another_is_explained_with_its_place(
+    orderctl: Orderctl, broker: Broker, database_url: str
+) -> None:
+    broker.declare()
+    execute(
+        database_url,
+        "INSERT INTO deferrals (key, queue, row_id, ends_at) SELECT key, 'product', 7, now() + "
+        "interval '1 h' FROM unnest('{=r0,=r1}'::text[]) AS key",
+    )
+
+    known = orderctl("explain", "r1", "--json").document
+    readable = orderctl("explain", "r1").out
+
+    assert {name: known["place"][name] for name in ("queue", "row_id", "ahead")} == {
+        "queue": "product",
+        "row_id": 7,
+        "ahead": 1,
+    }
+    assert "behind 1 earlier in the line of product 7" in readable
+    assert orderctl("explain", "r2", "--json").document["place"] is None
+
+
 def test_a_request_that_never_came_is_said_to_be_so(orderctl: Orderctl, broker: Broker) -> None:
     broker.declare()
     orderctl("publish", "user", "create", ANN, "--id", "other")

@@ -123,6 +123,22 @@ def test_a_table_that_was_changed_ends_with_78(
     assert said in done.err + done.out
 
 
+def test_a_constraint_that_is_gone_is_told_and_the_work_goes_on(
+    orderctl: Orderctl, database_url: str
+) -> None:
+    with closing(psycopg2.connect(database_url)) as connection, connection:
+        connection.cursor().execute(
+            "ALTER TABLE products DROP CONSTRAINT products_stock_quantity_check"
+        )
+
+    said = "column products.stock_quantity has no CHECK: others may write what orderd never does"
+    for arguments in (("migrate",), ("migrate", "--check")):
+        done = orderctl(*arguments)
+        assert (done.code, done.out) == (0, "the schema is up to date\n")
+        assert done.err == f"{said}\n"
+        assert orderctl(*arguments, "--json").document["missing"] == [said]
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
 def test_a_database_of_another_encoding_is_refused_in_words(

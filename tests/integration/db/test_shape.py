@@ -10,6 +10,8 @@ from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault
 from orderd.db.migrations import check_schema, migrate, pending_migrations
 
+CONSTRAINED = ("users", "products", "orders", "order_items", "processed_requests")
+
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
@@ -113,7 +115,8 @@ def test_a_domain_is_looked_into(database: Database, database_url: str) -> None:
         "products ADD number bigint GENERATED ALWAYS AS IDENTITY",
         "orders ALTER priority DROP DEFAULT",
         "orders ALTER id TYPE integer",
-        "order_items DROP CONSTRAINT order_items_product_id_fkey",
+        "products DROP CONSTRAINT products_price_check, ADD CHECK (price > 0)",
+        "orders DROP CONSTRAINT orders_user_id_fkey, ADD FOREIGN KEY (user_id) REFERENCES users",
         "outbox ALTER claimed_at TYPE timestamptz(0)",
         "users ADD UNIQUE (full_name)",
     ],
@@ -144,6 +147,36 @@ def test_a_unique_index_that_is_gone_is_told(
     (said,) = check_schema(database)
 
     assert said.startswith(f"column {column} has no unique index: ")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        ("orders_user_id_fkey", "column orders.user_id has no foreign key to users: "),
+        ("order_items_order_id_fkey", "column order_items.order_id has no foreign key to orders: "),
+        ("order_items_product_id_fkey", "order_items.product_id has no foreign key to products: "),
+        ("products_price_check", "column products.price has no CHECK: "),
+        ("products_stock_quantity_check", "column products.stock_quantity has no CHECK: "),
+        ("orders_status_check", "column orders.status has no CHECK: "),
+        ("orders_priority_check", "column orders.priority has no CHECK: "),
+        ("orders_total_amount_check", "column orders.total_amount has no CHECK: "),
+        ("order_items_quantity_check", "column order_items.quantity has no CHECK: "),
+        ("order_items_unit_price_check", "column order_items.unit_price has no CHECK: "),
+        ("processed_requests_outcome_check", "processed_requests.outcome has no CHECK: "),
+        ("users_can_be_told", "table users has no constraint users_can_be_told: "),
+        ("order_items_can_be_told", "table order_items has no constraint order_items_can_be_told"),
+    ],
+)
+def test_a_constraint_that_is_gone_is_told(
+    database: Database, database_url: str, constraint: str, said: str
+) -> None:
+    table = next(one for one in CONSTRAINED if constraint.startswith(f"{one}_"))
+    execute(database_url, f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+
+    (told,) = check_schema(database)
+
+    assert said in told
+    assert migrate(database) == []
 
 
 def test_a_unique_index_on_an_expression_will_do(database: Database, database_url: str) -> None:

@@ -75,7 +75,8 @@ def test_a_refused_update_gives_nothing_back_either() -> None:
     world = world_of(order(desk=4), arriving=frozenset())
 
     for wanted, code in ((items(shelf=1), "insufficient_stock"),
-                         (items(other=1), "product_not_found")):  # fmt: skip
+                         (items(other=1), "product_not_found"),
+                         (items(shelf=1, other=1), "product_not_found")):  # fmt: skip
         decision = do(world, "order", "update", {"order_id": 7, "items": wanted})
         refused(decision, code)
         assert events(decision) == [("order.refused", "order/7")]

@@ -10,8 +10,8 @@ from orderd.amqp.faults import BrokerFault, ChannelFault
 from orderd.amqp.intake import Arrive, Intake
 from orderd.amqp.link import Link
 from orderd.amqp.message import Delivery
+from orderd.amqp.queue_locks import QueueLocks, is_in_use
 from orderd.amqp.topology import QueueDepth
-from orderd.amqp.turns import Turns, is_in_use
 
 # Whatever ends the connection counts against every message in hand: so while some of them are
 # there for a second time, few are taken.
@@ -39,7 +39,7 @@ class Intakes:
     ) -> None:
         self._link = link
         self._queues = tuple(queues)
-        self._turns = Turns(link, exclusive)
+        self._locks = QueueLocks(link, exclusive)
         self._prefetch = prefetch
         self._on_arrival = on_arrival
         self._asking: Channel | None = None
@@ -56,7 +56,7 @@ class Intakes:
     @property
     def is_whole(self) -> bool:
         """Whether nothing was lost since `begin`."""
-        lost = self._cancelled or self._turns.lost
+        lost = self._cancelled or self._locks.lost
         return (
             self._link.is_open
             and self._asking is not None
@@ -111,8 +111,8 @@ class Intakes:
             raise BrokerFault(
                 f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
             )
-        if self._turns.lost is not None:
-            raise BrokerFault(f"{self._link.where}: the lock of {self._turns.lost} was deleted")
+        if self._locks.lost is not None:
+            raise BrokerFault(f"{self._link.where}: the lock of {self._locks.lost} was deleted")
         return self._asking
 
     def depth(self, queue: str) -> QueueDepth:
@@ -183,7 +183,7 @@ class Intakes:
         """Forget everything: the connection is gone."""
         self._asking = None
         self._intakes.clear()
-        self._turns.forget()
+        self._locks.forget()
         self._cancelled = None
         self.standing_by.clear()
         self.consumers.clear()
@@ -192,8 +192,8 @@ class Intakes:
         """Consume *queue*, or stand by for it."""
         why = "another program consumes it exclusively"
         # A queue with a single active consumer of its own lets nobody consume exclusively.
-        for is_exclusive in (True, False) if self._turns.is_exclusive(queue) else (False,):
-            if (hindrance := self._turns.hindrance(queue)) is not None:
+        for is_exclusive in (True, False) if self._locks.is_exclusive(queue) else (False,):
+            if (hindrance := self._locks.hindrance(queue)) is not None:
                 why = hindrance
                 break
             if self._is_let_in(queue, is_exclusive=is_exclusive):
@@ -252,7 +252,7 @@ class Intakes:
         if self._asking is not None:
             yield self._asking
         yield from (intake.channel for intake in self._intakes.values())
-        yield from self._turns.channels
+        yield from self._locks.channels
 
     def _on_cancelled(self, queue: str) -> None:
         self._cancelled = queue

@@ -15,7 +15,7 @@ _IN_USE: Final = "in exclusive use"
 _ARGUMENTS: Final = {"x-queue-type": "classic"}
 
 
-class Turns:
+class QueueLocks:
     """Says why a queue cannot be consumed now, and keeps others from those of *exclusive*.
 
     Quorum queues let everybody consume, exclusively or not. So who consumes a queue in `exclusive`

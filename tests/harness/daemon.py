@@ -62,6 +62,12 @@ class DaemonProcess:
         return self._popen.poll() is None
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still, by SIGSTOP."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    @property
     def log_lines(self) -> list[dict[str, Any]]:
         """The JSON lines so far, in order."""
         with self._changed:

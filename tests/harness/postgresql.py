@@ -17,7 +17,12 @@ from tests.harness.waiting import NotObserved, wait_until
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
-STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+STOP_SIGNALS = {
+    "smart": signal.SIGTERM,
+    "fast": signal.SIGINT,
+    "immediate": signal.SIGQUIT,
+    "kill": signal.SIGKILL,
+}
 
 
 class PrivatePostgres(PostgresServer):
@@ -76,7 +81,7 @@ class PrivatePostgres(PostgresServer):
             raise StartFailed(f"PostgreSQL ended while it started:\n{tail(self.log_path)}")
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop (`smart`, `fast` or `immediate`); data stays, `start` goes on with it."""
+        """Stop (`smart`, `fast`, `immediate` or `kill`); data stays, `start` goes on with it."""
         if self._server is not None:
             self._server.end(STOP_SIGNALS[mode], STOP_TIMEOUT_S)
             self._server = None

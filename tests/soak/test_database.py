@@ -14,6 +14,18 @@ from tests.soak.arena import Arena, times
 
 pytestmark = pytest.mark.soak
 
+KILLS = 10
+LAZY = (
+    "ALTER SYSTEM SET synchronous_commit = off",
+    # What nobody waits for is written seldom.
+    "ALTER SYSTEM SET wal_writer_delay = '10s'",
+    "ALTER ROLE postgres SET synchronous_commit = off",
+)
+NOT_LAZY = (
+    "ALTER SYSTEM RESET synchronous_commit",
+    "ALTER SYSTEM RESET wal_writer_delay",
+    "ALTER ROLE postgres RESET synchronous_commit",
+)
 READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = on"
 READ_WRITE = "ALTER SYSTEM RESET default_transaction_read_only"
 SYNCHRONOUS = (
@@ -34,6 +46,24 @@ def test_immediate_restarts_of_the_database_cost_nothing(
         arena.wait_for_work()
         private_postgres.restart("immediate")
         arena.recover()
+
+    arena.finish()
+
+
+def test_kills_of_a_server_that_commits_lazily_cost_nothing(
+    arena: Arena, private_postgres: PrivatePostgres
+) -> None:
+    private_postgres.run(*LAZY, RELOAD)
+    try:
+        arena.begin("postmaster kill -9, synchronous_commit off", daemons=2)
+        # The rows that the shop was opened with were not orderd's to make sure of.
+        private_postgres.run("CHECKPOINT")
+        for _ in range(times(KILLS)):
+            arena.wait_for_work()
+            private_postgres.restart("kill")
+            arena.recover()
+    finally:
+        private_postgres.run(*NOT_LAZY, RELOAD)
 
     arena.finish()
 

@@ -4,6 +4,7 @@ import random
 import signal
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 import psycopg2
 import pytest
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.soak
 HEARTBEAT_S = 10
 # The broker hangs up after two heartbeats, PostgreSQL 40 s after a transaction's last statement.
 FROZEN_S = 60
+# Where nothing is committed yet, and around.
+POINTS = {
+    "in transaction": ["tx_begun", "loaded", "decided", "persisted"],
+    "around it": [
+        *("received", "decoded", "after_commit", "events_published", "replies_published"),
+        *("events_confirmed", "before_ack", "after_ack"),
+    ],
+}
 RETRY_DELAYS = "1s, 2s, 4s, 8s, 16s, 32s, 64s"
 
 
@@ -58,6 +67,46 @@ def test_frozen_daemons_do_nothing_twice_when_they_go_on(
     arena.recover()
 
     arena.finish(Pardon(deferred={"transient"}))
+
+
+@pytest.mark.parametrize("place", ["in transaction", "around it"])
+def test_daemons_frozen_at_each_point_do_nothing_twice_when_they_go_on(
+    arena: Arena, private_rabbit: PrivateRabbit, chance: random.Random, place: str
+) -> None:
+    arena.begin(
+        f"SIGSTOP at each point {place}, another daemon at work",
+        daemons=1,
+        rate=40,
+        heartbeat=HEARTBEAT_S,
+        retry_delays=RETRY_DELAYS,
+    )
+    points = POINTS[place]
+    chance.shuffle(points)
+
+    for point in points:
+        frozen = arena.hire(ready=False, failpoint=f"stop:{point}:{chance.randint(1, 4)}")
+        wait_until(partial(_is_frozen, frozen), timeout_s=60, what=f"a daemon at {point}")
+        _hang_up(private_rabbit, frozen)
+        arena.wait_for_work(50)
+        mark = frozen.mark()
+        frozen.send(signal.SIGCONT)
+        frozen.wait_for_event("broker.disconnected", after=mark)
+        frozen.wait_for_event("intake.resumed", after=mark)
+        assert frozen.stop() == 0
+
+    arena.finish(Pardon(deferred={"transient"}))
+
+
+def _is_frozen(one: DaemonProcess) -> bool:
+    return one.is_frozen
+
+
+def _hang_up(rabbit: PrivateRabbit, one: DaemonProcess) -> None:
+    """Let the broker close the connections of a daemon, as it does without heartbeats."""
+    told = rabbit.ctl("list_connections", "pid", "client_properties").splitlines()
+    for line in told:
+        if f' {one.pid}"' in line:
+            rabbit.ctl("close_connection", line.split("\t")[0], "no heartbeat")
 
 
 def _connections(rabbit: PrivateRabbit, daemons: Sequence[DaemonProcess]) -> list[str]:

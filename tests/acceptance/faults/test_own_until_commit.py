@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import psycopg2
 import pytest
@@ -28,17 +27,12 @@ def creations() -> list[Message]:
     return [command("product", "create", content, reply_to=None) for _ in range(COUNT)]
 
 
-def is_frozen(one: DaemonProcess) -> bool:
-    stat = Path(f"/proc/{one.pid}/stat").read_text()
-    return stat.rpartition(")")[2].split()[0] == "T"
-
-
 @contextmanager
 def frozen_at(point: str, shop: Shop, daemon: StartDaemon) -> Iterator[DaemonProcess]:
     """Give a daemon that stands still at that point of its transaction, with all commands."""
     shop.send_all(creations())
     one = daemon(ready=False, failpoint=f"stop:{point}", heartbeat=f"{HEARTBEAT_S}s")
-    wait_until(lambda: is_frozen(one), timeout_s=20, what=f"orderd frozen at {point}")
+    wait_until(lambda: one.is_frozen, timeout_s=20, what=f"orderd frozen at {point}")
     yield one
     mark = one.mark()
     one.send(signal.SIGCONT)

@@ -20,9 +20,10 @@ SET = (
     f"application:set_env(rabbit, consumer_timeout, {TIMEOUT_S}000), "
     f"application:set_env(rabbit, channel_tick_interval, {TICK_S}000)."
 )
+# The defaults: without them the node opens no channel.
 RESET = (
     "application:set_env(rabbit, consumer_timeout, 1800000), "
-    "application:unset_env(rabbit, channel_tick_interval)."
+    "application:set_env(rabbit, channel_tick_interval, 60000)."
 )
 
 

@@ -5,6 +5,7 @@ becomes of a message that somebody purges nobody tells, so a place ends by itsel
 its command was last deferred.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ from orderd.domain.turns import GIVEN, Turns
 
 # For how long nothing may be heard of a command after its delay: an outage of the broker may last.
 PATIENCE_S: Final = 86_400.0
-_KEY_MAX: Final = 200
+_GIVEN_KEY: Final = re.compile(rf"{GIVEN}[0-9a-f]{{32}}\.[0-9a-f]{{8}}-[0-9]{{1,20}}-[0-9]{{1,20}}")
 
 
 class Deferrals:
@@ -50,7 +51,7 @@ class Deferrals:
             return command
         given = (delivery.properties.headers or {}).get(HEADER_PLACE)
         # Producers can write anything there; the worst that a false key does is to wait or to go.
-        if isinstance(given, str) and given.startswith(GIVEN) and len(given) <= _KEY_MAX:
+        if isinstance(given, str) and _GIVEN_KEY.fullmatch(given):
             return replace(command, given_key=given)
         place = f"{self._token}-{delivery.generation}-{delivery.tag}"
         key = f"{GIVEN}{key_of(delivery)}.{place}"
@@ -159,7 +160,16 @@ def _key_of(result: Result) -> str | None:
         return result.command.key
     properties = result.delivery.properties
     given = (properties.headers or {}).get(HEADER_PLACE)
-    if isinstance(given, str):
+    if isinstance(given, str) and _is_text(given):
         return given
     request_id = result.request_id or properties.message_id
-    return None if request_id is None else f"={request_id}"
+    # A property may hold what no text of the database can: that was nobody's id.
+    return f"={request_id}" if request_id and _is_text(request_id) else None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value

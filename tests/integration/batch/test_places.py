@@ -11,7 +11,7 @@ from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.renewal import renewed_command
 from orderd.batch.results import Result
 from orderd.contract.names import HEADER_ATTEMPT, HEADER_PLACE, Queue
-from orderd.domain.outcomes import Answered, Applied, Deferred, Refused, Waiting
+from orderd.domain.outcomes import Answered, Applied, Deferred, Invalid, Refused, Waiting
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
 
 PRODUCT = 1
@@ -221,6 +221,23 @@ def test_the_last_attempt_keeps_its_place_until_it_is_said_to_be_gone(
     (second,) = shop.process([again(second, 4)])
     assert isinstance(second.outcome, Applied)
     shop.deferrals.forget_ended()
+    assert places(shop) == 0
+
+
+@pytest.mark.parametrize("odd", ["\udc91", "a\0b", "~" + "\udc91" * 9])
+def test_properties_that_no_database_can_hold_harm_nobody(shop: Shop, odd: str) -> None:
+    properties = Properties(message_id=odd, headers={HEADER_PLACE: odd})
+    body = b'{"action": "update", "data": {"id": 1, "price": "7.00"}, "id": "a"}'
+    command = Delivery("product", body, properties, 1, 1, redelivered=False)
+    unidentified = replace(command, body=body.replace(b', "id": "a"', b""), tag=2)
+    nothing = replace(command, body=b"", tag=3)
+
+    results = shop.process([command, unidentified, nothing])
+    shop.deferrals.note_gone(results)
+    shop.deferrals.forget_ended()
+
+    assert isinstance(results[0].outcome, Applied)
+    assert isinstance(results[2].outcome, Invalid)
     assert places(shop) == 0
 
 

@@ -6,8 +6,7 @@ its command was last deferred.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -15,6 +14,7 @@ from typing import Final
 
 from orderd.amqp.message import Delivery
 from orderd.batch.failures import failed
+from orderd.batch.records import recording
 from orderd.batch.requests import Request
 from orderd.batch.results import Result
 from orderd.batch.suspects import key_of
@@ -22,7 +22,6 @@ from orderd.contract.envelope import Command, Invalid
 from orderd.contract.names import HEADER_PLACE
 from orderd.db.arrays import array, lines
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, LockedOut
 from orderd.db.transaction import Transaction
 from orderd.domain.decide import in_line
 from orderd.domain.outcomes import Deferred, Waiting
@@ -30,6 +29,7 @@ from orderd.domain.turns import GIVEN, Turns
 
 # For how long nothing may be heard of a command after its delay: an outage of the broker may last.
 PATIENCE_S: Final = 86_400.0
+_TABLE: Final = "deferrals"
 _GIVEN_KEY: Final = re.compile(rf"{GIVEN}[0-9a-f]{{32}}\.[0-9a-f]{{8}}-[0-9]{{1,20}}-[0-9]{{1,20}}")
 
 
@@ -96,7 +96,7 @@ class Deferrals:
         commands = [request.command for request, _ in failures]
         if not any(command.row for command in commands):
             return results
-        with self._transaction() as tx:
+        with recording(self._database, _TABLE) as tx:
             turns = self.turns(tx, commands)
             deferred = [_in_line(turns, each, attempts_max) for each in results]
             self.write(tx, turns)
@@ -115,7 +115,7 @@ class Deferrals:
         }
         if not commands:
             return {}
-        with self._transaction() as tx:
+        with recording(self._database, _TABLE) as tx:
             turns = self.turns(tx, commands.values())
             now = datetime.now(UTC)
             keys = {tag: turns.keep(command, now) for tag, command in commands.items()}
@@ -129,19 +129,10 @@ class Deferrals:
     def forget_ended(self) -> None:
         """Take off the record whose places have ended, or were not heard of for too long."""
         if self._ended or self._are_kept:
-            with self._transaction() as tx:
+            with recording(self._database, _TABLE) as tx:
                 tx.later("end_places", keys=sorted(self._ended))
             self._ended.clear()
             self._are_kept = False
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        """Run the block in a transaction; a lock on the record is an outage, no message's fault."""
-        try:
-            with self._database.transaction() as tx:
-                yield tx
-        except LockedOut as fault:
-            raise DatabaseOutage(f"the table deferrals is locked: {fault}") from fault
 
 
 def _in_line(turns: Turns, result: Result, attempts_max: int) -> Result:

@@ -6,7 +6,6 @@ be recorded without that is not made.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
@@ -14,13 +13,13 @@ from typing import Final
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import count_in
+from orderd.batch.records import recording
 from orderd.batch.results import Result
+from orderd.batch.uses import TRIES
 from orderd.contract.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
 from orderd.db.arrays import lines
 from orderd.db.connection import Database
 from orderd.db.faults import (
-    DatabaseOutage,
-    LockedOut,
     RowFault,
     SchemaFault,
     TransactionConflict,
@@ -122,7 +121,7 @@ class Suspects:
         suspects = _by_key(deliveries)
         if not suspects:
             return
-        with self._tries() as tx:
+        with recording(self._database, TRIES) as tx:
             tx.later("withdraw_tries", keys=list(suspects))
         for key in suspects:
             self._in_hand.pop(key, None)
@@ -140,26 +139,17 @@ class Suspects:
             # The record must be there before the try, or a crash would leave none.
             suspects = _by_key(group)
             if suspects:
-                with self._tries() as tx:
+                with recording(self._database, TRIES) as tx:
                     _record(tx, suspects)
                 self._in_hand |= suspects
             yield group
-
-    @contextmanager
-    def _tries(self) -> Iterator[Transaction]:
-        """Run the block in a transaction; a lock on the record is an outage, no message's fault."""
-        try:
-            with self._database.transaction() as tx:
-                yield tx
-        except LockedOut as fault:
-            raise DatabaseOutage(f"the table message_tries is locked: {fault}") from fault
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
         clean_stops = {
             key_of(delivery): count_in(delivery, HEADER_CLEAN_STOPS)
             for delivery in filter(was_tried, deliveries)
         }
-        with self._tries() as tx:
+        with recording(self._database, TRIES) as tx:
             rows = tx.rows("read_tries", keys=list(clean_stops))
         return {
             key: _Record(max(0, tries - min(clean_stops[key], CLEAN_STOPS_MAX)), is_committed)

@@ -45,7 +45,7 @@ def test_commands_in_hand_in_a_long_alarm_are_done_once(
     queue_type: str,
 ) -> None:
     if (broker.version, queue_type) == ("4.3", "classic"):
-        pytest.skip("RabbitMQ 4.3 times out on quorum queues only")
+        pytest.skip("since RabbitMQ 4.3 consumers of classic queues have no time-out")
     content = {"name": "chair", "price": "10.00", "stock_quantity": 1}
     with closing(Shop(broker.url, database_url, queue_type)) as shop:
         orderd = daemon_on(broker.url, batch_max=10, queue_type=queue_type)

@@ -11,18 +11,12 @@ import pytest
 from tests.acceptance.shop import HEARD, Message, Shop, command
 from tests.conftest import StartDaemonOn
 from tests.harness.daemon import DaemonProcess
+from tests.harness.queue_kinds import KINDS
 from tests.harness.versions import Broker
 from tests.harness.waiting import wait_until
 
 ORDERS = 60
 STEPS = ("processing", "shipped", "delivered")
-SINGLE_ACTIVE = {"x-single-active-consumer": True}
-KINDS: dict[str, dict[str, Any]] = {
-    "classic": {"x-queue-type": "classic"},
-    "quorum": {"x-queue-type": "quorum"},
-    "single active, classic": {"x-queue-type": "classic"} | SINGLE_ACTIVE,
-    "single active, quorum": {"x-queue-type": "quorum"} | SINGLE_ACTIVE,
-}
 # A new try every two seconds, and a machine that may be busy with other tests.
 TAKEN_OVER_S = 10.0
 # Each daemon ends in the middle of what there is to do, however fast it is.

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
-from typing import Any
 
 import pika
 import pytest
@@ -13,17 +12,10 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.publisher import Publisher
 from orderd.contract.names import Queue
+from tests.harness.queue_kinds import KINDS
 from tests.harness.versions import Broker
 from tests.harness.waiting import wait_until
 from tests.integration.amqp.steps import LIMIT_S, bodies, numbered, receive, receive_acking, send
-
-SINGLE_ACTIVE = {"x-single-active-consumer": True}
-KINDS: dict[str, dict[str, Any]] = {
-    "classic": {"x-queue-type": "classic"},
-    "quorum": {"x-queue-type": "quorum"},
-    "single active, classic": {"x-queue-type": "classic"} | SINGLE_ACTIVE,
-    "single active, quorum": {"x-queue-type": "quorum"} | SINGLE_ACTIVE,
-}
 
 
 @pytest.fixture(autouse=True)

@@ -121,11 +121,9 @@ class Link:
             loop.start()
         except (pika.exceptions.AMQPError, AssertionError, OSError) as error:
             self._loss = self._loss or f"{self.where}: {cause_of(error)}"
-        except RuntimeError as error:
-            # An interrupt can leave pika's loop as if it still ran, and then it starts no more.
-            if "reentrant" not in str(error):
-                raise
-            self._loss = f"{self.where}: interrupted"
+        except KeyboardInterrupt:
+            self.abandon()
+            raise
         finally:
             loop.remove_timeout(alarm)
         self._served_s = time.clock_gettime(_CLOCK)
@@ -169,6 +167,15 @@ class Link:
         self._on_slice = no_slice
         self.call_timeout_s = limit_s
 
+    def abandon(self) -> None:
+        """Give the connection up as it is: an interrupt may have left pika in the middle of a step.
+
+        All that is unacked goes back to its queue as soon as the broker notices.
+        """
+        if self._connection is not None:
+            self._loss = self._loss or f"{self.where}: interrupted"
+            self._connection = None
+
     def close(self) -> None:
         """Close the connection, waiting a few seconds at most for the broker; never raises."""
         connection = self._connection
@@ -180,7 +187,6 @@ class Link:
                 connection.close()
             # Nobody's slices: who closes has often given up, and must not be told so once more.
             self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing", no_slice)
-        # Nor can a loop be closed that an interrupt has left as if it still ran.
         with contextlib.suppress(AssertionError):
             connection.ioloop.close()
         self._connection = None

@@ -9,6 +9,7 @@ from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.publisher import Publisher
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable
+from orderd.ctl.interrupts import interruptible
 from orderd.ops.logs import silence_libraries
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def broker_of(settings: "Settings") -> Iterator[Publisher]:
     """Give a publisher that is connected; raises Unavailable, Misconfigured or Failure."""
     silence_libraries()
     try:
-        with closing(Publisher(endpoint_of(settings))) as publisher:
+        with (
+            closing(Publisher(endpoint_of(settings))) as publisher,
+            interruptible(publisher.link),
+        ):
             publisher.connect()
             yield publisher
     except TopologyMismatch as fault:
@@ -39,6 +43,7 @@ def browser_of(publisher: Publisher) -> Iterator[Browser]:
     """Give a browser on the publisher's connection; what it took goes back at the end."""
     browser = Browser(publisher.link)
     try:
-        yield browser
+        with interruptible(publisher.link):
+            yield browser
     finally:
         browser.give_back()

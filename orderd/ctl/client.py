@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue
 from orderd.contract.strict_json import MalformedJson, dumps, loads
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
+from orderd.ctl.interrupts import interruptible
 from orderd.ops.logs import silence_libraries
 
 if TYPE_CHECKING:
@@ -143,15 +144,12 @@ class Client:
 def client_of(settings: "Settings") -> Iterator[Client]:
     """Give a client that is connected; raises Unavailable or Misconfigured."""
     silence_libraries()
-    rpc = RpcClient(endpoint_of(settings))
-    try:
-        rpc.connect()
-    except BrokerFault as fault:
-        raise Unavailable(f"broker: {fault}") from fault
-    try:
+    with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.link):
+        try:
+            rpc.connect()
+        except BrokerFault as fault:
+            raise Unavailable(f"broker: {fault}") from fault
         yield Client(rpc)
-    finally:
-        rpc.close()
 
 
 def endpoint_of(settings: "Settings") -> BrokerEndpoint:

@@ -16,11 +16,11 @@ from orderd.ctl.changes import changed_since
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.exits import Unavailable
+from orderd.ctl.interrupts import uninterrupted
 from orderd.ctl.letter_filters import filters_of, windows
 from orderd.ctl.letter_walk import Letters
 from orderd.ctl.letters import Letter
 from orderd.ctl.screen import Screen
-from orderd.ctl.uninterrupted import uninterrupted
 from orderd.db.connection import Database
 from orderd.ops.failpoints import reach
 

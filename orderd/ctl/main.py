@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from orderd import __version__
 from orderd.contract.exit_codes import ExitCode
+from orderd.ctl import interrupts
 from orderd.ctl.context import Context
 from orderd.ctl.exits import Failure, Misconfigured
 
@@ -54,12 +55,12 @@ def main(
         return _run(options, context)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except OSError as error:
-        # Python flushes once more at the end, and would complain of stdout then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            context.screen.complain(str(error))
-        return ExitCode.FAILED
+    except Exception as error:
+        if interrupts.has_come():
+            return ExitCode.INTERRUPTED
+        if (code := _complain(error, context)) is None:
+            raise
+        return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,16 +82,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, context: Context) -> int:
-    try:
-        if os.environ.get("ORDERD_FAILPOINT"):
-            _arm_failpoints()
-        code: int = options.run(options, context)
-        # A closed pipe is found out here.
-        sys.stdout.flush()
-    except Failure as failure:
-        context.screen.complain(str(failure))
-        return failure.code
+    if os.environ.get("ORDERD_FAILPOINT"):
+        _arm_failpoints()
+    code: int = options.run(options, context)
+    # A closed pipe is found out here.
+    sys.stdout.flush()
     return code
+
+
+def _complain(error: Exception, context: Context) -> int | None:
+    """Say what went wrong, and return the exit code; None for what is a fault of the program."""
+    if isinstance(error, Failure):
+        context.screen.complain(str(error))
+        return error.code
+    if not isinstance(error, OSError):
+        return None
+    # Python flushes once more at the end, and would complain of stdout then.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        context.screen.complain(str(error))
+    return ExitCode.FAILED
 
 
 def _arm_failpoints() -> None:

@@ -11,8 +11,8 @@ from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import ASSUMED_LIMIT, delivery_count, is_due, renewed
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.delivery_limits import limits_in_force
+from orderd.ctl.interrupts import uninterrupted
 from orderd.ctl.management import URL_VARIABLE, management_of
-from orderd.ctl.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings

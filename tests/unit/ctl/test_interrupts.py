@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orderd.ctl.uninterrupted import uninterrupted
+from orderd.ctl.interrupts import uninterrupted
 
 
 @pytest.fixture(autouse=True)

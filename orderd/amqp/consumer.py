@@ -2,17 +2,23 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any, Final
 
 from orderd.amqp import renewal, topology
+from orderd.amqp.connection import Channel, Connection, nothing
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault
-from orderd.amqp.intake import Intake
+from orderd.amqp.faults import (
+    NOT_FOUND,
+    BrokerFault,
+    ChannelFault,
+    DeliveriesLost,
+    TopologyMismatch,
+)
+from orderd.amqp.intake import Intake, Send
 from orderd.amqp.intakes import Intakes
-from orderd.amqp.link import Link, no_slice
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 
@@ -27,10 +33,9 @@ _HEAVY_BYTES: Final = 256 * 1024
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
-    Each has a channel of its own, so that a refusal to consume one does no harm to the others. Of
-    those of *exclusive* it takes only while no other daemon does.
+    Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
+    told in `failing`. Of those of *exclusive* it takes only while no other daemon does.
 
-    `generation` counts the connections: deliveries of an earlier one can no longer be settled.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
     """
 
@@ -45,15 +50,24 @@ class Consumer:
         exclusive: Collection[str] = (),
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
     ) -> None:
-        self._link = Link(endpoint)
-        self._intakes = Intakes(self._link, queues, exclusive, prefetch, self._on_arrival)
+        self._connection = Connection(endpoint)
+        self._intakes = Intakes(
+            self._connection,
+            queues,
+            exclusive,
+            prefetch,
+            declare=self._declare_queue,
+            on_arrival=self._on_arrival,
+            on_lost=self._on_lost,
+        )
         self._prefetch = prefetch
         self._retry_delays_s = tuple(retry_delays_s)
         self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
-        self.generation = 0
+        self._has_connected = False
+        self._received = 0
 
     @property
     def is_ready(self) -> bool:
@@ -66,36 +80,47 @@ class Consumer:
         return self._intakes.standing_by
 
     @property
+    def failing(self) -> Mapping[str, str]:
+        """The queues that cannot be consumed for now, and why; they are tried again."""
+        return self._intakes.failing
+
+    @property
     def consumers(self) -> Mapping[str, int]:
         """How many consumers each of the other queues had lately, this one among them."""
         return self._intakes.consumers
 
-    def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
+    def connect(self, keep_alive: Callable[[], None] = nothing) -> None:
         """Connect, declare the topology and start consuming: one attempt over all URLs.
 
-        *on_slice* is called at least once a second. Raises BrokerFault or TopologyMismatch.
+        *keep_alive* is called at least once a second, and must not touch this consumer. Raises
+        BrokerFault, and TopologyMismatch the first time.
         """
         self.close()
-        self.generation += 1
         try:
-            self._link.open(on_slice)
-            topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            self._intakes.begin()
+            self._connection.open(keep_alive)
+            self._intakes.begin(is_first=not self._has_connected)
+            self._declare_exchange()
         except Exception:
             self.close()
             raise
+        self._has_connected = True
 
     def poll(self, timeout_s: float) -> None:
         """Service the connection until something came into the inbox, at most *timeout_s* seconds.
 
-        Raises BrokerFault when the connection, the channel or a consumer is lost. The inbox is
-        empty then: the broker delivers again what was in it.
+        Raises BrokerFault when the connection is lost, or no queue is left to be consumed. The
+        inbox is empty then: the broker delivers again what was in it.
         """
         if self._inbox_bytes() >= self._inbox_bytes_max:
             # The less is read, the more the broker keeps; a turn a second feeds the heartbeat.
             time.sleep(timeout_s)
             timeout_s = 0
+        until_s = time.monotonic() + timeout_s
+        before = self._received
         self._serve(timeout_s)
+        # pika may return sooner, for less than a delivery.
+        while self._received == before and (left_s := until_s - time.monotonic()) > 0:
+            self._serve(left_s)
 
     def fill(self, count: int) -> None:
         """Read on while deliveries are there and fewer than *count* are in the inbox; never wait.
@@ -123,45 +148,60 @@ class Consumer:
         """Return whether *queue* has a consumer of this daemon's."""
         return queue in self._intakes
 
-    def assert_held(self) -> None:
-        """Look whether the deliveries in hand are still ours; raise BrokerFault as `poll` does.
+    def holds(self, delivery: Delivery) -> bool:
+        """Return whether *delivery* can still be settled."""
+        return self._intakes.holds(delivery)
 
-        Also where the broker may have given them to others, and that could not be told.
+    def assert_held(self, deliveries: Iterable[Delivery]) -> None:
+        """Look whether *deliveries* are still ours; raise DeliveriesLost where some are not.
+
+        Asks the broker where it was silent for long. Raises BrokerFault as `poll` does.
         """
-        self._serve(0)
-        if (doubt := self._link.doubt) is not None:
-            self._void()
-            raise BrokerFault(f"{self._link.where}: {doubt}")
+        with self._voiding():
+            self._intakes.serve(0)
+            self._intakes.assert_alive()
+        lost = [delivery for delivery in deliveries if not self.holds(delivery)]
+        if lost:
+            queues = ", ".join(sorted({delivery.queue for delivery in lost}))
+            raise DeliveriesLost(f"{len(lost)} deliveries of {queues} are no longer this daemon's")
 
-    def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker to forget *deliveries*; those of an earlier generation are left out.
+    def ack(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell the broker to forget *deliveries*; those that are no longer held are left out.
 
         Raises BrokerFault as `poll` does; what was not acked is delivered again.
         """
-        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_ack(tag, multiple))
+        self._settle(deliveries, _ack)
 
-    def requeue(self, deliveries: Sequence[Delivery]) -> None:
+    def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Give *deliveries* back to their queues, in their order; stale ones are left out."""
-        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_nack(tag, multiple, True))
+        self._settle(deliveries, _requeue)
 
     def depth(self, queue: str) -> QueueDepth:
-        """Return how much is waiting in *queue*, and how many consumers it has."""
+        """Return how much is waiting in *queue*, and how many consumers it has.
+
+        Nothing and none where there is no such queue. What arrived by then is in the inbox.
+        """
         with self._voiding():
-            return self._intakes.depth(queue)
+            try:
+                return self._intakes.depth(queue)
+            except ChannelFault as fault:
+                if fault.code != NOT_FOUND:
+                    raise
+                return QueueDepth(ready=0, consumers=0)
 
     def declare(self) -> None:
         """Declare the topology again, where somebody has deleted some of it.
 
         Raises BrokerFault and TopologyMismatch.
         """
-        topology.declare(self._link, self._retry_delays_s, self._queue_type)
+        topology.declare(self._connection, self._retry_delays_s, self._queue_type)
 
     def change_retry_delays(self, delays_s: Sequence[float]) -> None:
         """Have retry queues for *delays_s*, now and after each connecting.
 
         Raises TopologyMismatch where one cannot be used, and BrokerFault; all is as before then.
         """
-        topology.declare(self._link, delays_s, self._queue_type)
+        topology.declare(self._connection, delays_s, self._queue_type)
         self._retry_delays_s = tuple(delays_s)
 
     def change_prefetch(self, prefetch: int) -> None:
@@ -184,20 +224,20 @@ class Consumer:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
         self._void()
+        # The connection first: nothing that was unacked is to be given back channel by channel.
+        self._connection.close()
         self._intakes.clear()
-        self._link.close()
 
     def _give_back(self) -> None:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
-        if not self._intakes.is_whole:
+        if not self._connection.is_open:
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
-        self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
+        self._connection.end_slices(_GIVE_BACK_TIMEOUT_S)
         with suppress(BrokerFault):
             self.cancel()
-            if self._link.version >= _NACKS_IN_ORDER:
-                with self._voiding():
-                    self._intakes.give_back()
+            if self._connection.version >= _NACKS_IN_ORDER:
+                self._intakes.give_back()
 
     def _open_up(self) -> None:
         with self._voiding():
@@ -206,25 +246,40 @@ class Consumer:
             if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
                 self._intakes.open_up()
 
-    def _on_arrival(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
-        tag = intake.admit(method)
+    def _declare_queue(self, queue: str) -> None:
+        topology.declare_queue(self._connection, queue, self._retry_delays_s, self._queue_type)
+
+    def _declare_exchange(self) -> None:
+        try:
+            topology.declare_exchange(self._connection)
+        except TopologyMismatch:
+            # Others have changed it, and it takes events all the same.
+            if not self._has_connected:
+                raise
+
+    def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(
-            intake.queue, body, found.decoded, tag, self.generation, method.redelivered
+            intake.queue, body, found.decoded, tag, intake.generation, method.redelivered
         )
         is_worn = delivery.redelivered and renewal.is_due(delivery)
         (self.worn if is_worn else self.inbox).append(delivery)
-        self._link.wake()
+        self._received += 1
+        self._connection.note_heard()
+
+    def _on_lost(self, queue: str) -> None:
+        """Forget what waits of *queue*: it cannot be settled any more."""
+        for waiting in (self.inbox, self.worn):
+            others = [delivery for delivery in waiting if delivery.queue != queue]
+            waiting.clear()
+            waiting.extend(others)
 
     def _serve(self, timeout_s: float) -> None:
         with self._voiding():
             self._intakes.serve(timeout_s)
 
-    def _settle(
-        self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
-    ) -> None:
-        if current := [one for one in deliveries if one.generation == self.generation]:
-            with self._voiding():
-                self._intakes.settle(current, settle)
+    def _settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
+        with self._voiding():
+            self._intakes.settle(deliveries, send)
 
     @contextmanager
     def _voiding(self) -> Iterator[None]:
@@ -232,14 +287,22 @@ class Consumer:
         try:
             yield
         except BrokerFault:
-            self._void()
+            if not self._connection.is_open:
+                self._void()
             raise
 
     def _void(self) -> None:
         self.inbox.clear()
         self.worn.clear()
-        self._intakes.void()
 
     def _inbox_bytes(self, start: int = 0) -> int:
         waiting = chain(islice(self.inbox, start, None), () if start else self.worn)
         return sum(len(delivery.body) for delivery in waiting)
+
+
+def _ack(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as pika has it
+    channel.send("basic_ack", delivery_tag=tag, multiple=multiple)
+
+
+def _requeue(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
+    channel.send("basic_nack", delivery_tag=tag, multiple=multiple, requeue=True)

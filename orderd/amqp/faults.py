@@ -1,5 +1,14 @@
 """What can go wrong between orderd and the broker."""
 
+from typing import Final
+
+# Reply codes of AMQP.
+ACCESS_REFUSED: Final = 403
+NOT_FOUND: Final = 404
+RESOURCE_LOCKED: Final = 405
+PRECONDITION_FAILED: Final = 406
+INTERNAL_ERROR: Final = 541
+
 
 class BrokerFault(Exception):
     """The connection, channel or consumer is lost, or a bounded wait ran out.
@@ -14,6 +23,10 @@ class BrokerRefused(BrokerFault):
 
 class NoAnswer(BrokerFault):
     """A bounded wait ran out; the connection may be well."""
+
+
+class DeliveriesLost(BrokerFault):
+    """Some deliveries are no longer this daemon's; the connection, and others of them, may be."""
 
 
 class ChannelFault(BrokerFault):

@@ -7,13 +7,12 @@ from typing import Any, Final
 import pika.exceptions
 from pika import spec
 
-from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, NoAnswer, Unpublishable
-from orderd.amqp.link import Link, no_slice
+from orderd.amqp.link import ConfirmChannel, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.properties import WireProperties, prepare
-from orderd.amqp.receipt import Receipt
+from orderd.amqp.receipt import Receipt, returned
 
 _ALARM_WAIT_S: Final = 5.0
 # No queue can have this name.
@@ -28,12 +27,12 @@ class Publisher:
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
         self.link = Link(endpoint)
-        self._channel: Channel | None = None
+        self._channel: ConfirmChannel | None = None
         self._next_tag = 1
         self._unanswered: list[Receipt] = []
 
     @property
-    def channel(self) -> Channel:
+    def channel(self) -> ConfirmChannel:
         """The channel of the current connection, or BrokerFault."""
         if self._channel is None:
             raise BrokerFault(f"{self.link.where}: not connected")
@@ -42,7 +41,7 @@ class Publisher:
     @property
     def is_ready(self) -> bool:
         """Whether messages can be published on the current channel."""
-        return self.link.is_open and self._channel is not None and self._channel.is_open
+        return self.link.is_open and self._channel is not None and self._channel.raw.is_open
 
     @property
     def where(self) -> str:
@@ -59,13 +58,10 @@ class Publisher:
         self.close()
         try:
             self.link.open(on_slice)
-            channel = self.link.open_channel()
-            channel.raw.add_on_return_callback(self._on_return)
-            channel.call("confirm_delivery", ack_nack_callback=self._on_confirm)
+            self._channel = self.link.open_channel(self._on_confirm, self._on_return)
         except Exception:
             self.close()
             raise
-        self._channel = channel
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> Receipt:
         """Hand *messages* over to the socket, in order, and return where their answers gather.
@@ -156,7 +152,7 @@ class Publisher:
 
     def _send(
         self,
-        channel: Channel,
+        channel: ConfirmChannel,
         messages: Sequence[OutgoingMessage],
         prepared: Sequence[WireProperties],
     ) -> None:
@@ -186,10 +182,9 @@ class Publisher:
             self.link.wake()
 
     def _on_return(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
-        why = f"returned: {method.reply_code} {method.reply_text}"
-        returned = OutgoingMessage(
+        message = OutgoingMessage(
             method.exchange, method.routing_key, body, found.decoded, mandatory=True
         )
         for receipt in self._unanswered:
-            if receipt.note_return(returned, why):
+            if receipt.note_return(message, returned(method)):
                 return

@@ -1,10 +1,16 @@
 """What the broker has answered to a sequence of published messages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
 
 NACKED = "nacked"
+
+
+def returned(method: Any) -> str:
+    """Return why the broker gave a message back, in its own words."""
+    return f"returned: {method.reply_code} {method.reply_text}"
 
 
 class Receipt:

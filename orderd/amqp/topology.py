@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderd.amqp.channel import Channel
-from orderd.amqp.faults import ChannelFault, TopologyMismatch
-from orderd.amqp.link import Link
+from orderd.amqp.connection import Channel, Connection
+from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
 from orderd.contract.names import EVENTS_EXCHANGE, Queue, dead_letter_queue, retry_queue
 
-_NOT_FOUND: Final = 404
-_PRECONDITION_FAILED: Final = 406
 _QUEUE_TYPES: Final = ("", "classic", "quorum")
 _ARGUMENTS_MAX: Final = 20
 _MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})
@@ -33,40 +30,54 @@ class QueueDepth:
     consumers: int
 
 
-def declare(link: Link, retry_delays_s: Sequence[float], queue_type: str) -> None:
+def declare(connection: Connection, retry_delays_s: Sequence[float], queue_type: str) -> None:
     """Make sure that every queue and the exchange of orderd exist.
 
     *queue_type* (empty: the virtual host's default) counts only for queues created here.
     Raises TopologyMismatch with the broker's words where an existing one cannot be used.
     """
-    scratch = Scratch(link)
     for queue in Queue:
-        _ensure_queue(scratch, queue, queue_type)
-        if (difference := unusable(scratch, queue)) is not None:
-            raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
-        _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
-        for delay_s in retry_delays_s:
-            _declare_retry_queue(scratch, queue, delay_s, queue_type)
+        declare_queue(connection, queue, retry_delays_s, queue_type)
+    declare_exchange(connection)
+
+
+def declare_queue(
+    connection: Connection, queue: str, retry_delays_s: Sequence[float], queue_type: str
+) -> None:
+    """Make sure that *queue* of commands exists, with those for its retries and dead letters."""
+    scratch = Scratch(connection)
+    _ensure_queue(scratch, queue, queue_type)
+    if (difference := unusable(scratch, queue)) is not None:
+        raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
+    _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
+    for delay_s in retry_delays_s:
+        _declare_retry_queue(scratch, queue, delay_s, queue_type)
+    scratch.close()
+
+
+def declare_exchange(connection: Connection) -> None:
+    """Make sure that the exchange of events exists; raises TopologyMismatch."""
+    scratch = Scratch(connection)
     _declare_exchange(scratch)
     scratch.close()
 
 
-def declare_listener(link: Link, queue: str, pattern: str, queue_type: str) -> None:
+def declare_listener(connection: Connection, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
-    scratch = Scratch(link)
+    scratch = Scratch(connection)
     _declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
     scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
     scratch.close()
 
 
-def queue_depth(link: Link, queue: str) -> QueueDepth | None:
+def queue_depth(connection: Connection, queue: str) -> QueueDepth | None:
     """Return what *queue* holds, None when there is no such queue."""
-    scratch = Scratch(link)
+    scratch = Scratch(connection)
     try:
         return depth_on(scratch, queue)
     except ChannelFault as fault:
-        if fault.code == _NOT_FOUND:
+        if fault.code == NOT_FOUND:
             return None
         raise
     finally:
@@ -75,7 +86,7 @@ def queue_depth(link: Link, queue: str) -> QueueDepth | None:
 
 def depth_on(channel: "Channel | Scratch", queue: str) -> QueueDepth:
     """Return what *queue* holds; when there is none, the broker closes *channel*."""
-    found = channel.call("queue_declare", queue=queue, passive=True)
+    found = channel.call("queue_declare", queue=queue, passive=True).method
     return QueueDepth(ready=found.message_count, consumers=found.consumer_count)
 
 
@@ -92,7 +103,7 @@ def unusable(channel: "Scratch", queue: str) -> str | None:
             channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
         except ChannelFault as fault:
             told = _DIFFERENCE.search(fault.reason)
-            if fault.code != _PRECONDITION_FAILED or told is None:
+            if fault.code != PRECONDITION_FAILED or told is None:
                 # Who may not declare it may still consume it, or is told so when it tries.
                 return None
             if told["name"] in _MUST_BE or told["current"] == "stream":
@@ -109,19 +120,19 @@ def unusable(channel: "Scratch", queue: str) -> str | None:
 class Scratch:
     """A channel that is opened anew whenever the broker closed it with its answer."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._channel: Channel | None = None
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Do as `Channel.call`."""
         if self._channel is None or not self._channel.is_open:
-            self._channel = self._link.open_channel()
+            self._channel = self._connection.open_channel()
         return self._channel.call(method, **arguments)
 
     def close(self) -> None:
         """Close the channel, if there is one and it is open."""
-        if self._channel is not None and self._link.is_open:
+        if self._channel is not None:
             self._channel.close()
 
 
@@ -129,7 +140,7 @@ def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, passive=True)
     except ChannelFault as fault:
-        if fault.code != _NOT_FOUND:
+        if fault.code != NOT_FOUND:
             raise
         _create_queue(scratch, queue, queue_type)
 
@@ -139,7 +150,7 @@ def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, durable=True, arguments=arguments)
     except ChannelFault as fault:
-        if fault.code != _PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED:
             raise
         # Somebody created it in the meantime, in another way: then that is how it is.
         scratch.call("queue_declare", queue=queue, passive=True)
@@ -160,7 +171,7 @@ def _declare_retry_queue(scratch: Scratch, queue: str, delay_s: float, queue_typ
                 "queue_declare", queue=name, durable=True, arguments=_typed(arguments, kind)
             )
         except ChannelFault as fault:
-            if fault.code != _PRECONDITION_FAILED:
+            if fault.code != PRECONDITION_FAILED:
                 raise
             mismatch = fault
             if "x-queue-type" not in fault.reason:
@@ -176,7 +187,7 @@ def _declare_exchange(scratch: Scratch) -> None:
             "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True
         )
     except ChannelFault as fault:
-        if fault.code != _PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED:
             raise
         text = f"exchange {EVENTS_EXCHANGE} cannot be used: {fault.reason}"
         raise TopologyMismatch(text) from fault

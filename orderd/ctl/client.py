@@ -83,7 +83,7 @@ class Client:
     @property
     def where(self) -> str:
         """Return the broker's host, port and virtual host."""
-        return self._rpc.link.where
+        return self._rpc.connection.where
 
     def publish(self, request: Request) -> None:
         """Publish *request*, persistent, and return once the broker has it."""
@@ -144,7 +144,7 @@ class Client:
 def client_of(settings: "Settings") -> Iterator[Client]:
     """Give a client that is connected; raises Unavailable or Misconfigured."""
     silence_libraries()
-    with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.link):
+    with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.connection):
         try:
             rpc.connect()
         except BrokerFault as fault:

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from typing import Final
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage
-from orderd.amqp.publisher import Publisher
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of, browser_of
 from orderd.ctl.changes import changed_since
@@ -24,7 +24,6 @@ from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
 from orderd.ops.failpoints import reach
 
-CONFIRM_TIMEOUT_S: Final = 30.0
 _REMARKS_MAX: Final = 20
 
 Move = Callable[[Browser, list[Letter]], None]
@@ -89,7 +88,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
 def _go_through(
     options: argparse.Namespace,
     context: Context,
-    publisher: Publisher,
+    publisher: ConfirmedPublisher,
     move: Move,
     *,
     is_moving: bool,
@@ -158,11 +157,11 @@ def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Let
 
 
 def _copies(
-    publisher: Publisher, letters: Sequence[Letter], tally: Tally
+    publisher: ConfirmedPublisher, letters: Sequence[Letter], tally: Tally
 ) -> list[tuple[Letter, OutgoingMessage]]:
     copies = []
     for letter in letters:
-        message = letter.original(publisher.link.user)
+        message = letter.original(publisher.connection.user)
         try:
             publisher.check(message)
         except Unpublishable as fault:
@@ -173,16 +172,17 @@ def _copies(
 
 
 def _published(
-    publisher: Publisher, copies: Sequence[tuple[Letter, OutgoingMessage]], tally: Tally
+    publisher: ConfirmedPublisher, copies: Sequence[tuple[Letter, OutgoingMessage]], tally: Tally
 ) -> list[tuple[Letter, OutgoingMessage]]:
     """Return the copies that the broker has; the others are said."""
-    receipt = publisher.publish([message for _, message in copies])
-    publisher.wait(receipt, CONFIRM_TIMEOUT_S)
-    reach("dlq_replay_published", (letter.request_id for letter, _ in copies))
-    for index, why in receipt.failed.items():
-        letter, message = copies[index]
-        tally.remark("failed", letter, f"queue {message.routing_key}: {why}")
-    return [copy for index, copy in enumerate(copies) if index not in receipt.failed]
+    published = []
+    for letter, message in copies:
+        if (why := publisher.publish(message)) is None:
+            published.append((letter, message))
+        else:
+            tally.remark("failed", letter, f"queue {message.routing_key}: {why}")
+    reach("dlq_replay_published", (letter.request_id for letter, _ in published))
+    return published
 
 
 def _report(

@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.message import Delivery
-from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import queue_depth
 from orderd.contract.names import HEADER_FAILED_AT
 from orderd.ctl.exits import Failure
@@ -31,7 +31,7 @@ class Letters:
     def __init__(
         self,
         settings: "Settings",
-        publisher: Publisher,
+        publisher: ConfirmedPublisher,
         queue: str | None,
         screen: Screen,
         *,
@@ -41,12 +41,12 @@ class Letters:
 
         Raises Failure where a look would lose them.
         """
-        self._link = publisher.link
+        self._connection = publisher.connection
         self._is_moving = is_moving
         self._depths = {
             name: depth.ready
             for name in dead_letter_queues(queue)
-            if (depth := queue_depth(publisher.link, name)) is not None
+            if (depth := queue_depth(publisher.connection, name)) is not None
         }
         filled = [name for name, ready in self._depths.items() if ready]
         self._renewals = Renewals(settings, publisher, filled, screen.note)
@@ -96,7 +96,7 @@ class Letters:
 
     def _copies(self, browser: Browser, name: str, wanted: Counter[bytes]) -> Iterator[Delivery]:
         """Yield the renewed letters, and leave out what came in between."""
-        depth = queue_depth(self._link, name)
+        depth = queue_depth(self._connection, name)
         for _ in range(0 if depth is None else depth.ready):
             delivery = browser.take(name)
             if delivery is None:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from orderd.amqp import topology
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.inspection import Needed, declare_listeners, find, needed, unusable
-from orderd.amqp.publisher import Publisher
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of
 from orderd.ctl.client import endpoint_of
@@ -63,9 +63,9 @@ def apply(options: argparse.Namespace, context: Context) -> int:
     """Declare everything; what exists is left as it is."""
     settings = context.settings
     with broker_of(settings) as publisher:
-        topology.declare(publisher.link, settings.retry_delays, settings.queue_type)
+        topology.declare(publisher.connection, settings.retry_delays, settings.queue_type)
         if options.events:
-            declare_listeners(publisher.link, settings.queue_type)
+            declare_listeners(publisher.connection, settings.queue_type)
         names = [
             each.name
             for each in needed(settings.retry_delays)
@@ -130,14 +130,16 @@ def check(options: argparse.Namespace, context: Context) -> int:
     return code
 
 
-def _management(options: argparse.Namespace, context: Context, publisher: Publisher) -> Management:
+def _management(
+    options: argparse.Namespace, context: Context, publisher: ConfirmedPublisher
+) -> Management:
     endpoint = endpoint_of(context.settings)
-    return management_of(endpoint, publisher.link.where, options.management_url)
+    return management_of(endpoint, publisher.connection.where, options.management_url)
 
 
-def _row(publisher: Publisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
-    found = find(publisher.link, wanted)
-    difference = None if found is None else unusable(publisher.link, wanted)
+def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
+    found = find(publisher.connection, wanted)
+    difference = None if found is None else unusable(publisher.connection, wanted)
     state = MISSING if found is None else difference or "as needed"
     if found is None and wanted.is_optional:
         state = "not declared, for listeners only"

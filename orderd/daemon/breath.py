@@ -49,6 +49,11 @@ class Breath:
         self._state.log_if_asked()
         self._give_up_if_asked()
 
+    def keep_alive(self) -> None:
+        """Do what can be done in the middle of a call to the broker; raises `GiveUp`."""
+        self._parts.vitals.breathe()
+        self._give_up_if_asked()
+
     def end(self) -> None:
         """Give up no more: everything is being closed, and nothing of that is worth a long wait."""
         self._is_last = True

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Final
 
-from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import Surroundings, Withheld
 from orderd.batch.results import Result
@@ -26,7 +26,8 @@ from orderd.ops.failpoints import reach
 from orderd.ops.faults import ConfigError
 from orderd.ops.settings import Settings
 
-TICK_S: Final = 1.0
+# A signal that comes while the broker is waited for is seen this late.
+TICK_S: Final = 0.25
 # One batch's confirms come in while the next one is in its transaction.
 ON_THE_WAY_MAX: Final = 1
 SWEEPS_PER_GRACE: Final = 5
@@ -120,7 +121,7 @@ class Daemon:
             self._state.database_connected(missing)
         self._protection.remember(parts.settings)
         if not parts.is_broker_connected:
-            parts.connect_broker(self._breath.take)
+            parts.connect_broker(self._breath.take, self._breath.keep_alive)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
         elif not parts.publisher.blocked:
@@ -191,10 +192,12 @@ class Daemon:
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
         except (DatabaseOutage, TransactionConflict, SchemaFault):
             # They are still ours: tried again as soon as the database is back.
-            inbox.extendleft(reversed(unsettled.values()))
+            ours = [each for each in unsettled.values() if parts.consumer.holds(each)]
+            inbox.extendleft(reversed(ours))
             raise
-        except Withheld:
-            inbox.extendleft(reversed(unsettled.values()))
+        except (Withheld, DeliveriesLost):
+            ours = [each for each in unsettled.values() if parts.consumer.holds(each)]
+            inbox.extendleft(reversed(ours))
         if commands:
             self._state.batch_committed(commands, committed_s - started_s)
 
@@ -306,7 +309,7 @@ class Daemon:
     def _assert_ours(self) -> None:
         """Look, before COMMIT, whether the deliveries in hand are ours and can be settled."""
         parts = self._parts
-        parts.consumer.assert_held()
+        parts.consumer.assert_held(self._unsettled.values())
         parts.publisher.pump()
         if parts.publisher.blocked:
             raise Withheld

@@ -86,13 +86,16 @@ class Parts:
         """Whether commands are being delivered and events can be published."""
         return self.consumer.is_ready and self.publisher.is_ready
 
-    def connect_broker(self, on_slice: Callable[[], None]) -> None:
-        """Connect publisher, then consumer: whoever takes work can also settle it."""
+    def connect_broker(self, on_slice: Callable[[], None], keep_alive: Callable[[], None]) -> None:
+        """Connect publisher, then consumer: whoever takes work can also settle it.
+
+        *on_slice* is called while the publisher waits, *keep_alive* while the consumer does.
+        """
         self.disconnect_broker()
         self.publisher.connect(on_slice)
         # In an alarm nothing could be settled, so nothing is begun.
         self.publisher.find_alarm()
-        self.consumer.connect(on_slice)
+        self.consumer.connect(keep_alive)
 
     def disconnect_broker(self) -> None:
         """Close both connections; the broker delivers again what was not acked."""

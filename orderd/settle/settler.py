@@ -169,7 +169,7 @@ class Settler:
         current = [
             delivery
             for delivery in suspects
-            if delivery.generation == self._consumer.generation and delivery.tag not in leaving
+            if self._consumer.holds(delivery) and delivery.tag not in leaving
         ]
         if current and not self._publisher.blocked:
             copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]

@@ -124,8 +124,9 @@ class Daemon:
             parts.connect_broker(self._breath.take, self._breath.keep_alive)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
-        elif not parts.publisher.blocked:
-            parts.consumer.look_around()
+        else:
+            if not parts.publisher.blocked:
+                parts.consumer.look_around()
             self._state.note_consumers()
         parts.suspects.withdraw()
         if not self._is_doubtful:

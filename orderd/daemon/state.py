@@ -53,6 +53,7 @@ class State:
         self._switched_off: tuple[str, ...] = ()
         self._blocked_since_s: float | None = None
         self._standing_by: Sequence[str] = ()
+        self._failing: Mapping[str, str] = {}
         self._shared: Mapping[str, int] = {}
         self.has_been_running = False
 
@@ -95,7 +96,7 @@ class State:
         self.note_consumers()
 
     def note_consumers(self) -> None:
-        """Tell, once per change, which queues are left to other daemons, and which are shared."""
+        """Tell, once per change, which queues are left to others, are shared, or are failing."""
         consumer = self._parts.consumer
         why = consumer.standing_by
         queues = tuple(why)
@@ -106,12 +107,25 @@ class State:
         if queues != self._standing_by:
             self._standing_by = queues
             self._parts.vitals.standing_by(queues, takes_any=bool(consumer.consumers))
+        self._note_failing(consumer.failing)
         shared = {queue: count for queue, count in consumer.consumers.items() if count > 1}
         if shared != self._shared:
             self._shared = shared
             if shared:
                 counts = ", ".join(f"{queue} ({count})" for queue, count in shared.items())
                 emit(Event.CONSUMER_SHARED, f"several consumers: {counts}: {_ORDER_LOST}")
+
+    def _note_failing(self, failing: Mapping[str, str]) -> None:
+        if failing == self._failing:
+            return
+        for queue, why in failing.items():
+            if why != self._failing.get(queue):
+                emit(Event.QUEUE_FAILING, f"queue {queue}: {why}", queue=queue)
+        for queue in self._failing:
+            if queue not in failing:
+                emit(Event.QUEUE_RECOVERED, f"taking commands from {queue} again", queue=queue)
+        self._failing = dict(failing)
+        self._parts.vitals.failing_queues(self._failing)
 
     def running(self) -> None:
         """Tell, once per change, that work goes on."""

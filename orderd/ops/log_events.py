@@ -57,6 +57,12 @@ class Event(StrEnum):
         INFO,
         "A queue has further consumers: the order in which commands were sent is not kept.",
     )
+    QUEUE_FAILING = (
+        "queue.failing",
+        WARNING,
+        "A queue cannot be consumed; the others go on, and it is tried again with a back-off.",
+    )
+    QUEUE_RECOVERED = "queue.recovered", INFO, "Commands are taken from such a queue again."
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
     DURABILITY_WEAKENED = (

@@ -1,7 +1,7 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final
@@ -106,8 +106,21 @@ class Daemon:
             parts.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
-            self._let_go()
+            self._lose_broker()
             self._pause("broker", fault)
+
+    def _lose_broker(self) -> None:
+        """Give up what is lost of the broker, and nothing else."""
+        parts = self._parts
+        if parts.consumer.is_ready and not parts.publisher.is_ready:
+            try:
+                parts.settler.publisher_lost(self._breath.keep_alive)
+            except BrokerFault:
+                self._let_go()
+            else:
+                parts.publisher.close()
+        else:
+            self._let_go()
 
     def _connect(self) -> None:
         """Connect what is not connected, and take what others have left.
@@ -191,16 +204,19 @@ class Daemon:
                         del unsettled[result.delivery.tag]
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
-        except (DatabaseOutage, TransactionConflict, SchemaFault):
-            # They are still ours: tried again as soon as the database is back.
-            ours = [each for each in unsettled.values() if parts.consumer.holds(each)]
-            inbox.extendleft(reversed(ours))
-            raise
         except (Withheld, DeliveriesLost):
-            ours = [each for each in unsettled.values() if parts.consumer.holds(each)]
-            inbox.extendleft(reversed(ours))
+            self._put_back(unsettled.values())
+        except (BrokerFault, DatabaseOutage, TransactionConflict, SchemaFault):
+            # Tried again as soon as the server is back, those that are still ours.
+            self._put_back(unsettled.values())
+            raise
         if commands:
             self._state.batch_committed(commands, committed_s - started_s)
+
+    def _put_back(self, deliveries: Collection[Delivery]) -> None:
+        consumer = self._parts.consumer
+        ours = [delivery for delivery in deliveries if consumer.holds(delivery)]
+        consumer.inbox.extendleft(reversed(ours))
 
     def _results_of(self, group: list[Delivery] | Condemned) -> Iterable[list[Result]]:
         if isinstance(group, Condemned):
@@ -229,7 +245,7 @@ class Daemon:
             try:
                 self._wait_a_slice(until_s)
             except BrokerFault as loss:
-                self._let_go()
+                self._lose_broker()
                 self._state.paused("broker", loss)
 
     def _wait_a_slice(self, until_s: float) -> None:
@@ -237,7 +253,7 @@ class Daemon:
         self._breath.take()
         self._state.remind()
         self._reload_if_asked()
-        if not parts.is_broker_connected:
+        if not parts.consumer.is_ready:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
         elif self._state.paused_for_s > parts.settings.give_back_after and not self._is_doubtful:
             # Others may be able to do what this daemon cannot.
@@ -245,10 +261,11 @@ class Daemon:
             self._let_go()
         else:
             parts.consumer.poll(TICK_S)
-            parts.settler.renew(self._breath.take, {})
-            # What is committed needs no database to be settled.
-            parts.settler.finish(self._breath.take)
-            parts.settler.retry_held(self._breath.take)
+            if parts.publisher.is_ready:
+                parts.settler.renew(self._breath.take, {})
+                # What is committed needs no database to be settled.
+                parts.settler.finish(self._breath.take)
+                parts.settler.retry_held(self._breath.take)
 
     def _reload_if_asked(self) -> None:
         parts = self._parts

@@ -91,11 +91,14 @@ class Parts:
 
         *on_slice* is called while the publisher waits, *keep_alive* while the consumer does.
         """
-        self.disconnect_broker()
-        self.publisher.connect(on_slice)
-        # In an alarm nothing could be settled, so nothing is begun.
-        self.publisher.find_alarm()
-        self.consumer.connect(keep_alive)
+        if not self.consumer.is_ready:
+            self.disconnect_broker()
+        if not self.publisher.is_ready:
+            self.publisher.connect(on_slice)
+            # In an alarm nothing could be settled, so nothing is begun.
+            self.publisher.find_alarm()
+        if not self.consumer.is_ready:
+            self.consumer.connect(keep_alive)
 
     def disconnect_broker(self) -> None:
         """Close both connections; the broker delivers again what was not acked."""

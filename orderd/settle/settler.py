@@ -1,5 +1,6 @@
 """Settling: what a batch caused is published and confirmed, and only then acked."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +8,10 @@ from itertools import chain
 from typing import Final
 
 from orderd.amqp.consumer import Consumer
-from orderd.amqp.faults import TopologyMismatch, Unpublishable
+from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch, Unpublishable
 from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.receipt import NACKED, Receipt
+from orderd.amqp.receipt import LOST, NACKED, UNANSWERED, Receipt
 from orderd.amqp.renewal import renewed_command
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
@@ -26,6 +27,10 @@ from orderd.settle.held import HeldBack
 from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
+_DECLARE_EVERY_S: Final = 1.0
+# For events and replies; the second one once some have had no answer in the first.
+EVENT_CONFIRM_TIMEOUT_S: Final = 5.0
+SLOW_CONFIRM_TIMEOUT_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Settler:
         self._reporter = reporter
         self._held = HeldBack()
         self._is_missing = False
+        self._declare_at_s = 0.0
+        self._is_slow = False
         self._on_the_way: deque[_Settlement] = deque()
         # Tags of deliveries that would take effect a second time, were they delivered again.
         self._unrepeatable: set[int] = set()
@@ -106,11 +113,23 @@ class Settler:
 
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice_in_alarm)
+            patience_s = self._patience_s(settlement)
+            self._publisher.wait_out(settlement.receipt, patience_s, on_slice_in_alarm)
+            self._is_slow = UNANSWERED in settlement.receipt.failed.values()
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
             self._conclude(self._on_the_way[0], on_slice)
             self._on_the_way.popleft()
+
+    def _patience_s(self, settlement: _Settlement) -> float:
+        """Return how long the confirms of *settlement* are waited for, in seconds.
+
+        Only retries and dead letters must have gone before the ack: an event is in the outbox, and
+        a queue that confirms nothing is not to hold up all others.
+        """
+        if any(each.must_go for each in settlement.consequences):
+            return CONFIRM_TIMEOUT_S
+        return SLOW_CONFIRM_TIMEOUT_S if self._is_slow else EVENT_CONFIRM_TIMEOUT_S
 
     def ack_in_alarm(self) -> None:
         """Ack what would be done twice, where the broker takes no messages for now.
@@ -138,9 +157,9 @@ class Settler:
         if overdue:
             self._reporter.held_too_long(len(overdue))
             self._consumer.requeue(overdue)
+        self._declare_missing()
         due = self._held.take_due()
         if due:
-            self._declare_missing()
             self._send(due, [each.result.delivery for each in due], on_slice)
 
     def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
@@ -174,6 +193,18 @@ class Settler:
         if current and not self._publisher.blocked:
             copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]
             self._replace(copies, on_slice)
+
+    def publisher_lost(self, on_slice: Callable[[], None]) -> None:
+        """Ack what is committed all the same; hold what must go and was not confirmed.
+
+        Events are in the outbox, and a caller without a reply asks again. Raises `BrokerFault`.
+        """
+        while self._on_the_way:
+            settlement = self._on_the_way[0]
+            settlement.receipt.close_all(LOST)
+            self._direct_replies.finish(settlement.direct, on_slice)
+            self._conclude(settlement, on_slice)
+            self._on_the_way.popleft()
 
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
@@ -247,7 +278,10 @@ class Settler:
             if consequence.must_go:
                 refused[consequence] = why
             elif consequence.role is Role.EVENT:
-                self._confirmed.refuse(consequence.row_id, why)
+                # Without an answer it may have gone: then it is sent again as a crash left it.
+                if why != LOST:
+                    self._confirmed.refuse(consequence.row_id, why)
+                    self._is_missing = self._is_missing or why != NACKED
             elif consequence.role is Role.REPLY:
                 self._reporter.reply_dropped(consequence.result, why)
         return refused
@@ -284,20 +318,26 @@ class Settler:
 
     def _declare_missing(self) -> None:
         """Declare again what somebody deleted, where a message came back for want of its queue."""
-        if self._is_missing:
+        if self._is_missing and time.monotonic() >= self._declare_at_s:
             self._is_missing = False
+            self._declare_at_s = time.monotonic() + _DECLARE_EVERY_S
             try:
                 self._consumer.declare()
-            except TopologyMismatch as fault:
+            except (TopologyMismatch, ChannelFault) as fault:
                 self._reporter.topology_changed(fault)
 
     def _publish(self, wanted: Sequence[Consequence]) -> tuple[Sequence[Consequence], Receipt]:
         """Return what was published, with its receipt: *wanted*, as far as AMQP can carry it."""
+        if not self._publisher.is_ready:
+            return wanted, _lost(wanted)
         try:
             return wanted, self._publisher.publish([each.message for each in wanted])
         except Unpublishable:
             able = [each for each in map(self._publishable, wanted) if each is not None]
-            return able, self._publisher.publish([each.message for each in able])
+            return self._publish(able)
+        except BrokerFault:
+            # What is committed is settled all the same; the loop connects anew.
+            return wanted, _lost(wanted)
 
     def _publishable(self, consequence: Consequence) -> Consequence | None:
         """Return *consequence* in a form that AMQP can carry, None where it has none.
@@ -341,3 +381,9 @@ def _is_unrepeatable(result: Result) -> bool:
     command = result.command
     is_change = command is not None and not command.content.is_query and not command.is_recorded
     return is_change and isinstance(result.outcome, Applied)
+
+
+def _lost(wanted: Sequence[Consequence]) -> Receipt:
+    """Return the receipt of what cannot be sent: there is no connection."""
+    reasons = dict.fromkeys(range(len(wanted)), LOST)
+    return Receipt([each.message for each in wanted], 1, reasons)

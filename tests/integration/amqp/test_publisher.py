@@ -256,3 +256,29 @@ def test_a_name_of_another_user_is_refused_before_the_broker_does(
     with pytest.raises(Unpublishable, match="user_id"):
         publisher.publish([to_queue("user", b"", Properties(user_id="somebody"))])
     send(publisher, [to_queue("user", b"", Properties(user_id="guest"))])
+
+
+def event(key: str, exchange: str = "events") -> OutgoingMessage:
+    return OutgoingMessage(exchange, key, b"", Properties(), mandatory=False)
+
+
+def test_the_message_over_which_the_channel_is_closed_has_failed_and_no_other(
+    publisher: Publisher, outside: Any
+) -> None:
+    outside.exchange_declare("events", "topic")
+    outside.queue_declare("heard")
+    outside.queue_bind("heard", "events", "#")
+    messages = [event("a"), event("b", "missing"), event("c"), event("d", "missing"), event("e")]
+
+    receipt = publisher.publish(messages)
+    publisher.wait_out(receipt, 10, lambda: None)
+
+    assert [*receipt.failed] == [1, 3]
+    assert all("404 NOT_FOUND - no exchange 'missing'" in why for why in receipt.failed.values())
+    heard = [outside.basic_get("heard", auto_ack=True)[0] for _ in range(6)]
+    assert {method.routing_key for method in heard if method} == {"a", "c", "e"}
+    # Not sent again, for a while; the others are.
+    again = publisher.publish(messages)
+    assert {index for index, why in again.failed.items() if "404" in why} == {1, 3}
+    publisher.wait_out(again, 10, lambda: None)
+    assert [*again.failed] == [1, 3]

@@ -66,6 +66,11 @@ class Connection:
         return self._raw is not None and self._loss is None
 
     @property
+    def loss_code(self) -> int | None:
+        """The code with which the broker closed the connection, None where it did not."""
+        return None if self._loss is None else self._loss.code
+
+    @property
     def version(self) -> tuple[int, ...]:
         """The broker's version as numbers, such as (3, 10, 8); empty where it does not tell."""
         told = (self._agreed().server_properties or {}).get("version", b"")
@@ -108,6 +113,12 @@ class Connection:
         # A refusal among them is what somebody can do something about.
         is_refused = any(isinstance(fault, BrokerRefused) for fault in faults)
         raise (BrokerRefused if is_refused else BrokerFault)("; ".join(map(str, faults)))
+
+    def another(self) -> "Connection":
+        """Return one like this, to the same broker, not yet open."""
+        one = Connection(self._endpoint)
+        one._keep_alive = self._keep_alive
+        return one
 
     def open_channel(self) -> "Channel":
         """Return a new channel, open."""
@@ -198,7 +209,9 @@ class Connection:
         except TimedOut as error:
             self._lose(NoAnswer(f"{self.where}: {purpose}: {error}"), error)
         except _LOSSES as error:
-            self._lose(BrokerFault(f"{self.where}: {cause_of(error)}"), error)
+            fault = BrokerFault(f"{self.where}: {cause_of(error)}")
+            fault.code = getattr(error, "reply_code", None)
+            self._lose(fault, error)
         except BaseException:
             # It came from a signal, in the middle of anything.
             self.abandon()

@@ -11,6 +11,7 @@ from orderd.amqp import renewal, topology
 from orderd.amqp.connection import Channel, Connection, nothing
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
+    INTERNAL_ERROR,
     NOT_FOUND,
     BrokerFault,
     ChannelFault,
@@ -27,6 +28,9 @@ _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # the order and does not count it. Closing the connection keeps the order everywhere, but counts.
 _NACKS_IN_ORDER: Final = (4, 0)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
+# So many times the connection may be cut (541) within so many seconds.
+_CUTS_MAX: Final = 2
+_YOUNG_S: Final = 10.0
 _HEAVY_BYTES: Final = 256 * 1024
 
 
@@ -36,6 +40,7 @@ class Consumer:
     Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
     told in `failing`. Of those of *exclusive* it takes only while no other daemon does.
 
+    `has_settled` tells whether anything was acked or requeued on the current connection.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
     """
 
@@ -68,6 +73,10 @@ class Consumer:
         self.worn: deque[Delivery] = deque()
         self._has_connected = False
         self._received = 0
+        self.has_settled = False
+        self._cuts = 0
+        self._was_cut = False
+        self._connected_s = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -95,12 +104,20 @@ class Consumer:
         *keep_alive* is called at least once a second, and must not touch this consumer. Raises
         BrokerFault, and TopologyMismatch the first time.
         """
+        # Before it is forgotten: a connection that is cut right after it was made, again and again,
+        # is no outage. Then the queues are consumed apart.
+        self._cuts = self._cuts + 1 if self._was_cut else 0
+        self._was_cut = False
         self.close()
+        self._intakes.is_apart = self._cuts >= _CUTS_MAX
+        self._connected_s = time.monotonic()
+        self.has_settled = False
         try:
             self._connection.open(keep_alive)
             self._intakes.begin(is_first=not self._has_connected)
             self._declare_exchange()
         except Exception:
+            self._note_cut()
             self.close()
             raise
         self._has_connected = True
@@ -280,6 +297,7 @@ class Consumer:
     def _settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
         with self._voiding():
             self._intakes.settle(deliveries, send)
+        self.has_settled = True
 
     @contextmanager
     def _voiding(self) -> Iterator[None]:
@@ -288,8 +306,13 @@ class Consumer:
             yield
         except BrokerFault:
             if not self._connection.is_open:
+                self._note_cut()
                 self._void()
             raise
+
+    def _note_cut(self) -> None:
+        is_young = time.monotonic() - self._connected_s < _YOUNG_S
+        self._was_cut = is_young and self._connection.loss_code == INTERNAL_ERROR
 
     def _void(self) -> None:
         self.inbox.clear()

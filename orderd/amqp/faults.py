@@ -13,8 +13,11 @@ INTERNAL_ERROR: Final = 541
 class BrokerFault(Exception):
     """The connection, channel or consumer is lost, or a bounded wait ran out.
 
-    The text says what was lost and at which endpoint, never a password.
+    The text says what was lost and at which endpoint, never a password; *code* is the broker's,
+    where it closed the connection with one.
     """
+
+    code: int | None = None
 
 
 class BrokerRefused(BrokerFault):

@@ -15,6 +15,8 @@ Arrive = Callable[["Intake", int, Any, Any, bytes], None]
 Send = Callable[[Channel, int, bool], None]
 _FIRST_DELAY_S: Final = 1.0
 _DELAY_S_MAX: Final = 60.0
+# Each try at a message that the broker fails at counts, so there are few.
+_SUSPECT_DELAY_S_MAX: Final = 3_600.0
 _generations = count(1)
 
 
@@ -36,6 +38,8 @@ class Intake:
         self.consumer_tag: str | None = None
         self.settled_s = 0.0
         self.try_at_s = 0.0
+        # Over the head of this queue the broker has closed a connection.
+        self.is_suspect = False
         self._delay_s = 0.0
         self._is_exclusive = False
         self._prefetch = 0
@@ -106,6 +110,7 @@ class Intake:
                 send(channel, tag, multiple)
             self.settled_s = time.monotonic()
             self._delay_s = 0.0
+            self.is_suspect = False
             self.redelivered.difference_update(tags)
 
     def opened(self) -> Channel:
@@ -127,7 +132,8 @@ class Intake:
 
     def back_off(self) -> None:
         """Try again later, and ever later while nothing is settled in between."""
-        self._delay_s = min(max(_FIRST_DELAY_S, 2 * self._delay_s), _DELAY_S_MAX)
+        longest_s = _SUSPECT_DELAY_S_MAX if self.is_suspect else _DELAY_S_MAX
+        self._delay_s = min(max(_FIRST_DELAY_S, 2 * self._delay_s), longest_s)
         self.try_at_s = time.monotonic() + self._delay_s
 
     def _admit(self, method: Any) -> int:

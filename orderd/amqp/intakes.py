@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
 from orderd.amqp.connection import Connection
-from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
+from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.intake import Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
@@ -18,6 +19,8 @@ from orderd.amqp.topology import QueueDepth, Scratch
 CAUTIOUS_PREFETCH: Final = 20
 TRY_AGAIN_S: Final = 2.0
 COUNT_EVERY_S: Final = 60.0
+# How long one connection is waited for before the next one is looked at.
+_ALTERNATE_S: Final = 0.02
 # In which the broker has sent what an ack made room for.
 _ANSWER_S: Final = 0.1
 
@@ -28,6 +31,9 @@ class Intakes:
     Of those of *exclusive* it takes only while no other daemon does. `standing_by` says which it
     has to leave to others, and why; `failing`, which cannot be consumed; `consumers`, how many
     each of the rest had lately. *on_lost* is called with a queue whose deliveries are void.
+
+    With `is_apart` each has a connection of its own, so that it is found out over the head of which
+    the broker closes the connection.
 
     Methods raise BrokerFault where the connection is lost, or no queue is left to be consumed.
     """
@@ -51,6 +57,8 @@ class Intakes:
         self._on_lost = on_lost
         tags = count(1)
         self._intakes = {queue: Intake(queue, tags) for queue in queues}
+        self._own: dict[str, Connection] = {}
+        self.is_apart = False
         self._asking = Scratch(connection)
         self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
@@ -112,7 +120,10 @@ class Intakes:
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""
-        self._connection.turn(timeout_s)
+        if self._own:
+            self._serve_all(timeout_s)
+        else:
+            self._connection.turn(timeout_s)
         self._leave_lost()
 
     def depth(self, queue: str) -> QueueDepth:
@@ -187,6 +198,9 @@ class Intakes:
 
     def clear(self) -> None:
         """Forget everything: the connection is gone."""
+        for own in self._own.values():
+            own.close()
+        self._own.clear()
         for intake in self._intakes.values():
             intake.drop()
         self._locks.forget()
@@ -201,7 +215,7 @@ class Intakes:
             if is_failing:
                 self._declare(queue)
             why = self._hindrance(intake)
-        except (ChannelFault, TopologyMismatch) as fault:
+        except (BrokerFault, TopologyMismatch) as fault:
             self._connection.raise_if_lost()
             self.standing_by.pop(queue, None)
             self._fail(intake, str(fault))
@@ -225,8 +239,31 @@ class Intakes:
                 return None
         return "another program consumes it exclusively"
 
+    def _serve_all(self, timeout_s: float) -> None:
+        """Service each connection in turn; what is lost of them is found out later."""
+        until_s = time.monotonic() + timeout_s
+        received = self._received()
+        while True:
+            for connection in self._own.values():
+                with suppress(BrokerFault):
+                    connection.turn(0)
+            left_s = until_s - time.monotonic()
+            is_over = left_s <= 0 or self._received() > received
+            self._connection.turn(0 if is_over else min(left_s, _ALTERNATE_S))
+            if is_over:
+                return
+
+    def _connection_for(self, intake: Intake) -> Connection:
+        if not self.is_apart:
+            return self._connection
+        own = self._own.get(intake.queue)
+        if own is None or not own.is_open:
+            self._own[intake.queue] = own = self._connection.another()
+            own.open()
+        return own
+
     def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
-        intake.open(self._connection, is_exclusive=is_alone)
+        intake.open(self._connection_for(intake), is_exclusive=is_alone)
         intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
         try:
             self._consume(intake)
@@ -239,6 +276,8 @@ class Intakes:
 
     def _consume(self, intake: Intake) -> None:
         prefetch = CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch
+        if intake.is_suspect:
+            prefetch = 1
         intake.consume(prefetch, self._on_arrival)
 
     def _consume_anew(self, intake: Intake) -> None:
@@ -285,7 +324,16 @@ class Intakes:
             self._raise_if_nothing_is_left()
 
     def _fail(self, intake: Intake, why: str) -> None:
+        own = self._own.pop(intake.queue, None)
+        if own is not None and own.loss_code == INTERNAL_ERROR:
+            intake.is_suspect = True
+            why = (
+                f"RabbitMQ fails at delivering the head of queue {intake.queue} "
+                f"({INTERNAL_ERROR}): {why}"
+            )
         intake.drop()
+        if own is not None:
+            own.close()
         intake.back_off()
         self.failing[intake.queue] = why
         self.consumers.pop(intake.queue, None)

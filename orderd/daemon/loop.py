@@ -106,12 +106,14 @@ class Daemon:
             parts.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
-            self._lose_broker()
+            self._lose_broker(was_connected=is_connected)
             self._pause("broker", fault)
 
-    def _lose_broker(self) -> None:
+    def _lose_broker(self, *, was_connected: bool) -> None:
         """Give up what is lost of the broker, and nothing else."""
         parts = self._parts
+        if was_connected:
+            self._backoff.note_lost(has_settled=parts.consumer.has_settled)
         if parts.consumer.is_ready and not parts.publisher.is_ready:
             try:
                 parts.settler.publisher_lost(self._breath.keep_alive)
@@ -245,7 +247,7 @@ class Daemon:
             try:
                 self._wait_a_slice(until_s)
             except BrokerFault as loss:
-                self._lose_broker()
+                self._lose_broker(was_connected=False)
                 self._state.paused("broker", loss)
 
     def _wait_a_slice(self, until_s: float) -> None:

@@ -1,16 +1,18 @@
 """A fault of one queue, exchange, listener or connection costs that one; the others go on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.acceptance.faults.test_refusals import unidentified
-from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, order
+from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, order, user
 from tests.conftest import StartDaemon, StartDaemonOn
+from tests.harness import amqp10
 from tests.harness.daemon import DaemonProcess
 from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.versions import Broker
 from tests.harness.waiting import wait_until
 
 COUNT = 400
@@ -175,3 +177,26 @@ def test_without_the_right_to_publish_events_commands_are_done(
     wait_until(lambda: shop.ready(HEARD) >= COUNT, timeout_s=90, what="all events")
     assert_done_once(shop, orderd)
     assert orderd.events("broker.disconnected") == []
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+@pytest.mark.parametrize("broker_version", ["4.0", "4.3"])
+def test_a_message_that_the_broker_cannot_deliver_costs_its_queue(
+    broker: Broker, database_url: str, daemon_on: StartDaemonOn, queue_type: str
+) -> None:
+    with closing(Shop(broker.url, database_url)) as shop:
+        orderd = daemon_on(broker.url, queue_type=queue_type)
+        body = amqp10.data(b'{"action": "list"}')
+        guid = amqp10.application_properties(key=amqp10.uuid(bytes(range(16))))
+        amqp10.send(broker.url, "/queues/product", [amqp10.message(guid + body)])
+
+        failing = orderd.wait_for_event("queue.failing", queue="product", timeout_s=60)
+        said = "RabbitMQ fails at delivering the head of queue product (541)"
+        assert said in failing["message"]
+        shop.send_all([user(f"ann{number}") for number in range(COUNT)])
+        users = "SELECT count(*) FROM users"
+        wait_until(lambda: shop.value(users) >= COUNT, timeout_s=60, what="all users")
+
+        assert orderd.stop() == 0
+        assert shop.value(users) == COUNT
+        assert (shop.ready("user"), shop.ready("product")) == (0, 1)

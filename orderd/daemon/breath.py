@@ -43,6 +43,7 @@ class Breath:
         parts.vitals.breathe()
         if parts.consumer.is_ready:
             parts.consumer.poll(0)
+            self._state.note_consumers()
         if parts.publisher.is_ready:
             parts.publisher.pump()
             self._state.note_blocked(is_blocked=parts.publisher.blocked)

@@ -161,7 +161,7 @@ def test_retry_steps_that_cannot_be_used_leave_the_old_ones(
     # Nor are they tried when the connection is made anew.
     mark = orderd.mark()
     shop.channel.queue_delete("user")
-    orderd.wait_ready(after=mark)
+    orderd.wait_for_event("queue.recovered", after=mark, timeout_s=20)
     assert orderd.stop() == 0
 
 

@@ -132,6 +132,11 @@ class Event(StrEnum):
         ERROR,
         "An event that AMQP cannot carry stays in the outbox until an operator acts.",
     )
+    OUTBOX_DELAYED = (
+        "outbox.delayed",
+        WARNING,
+        "Rows of sent events cannot be deleted: locked, or protected by others; tried again later.",
+    )
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
     HEALTH_DROPPED = (
         "health.dropped",

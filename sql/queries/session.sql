@@ -6,6 +6,11 @@ SELECT
     set_config('lock_timeout', '3s', false),
     set_config('statement_timeout', '10s', false),
     set_config('idle_in_transaction_session_timeout', '40s', false),
+    -- What the role has would end an idle daemon's session, or a batch that may go on.
+    set_config('idle_session_timeout', '0', false),
+    CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '0', false)
+    END,
     -- So the server finds a cut wire as soon as its client does.
     set_config('tcp_keepalives_idle', '10', false),
     set_config('tcp_keepalives_interval', '5', false),
@@ -23,6 +28,9 @@ SELECT
     set_config('lock_timeout', '3s', true),
     set_config('statement_timeout', '10s', true),
     set_config('idle_in_transaction_session_timeout', '40s', true),
+    CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '0', true)
+    END,
     set_config('enable_seqscan', 'off', true)
 
 -- name: durable_transaction

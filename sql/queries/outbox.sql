@@ -52,10 +52,16 @@ WHERE id IN (
     FOR UPDATE OF outbox SKIP LOCKED
 )
 
+-- name: bound_look
+SELECT
+    set_config('lock_timeout', '100ms', true),
+    set_config('statement_timeout', '500ms', true)
+
 -- name: find_left_behind
 SELECT id, message_id::text
 FROM outbox
-WHERE claimed_at < now() - make_interval(secs => %(grace_s)s) AND not_before <= now()
+WHERE id > %(after)s::bigint AND id <= %(upto)s::bigint
+    AND claimed_at < now() - make_interval(secs => %(grace_s)s) AND not_before <= now()
 ORDER BY id
 LIMIT %(rows_max)s
 

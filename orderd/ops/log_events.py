@@ -64,6 +64,11 @@ class Event(StrEnum):
         WARNING,
         "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
     )
+    SESSION_ENDED = (
+        "session.ended",
+        WARNING,
+        "The session of a daemon that stands still in the middle of an answer was ended.",
+    )
     DATABASE_REFUSED = (
         "database.refused",
         ERROR,

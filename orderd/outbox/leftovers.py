@@ -14,6 +14,7 @@ from orderd.outbox.rows import OutboxRow, RowKey
 from orderd.outbox.search import Search
 
 ROWS_MAX: Final = 500
+PIECE_EVENTS: Final = 50
 # In one call; where there is more to look at, the next call goes on.
 LOOK_S_MAX: Final = 0.1
 # The SQLSTATE of statement_timeout, as opposed to that of lock_timeout.
@@ -44,7 +45,8 @@ class Leftovers:
             ids = array([row_id for row_id, _ in part])
             with self._database.transaction() as tx:
                 tx.later("bound_housekeeping")
-                rows = tx.rows("claim_outbox", ids=ids, grace_s=grace_s)
+                taken = array([row[0] for row in tx.rows("claim_outbox", ids=ids, grace_s=grace_s)])
+                rows = tx.pieces("read_claimed", rows_max=PIECE_EVENTS, ids=taken)
             claimed.extend(OutboxRow(*row) for row in rows)
 
         failed = apart(wanted, claim)

@@ -15,6 +15,7 @@ from orderd.ops.failpoints import reach
 from orderd.ops.logs import Event, emit
 from orderd.outbox.apart import apart
 from orderd.outbox.deletion import Deletion
+from orderd.outbox.frozen import FrozenSessions
 from orderd.outbox.leftovers import Leftovers
 from orderd.outbox.rows import Confirmed, OutboxRow
 
@@ -50,6 +51,7 @@ class Sweeper:
         self._confirmed = confirmed
         self._deletion = Deletion(database, confirmed)
         self._leftovers = Leftovers(database)
+        self._frozen = FrozenSessions(database)
         self._refused = 0
         self._told_s = float("-inf")
 
@@ -94,6 +96,7 @@ class Sweeper:
         events are on their way. Raises `DatabaseOutage` and `BrokerFault`.
         """
         self.delete_confirmed(0.0)
+        self._frozen.end()
         claimed = self._leftovers.claim(grace_s)
         reach("outbox_claimed")
         rows = [row for row in claimed if not self._is_sent(row)]

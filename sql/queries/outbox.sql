@@ -75,7 +75,13 @@ WHERE id IN (
         AND claimed_at < now() - make_interval(secs => %(grace_s)s) AND not_before <= now()
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, message_id::text, type, body
+RETURNING id
+
+-- name: read_claimed
+SELECT id, message_id::text, type, body
+FROM outbox
+WHERE id = ANY(%(ids)s::bigint[])
+ORDER BY id
 
 -- name: count_outbox
 SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float

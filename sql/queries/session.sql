@@ -61,6 +61,20 @@ WHERE
     AND backend_start = %(started_at)s::timestamptz
     AND application_name = current_setting('application_name')
 
+-- name: end_frozen
+-- No time-out of the server applies to a session that waits for its client to read: the locks of a
+-- daemon that stands still then would be held for ever. Sessions of the same role and name.
+SELECT pid, pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE
+    datname = current_database()
+    AND usename = current_user
+    AND application_name = current_setting('application_name')
+    AND pid <> pg_backend_pid()
+    AND state = 'active'
+    AND wait_event = 'ClientWrite'
+    AND query_start < now() - make_interval(secs => %(longest_s)s)
+
 -- name: applied_migrations
 SELECT version, name, checksum
 FROM schema_migrations

@@ -98,3 +98,20 @@ def test_rows_are_found_behind_many_that_a_held_snapshot_keeps(
         wait_until(lambda: claim() == 1, timeout_s=60, what="the row claimed")
 
     assert ids == [150_000]
+
+
+def test_a_search_that_is_too_long_for_one_statement_goes_on_in_pieces(
+    database: Database, session: Connection, database_url: str
+) -> None:
+    run(session, ADD, 1, 200_000)
+    short = {"bound_look": "SELECT set_config('statement_timeout', '10ms', true)"}
+    database._queries = {**database._queries, **short}  # noqa: SLF001 - stands for 100 times the rows
+    with closing(psycopg2.connect(database_url)) as holder:
+        holder.set_session(isolation_level="REPEATABLE READ")
+        run(holder, "SELECT count(*) FROM outbox")
+        run(session, "DELETE FROM outbox WHERE id <> 150000")
+        ids, claim = claimer(Leftovers(database))
+
+        wait_until(lambda: claim() == 1, timeout_s=60, what="the row claimed")
+
+    assert ids == [150_000]

@@ -46,7 +46,7 @@ from orderd.domain.needs import needs_of
 from orderd.domain.world import Table, World
 from orderd.ops.failpoints import reach
 from orderd.ops.logs import Event, emit
-from orderd.outbox.rows import Confirmed, OutboxRow, insert_rows
+from orderd.outbox.rows import OutboxRow, insert_rows
 
 TRIES_MAX: Final = 3
 # How many ids are left out, beyond those known to be taken, at each catching up in a try: rows that
@@ -94,7 +94,6 @@ class BatchProcessor:
     def __init__(
         self,
         database: Database,
-        confirmed: Confirmed,
         limits: Limits,
         *,
         suspects: Suspects,
@@ -102,10 +101,9 @@ class BatchProcessor:
         events_source: str,
         grants: Grants,
     ) -> None:
-        """Work on *database*; delete from the outbox, on the way, what is *confirmed*."""
+        """Work on *database*; a token has the rights that *grants* give it, None: everybody all."""
         self.limits = limits
         self._database = database
-        self._confirmed = confirmed
         self.events_source = events_source
         self.grants = grants
         self._suspects = suspects
@@ -331,7 +329,6 @@ class BatchProcessor:
         reach("after_commit", _ids_of(group))
         self.has_committed = True
         self._ids.drop_used(world.fresh_ids)
-        self._confirmed.forget_deleted()
         return results
 
     def _load(
@@ -360,8 +357,6 @@ class BatchProcessor:
             for request, decision in zip(group, decisions, strict=True)
         ]
         persist(tx, world, decisions)
-        # Before new rows: where the sequence was set back, one may get an id of those.
-        self._confirmed.delete(tx)
         events = [row for result in results for row in result.events]
         insert_rows(tx, events)
         mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])

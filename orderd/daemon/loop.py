@@ -159,12 +159,11 @@ class Daemon:
         self._renew()
         if not parts.consumer.inbox:
             parts.settler.finish(self._breath.take)
-            parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
             parts.deferrals.forget_ended()
             # An ack reads too, so something may have come by now.
             if not parts.consumer.inbox:
-                parts.consumer.poll(TICK_S)
+                parts.consumer.poll(parts.sweeper.wait_s(TICK_S, parts.settings.outbox_grace))
             parts.consumer.fill(parts.settings.batch_max)
         if parts.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
@@ -173,6 +172,7 @@ class Daemon:
         elif parts.consumer.inbox:
             self._process_batch()
         parts.settler.retry_held(self._breath.take)
+        parts.sweeper.delete_confirmed(parts.settings.outbox_grace)
         parts.sweeper.mark()
         if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
@@ -304,7 +304,7 @@ class Daemon:
             inbox, worn = parts.consumer.inbox, parts.consumer.worn
             if left := len(inbox) + len(worn) + parts.settler.held:
                 self._state.gave_back(left)
-            parts.sweeper.delete_confirmed()
+            parts.sweeper.delete_confirmed(0.0)
             parts.suspects.forget_settled()
             parts.deferrals.forget_ended()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:

@@ -55,7 +55,6 @@ class Parts:
         self.deferrals = Deferrals(self.database, max(settings.retry_delays))
         self.processor = BatchProcessor(
             self.database,
-            confirmed,
             limits_of(settings),
             suspects=self.suspects,
             deferrals=self.deferrals,

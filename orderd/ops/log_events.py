@@ -70,6 +70,11 @@ class Event(StrEnum):
         WARNING,
         "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
     )
+    SESSION_ENDED = (
+        "session.ended",
+        WARNING,
+        "The session of a daemon that stands still in the middle of an answer was ended.",
+    )
     DATABASE_REFUSED = (
         "database.refused",
         ERROR,
@@ -137,6 +142,11 @@ class Event(StrEnum):
         "outbox.set_aside",
         ERROR,
         "An event that AMQP cannot carry stays in the outbox until an operator acts.",
+    )
+    OUTBOX_DELAYED = (
+        "outbox.delayed",
+        WARNING,
+        "Rows of sent events cannot be deleted: locked, or protected by others; tried again later.",
     )
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
     HEALTH_DROPPED = (

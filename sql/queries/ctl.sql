@@ -51,20 +51,25 @@ FROM (
     LIMIT %(rows_max)s
 ) AS old
 
+-- name: read_in_order
+-- A bitmap of the index would be one of all rows to come, for each slice.
+SELECT set_config('enable_bitmapscan', 'off', true)
+
 -- name: prune_ledger
-WITH pruned AS (
+-- From where the last slice ended: what is deleted is in the index as long as any snapshot sees it.
+WITH slice AS MATERIALIZED (
+    SELECT id, created_at
+    FROM processed_requests
+    WHERE created_at >= %(since)s::timestamptz AND created_at < %(horizon)s
+    ORDER BY created_at
+    LIMIT %(rows_max)s
+), pruned AS (
     DELETE FROM processed_requests
-    WHERE id IN (
-        SELECT id
-        FROM processed_requests
-        WHERE created_at < %(horizon)s
-        ORDER BY created_at
-        LIMIT %(rows_max)s
-    )
+    WHERE id IN (SELECT id FROM slice)
     RETURNING 1
 )
-SELECT count(*)
-FROM pruned
+SELECT (SELECT count(*) FROM pruned), max(created_at)::text, min(id)
+FROM slice
 
 -- name: find_events
 -- The text is written by orderd itself, so it need not be parsed to find a request in it: by its

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.exits import Misconfigured
+from orderd.ctl.streams import discard_stdout
 from orderd.ops import health_file
 from orderd.ops.durations import parse_duration
 from orderd.ops.places import CONFIG_FILE
@@ -56,8 +57,12 @@ def run(options: argparse.Namespace, _context: "Context") -> int:
     """Print how the daemon is; the exit code says it again."""
     path = options.file or _configured(options.config)
     found = look(path, options.max_age_s)
-    # A screen would take longer to load than all the rest.
-    print(json.dumps(found) if options.json else _in_words(found))  # noqa: T201
+    try:
+        # A screen would take longer to load than all the rest.
+        print(json.dumps(found) if options.json else _in_words(found), flush=True)  # noqa: T201
+    except OSError:
+        # Probes read the exit code, whatever stdout is.
+        discard_stdout()
     if not found["live"]:
         return ExitCode.UNAVAILABLE
     return ExitCode.DONE if found["ready"] or options.live else ExitCode.FAILED

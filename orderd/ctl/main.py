@@ -12,6 +12,7 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.ctl import interrupts
 from orderd.ctl.context import Context
 from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.streams import discard_stdout
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
@@ -97,8 +98,7 @@ def _complain(error: Exception, context: Context) -> int | None:
         return error.code
     if not isinstance(error, OSError):
         return None
-    # Python flushes once more at the end, and would complain of stdout then.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_stdout()
     if not isinstance(error, BrokenPipeError):
         context.screen.complain(str(error))
     return ExitCode.FAILED

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import select
 import time
 from collections.abc import Collection, Mapping
@@ -16,7 +17,23 @@ from orderd.ops.faults import ConfigError, Problem
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.
-NOT_SETTINGS = frozenset({"ORDERD_FAILPOINT", "ORDERD_TOKEN"})
+NOT_SETTINGS = frozenset(
+    {
+        "ORDERD_FAILPOINT",
+        "ORDERD_IMAGE",
+        "ORDERD_SOAK_FACTOR",
+        "ORDERD_SOAK_SEED",
+        "ORDERD_TEST_SUITE",
+        "ORDERD_TOKEN",
+    }
+)
+
+# What Kubernetes sets in every pod for a Service called orderd, or orderd-…
+_OF_KUBERNETES = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_OF_KUBERNETES_PORT = re.compile(rf"{PREFIX}(\w+_)?PORT")
+_PORT_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
@@ -59,12 +76,20 @@ def from_overrides(overrides: Mapping[str, Any]) -> Layer:
 def from_environment(environ: Mapping[str, str]) -> Layer:
     """Return what `ORDERD_…` variables set, known or not; an empty variable counts as absent."""
     layer = Layer()
-    names = [name for name in environ if name.startswith(PREFIX) and name not in NOT_SETTINGS]
+    names = [name for name, value in environ.items() if _is_setting(name, value)]
     for name in sorted(names, key=lambda name: (name.count(_NESTED), name)):
         if environ[name]:
             path = _path(name.removeprefix(PREFIX))
             layer.put(path, environ[name], f"environment variable {_printable(name)}")
     return layer
+
+
+def _is_setting(name: str, value: str) -> bool:
+    """Return whether the variable is meant to be a setting, known or not."""
+    if not name.startswith(PREFIX) or name in NOT_SETTINGS or _OF_KUBERNETES.fullmatch(name):
+        return False
+    # As its value is always a URL, a port that somebody meant for a setting is still found.
+    return not (_OF_KUBERNETES_PORT.fullmatch(name) and _PORT_VALUE.match(value))
 
 
 def from_plain_environment(environ: Mapping[str, str]) -> Layer:
@@ -80,7 +105,7 @@ def from_plain_environment(environ: Mapping[str, str]) -> Layer:
         return layer
     names = ("HOST", "PORT", "USER", "PASSWORD", "VHOST")
     parts = {name: value for name in names if (value := environ.get(f"RABBITMQ_{name}"))}
-    if parts.get("PORT", "").startswith("tcp://"):
+    if _PORT_VALUE.match(parts.get("PORT", "")):
         # Kubernetes sets this one by itself beside a service that is called rabbitmq.
         del parts["PORT"]
     if parts:

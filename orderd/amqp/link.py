@@ -14,6 +14,7 @@ from orderd.amqp.channel import CALL_TIMEOUT_S, Channel
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, NoAnswer
 from orderd.amqp.refusals import refusal
+from orderd.amqp.shortage import shortage_as_fault
 
 SLICE_S: Final = 1.0
 # Unlike the monotonic one it goes on while the machine is suspended.
@@ -90,7 +91,8 @@ class Link:
         faults: list[BrokerFault] = []
         for target in self._endpoint.targets():
             try:
-                self._open(target)
+                with shortage_as_fault(target.name):
+                    self._open(target)
             except BrokerFault as fault:
                 faults.append(fault)
                 self.close()

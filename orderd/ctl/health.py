@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.exits import Misconfigured
 from orderd.ctl.streams import discard_stdout
-from orderd.ops import health_file
+from orderd.ops import health_file, patient
 from orderd.ops.durations import parse_duration
 from orderd.ops.places import CONFIG_FILE
 
@@ -116,11 +116,11 @@ def _configured(config: str | None) -> str:
         return path
     file = str(config or CONFIG_FILE)
     try:
-        with open(file, "rb") as stream:  # noqa: PTH123 - light to load
-            # Most containers have no such file, and then its parser need not be loaded.
-            import tomllib  # noqa: PLC0415
+        text = patient.read(file).decode()
+        # Most containers have no such file, and then its parser need not be loaded.
+        import tomllib  # noqa: PLC0415
 
-            path = tomllib.load(stream).get(SETTING)
+        path = tomllib.loads(text).get(SETTING)
     except FileNotFoundError:
         if config is not None:
             raise Misconfigured(f"configuration: {file}: there is no such file") from None

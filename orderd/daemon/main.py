@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     if armed:
         emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
+    if service.fault:
+        emit(Event.SERVICE_UNREACHED, f"{service.fault}: the service manager is told nothing")
     doubt(settings)
     service.expect_watchdog(settings.watchdog)
     try:

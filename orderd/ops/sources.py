@@ -1,11 +1,8 @@
 """Where settings come from: each source is read into a layer that remembers its origins."""
 
-import errno
 import json
 import os
 import re
-import select
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +10,7 @@ from stat import S_ISREG
 from typing import Any
 from urllib.parse import quote
 
+from orderd.ops import patient
 from orderd.ops.faults import ConfigError, Problem
 
 PREFIX = "ORDERD_"
@@ -40,8 +38,6 @@ Origins = dict[KeyPath, str]
 
 _NESTED = "__"
 _MAPPINGS = frozenset({"consume", "tokens"})
-_FILE_BYTES_MAX = 1 << 20
-_PIPE_PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +242,8 @@ def _read_regular(file: Path, path: KeyPath) -> str:
 
 def _read(file: Path, path: KeyPath) -> str:
     try:
-        content = _content(file)
-        if len(content) > _FILE_BYTES_MAX:
+        content = patient.read(str(file))
+        if len(content) > patient.BYTES_MAX:
             raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
         return content.decode()
     except OSError as error:
@@ -255,35 +251,3 @@ def _read(file: Path, path: KeyPath) -> str:
     except UnicodeDecodeError:
         reason = "is not UTF-8"
     raise ConfigError([Problem(".".join(path), reason, str(file))])
-
-
-def _content(file: Path) -> bytes:
-    """Return what the file holds, up to what is too much; raises OSError.
-
-    A pipe, as `--config <(…)` gives one, has some seconds.
-    """
-    with open(file, "rb", opener=_opened_at_once) as stream:
-        if S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return stream.read(_FILE_BYTES_MAX + 1)
-        return _drained(stream.fileno())
-
-
-def _opened_at_once(path: str, flags: int) -> int:
-    # Opened as it is, a FIFO would wait for its writer.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _drained(pipe: int) -> bytes:
-    until_s = time.monotonic() + _PIPE_PATIENCE_S
-    readable = select.poll()
-    readable.register(pipe, select.POLLIN)
-    content = b""
-    while len(content) <= _FILE_BYTES_MAX:
-        left_s = until_s - time.monotonic()
-        if left_s <= 0 or not readable.poll(left_s * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, f"no end within {_PIPE_PATIENCE_S} s")
-        part = os.read(pipe, _FILE_BYTES_MAX)
-        if not part:
-            break
-        content += part
-    return content

@@ -45,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     service.expect_watchdog(settings.watchdog)
     try:
         parts = Parts(settings, signals, service)
+        parts.vitals.claim_health_file()
     except ValueError as error:
-        # A URL that only its driver can judge; the text quotes no password.
+        # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, service)
     _spare_the_garbage_collector()
     State(parts).started()

@@ -1,6 +1,5 @@
 """Where settings come from: each source is read into a layer that remembers its origins."""
 
-import json
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from orderd.ops import patient
 from orderd.ops.faults import ConfigError, Problem
+from orderd.ops.json_tables import json_table
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.
@@ -129,7 +129,7 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
         path = _path(name)
         if path[0] in known:
             try:
-                layer.put(path, _read_regular(file, path).rstrip("\r\n"), f"credential {file}")
+                layer.put(path, _read_regular(file, path).rstrip(), f"credential {file}")
             except ConfigError as error:
                 problems += error.problems
         elif is_ours and not name.startswith("."):
@@ -150,6 +150,9 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
     text = _read(file, ("config",))
     if not (text.strip() or may_be_empty):
         raise ConfigError([Problem("config", "is empty", str(file))])
+    if text.startswith("\ufeff"):
+        reason = "begins with a byte order mark; save it as UTF-8 without one"
+        raise ConfigError([Problem("config", reason, str(file))])
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -176,7 +179,7 @@ def _parsed_table(value: object) -> object:
     """Return the table that a JSON text holds, so that other sources can add to it."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            return json_table(value)
         except (ValueError, RecursionError):
             return value
     return value

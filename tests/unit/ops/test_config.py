@@ -261,3 +261,36 @@ def test_no_setting_is_called_like_a_variable_of_kubernetes() -> None:
     layer = from_environment(settings)
 
     assert {path[0] for path in layer.origins} == set(Settings.model_fields)
+
+
+def test_a_checksum_may_stand_as_sha256sum_prints_it(load_from: Load) -> None:
+    settings = load_from(
+        ORDERD_TOKENS__SHOP__SHA256=f"{SHA256}  -\n", ORDERD_TOKENS__SHOP__ALLOW="*"
+    )
+
+    assert settings.tokens["shop"].sha256 == SHA256
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'{{"shop": {{"sha256": "{SHA256}", "allow": "*"}}, "shop": {{}}}}', "shop"),
+        (f'{{"shop": {{"sha256": "{SHA256}", "allow": "*", "allow": "user.*"}}}}', "allow"),
+    ],
+)
+def test_a_name_that_stands_twice_in_tokens_is_refused(
+    load_from: Load, text: str, name: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"tokens.*: has the name '{name}' twice"):
+        load_from(ORDERD_TOKENS=text)
+
+
+def test_blanks_behind_a_credential_are_no_part_of_it(load_from: Load) -> None:
+    settings = load_from(secrets={"database_url": "postgresql://u@h/d \t\r\n"})
+
+    assert settings.database_url.get_secret_value() == "postgresql://u@h/d"
+
+
+def test_a_byte_order_mark_in_the_file_is_named(load_from: Load) -> None:
+    with pytest.raises(ConfigError, match="begins with a byte order mark"):
+        load_from("\ufeffbatch_max = 7\n")

@@ -20,6 +20,7 @@ from orderd.amqp.bounded import TimedOut, bounded
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
+from orderd.amqp.shortage import shortage_as_fault
 
 # What pika raises for a connection that is lost, cannot be made or was lost before.
 _LOSSES: Final = (
@@ -184,7 +185,7 @@ class Connection:
     def _open(self, target: Target) -> None:
         self.where, self.user, self._loss = target.name, target.user, None
         try:
-            with self._edge("connecting"), self._bounded():
+            with self._edge("connecting"), shortage_as_fault(self.where), self._bounded():
                 self._raw = pika.BlockingConnection(target.parameters)
         except BrokerFault as fault:
             refused = refusal(fault.__cause__, self.where, self.user)

@@ -16,6 +16,7 @@ from orderd.amqp import properties
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
+from orderd.amqp.shortage import shortage_as_fault
 
 SLICE_S: Final = 1.0
 CALL_TIMEOUT_S: Final = 5.0
@@ -68,7 +69,8 @@ class Link:
         faults: list[BrokerFault] = []
         for target in self._endpoint.targets():
             try:
-                self._open(target)
+                with shortage_as_fault(target.name):
+                    self._open(target)
             except BrokerFault as fault:
                 faults.append(fault)
                 self.close()

@@ -337,6 +337,7 @@ class BatchProcessor:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
         needs = needs_of(commands)
         world, are_places_kept = open_world(tx, needs, self._ids, arriving)
+        self._database.clock.learn(world.now)
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
             # Whose turn it is not must neither lock rows nor wait for them.

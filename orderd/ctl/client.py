@@ -120,9 +120,9 @@ class Client:
         try:
             document = loads(body)
         except MalformedJson as error:
-            raise Failure(f"the reply is no JSON: {error}") from error
+            raise NoAnswer(f"the reply is no JSON: {error}") from error
         if not isinstance(document, dict):
-            raise Failure("the reply is no JSON object")
+            raise NoAnswer("the reply is no JSON object")
         return Reply(document)
 
     @contextmanager

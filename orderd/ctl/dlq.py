@@ -61,7 +61,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def list_letters(options: argparse.Namespace, context: Context) -> int:
     """Print what tells each letter from the others."""
-    filters, screen = filters_of(options), context.screen
+    filters, screen = filters_of(options, context), context.screen
     with broker_of(context.settings) as publisher:
         letters = Letters(context.settings, publisher, options.queue, screen)
         with (
@@ -81,7 +81,7 @@ def list_letters(options: argparse.Namespace, context: Context) -> int:
 
 def show_letters(options: argparse.Namespace, context: Context) -> int:
     """Print each letter as one JSON document, as soon as it is read."""
-    filters, screen = filters_of(options), context.screen
+    filters, screen = filters_of(options, context), context.screen
     shown = 0
     with broker_of(context.settings) as publisher:
         letters = Letters(context.settings, publisher, options.queue, screen)

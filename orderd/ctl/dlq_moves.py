@@ -100,7 +100,7 @@ def _go_through(
         browser_of(publisher) as browser,
         context.screen.progress("dead letters", letters.total) as advance,
     ):
-        matching = letters.matching(browser, filters_of(options), options.limit, advance)
+        matching = letters.matching(browser, filters_of(options, context), options.limit, advance)
         for window in windows(matching):
             move(browser, window)
     return letters

@@ -69,7 +69,7 @@ class Parts:
             confirmed,
             suspects=self.suspects,
             deferrals=self.deferrals,
-            consequences=Consequences(self.settle_policy(), reporter),
+            consequences=Consequences(self.settle_policy(), reporter, self.database.clock.now),
             direct_replies=self.direct_replies,
             reporter=reporter,
         )

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -262,7 +261,7 @@ class State:
         content = dumps({"instance": settings.instance_name, "version": __version__, **told})
         event = CloudEvent(event_type, f"instance/{settings.instance_name}", content)
         event_id = str(uuid4())
-        body = event.body(event_id, settings.events_source, datetime.now(UTC), None)
+        body = event.body(event_id, settings.events_source, self._parts.database.clock.now(), None)
         try:
             self._parts.publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
         except BrokerFault:

@@ -37,6 +37,10 @@ class Vitals:
         self._failing: Mapping[str, str] = {}
         self._next_status_s = 0.0
 
+    def claim_health_file(self) -> None:
+        """Lock the health file; raises ValueError where another daemon writes to it."""
+        self._health.claim()
+
     def breathe(self, silent_s: float = 0.0) -> None:
         """Show that the loop turns; the database has not answered for *silent_s* seconds.
 

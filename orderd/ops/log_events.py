@@ -154,6 +154,11 @@ class Event(StrEnum):
         WARNING,
         "The health file cannot be written; the work goes on.",
     )
+    SERVICE_UNREACHED = (
+        "service.unreached",
+        WARNING,
+        "The socket in NOTIFY_SOCKET cannot be used; the work goes on.",
+    )
     FAILPOINT_ARMED = "failpoint.armed", WARNING, "A crash point is armed: for tests only."
     LIBRARY_LOGGED = "library.logged", WARNING, "A line of a library that orderd uses."
     LOG_DROPPED = "log.dropped", WARNING, "Log lines were lost while stdout took none; how many."

@@ -12,6 +12,7 @@ from orderd.ops.fields import (
     EXCLUSIVE,
     SHARED,
     AmqpUrls,
+    Checksum,
     DatabaseUrl,
     Listed,
     Lowered,
@@ -51,7 +52,7 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    sha256: Annotated[str, Lowered, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
+    sha256: Annotated[str, Lowered, Checksum, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
     allow: Annotated[tuple[_Permission, ...], Listed, Field(min_length=1, max_length=100)]
 
 

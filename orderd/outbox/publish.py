@@ -82,12 +82,13 @@ class Sweeper:
             self._mark("set_aside_outbox", [row_id], why)
             text = f"AMQP cannot carry the event in row {row_id} of the outbox: {why}; set aside"
             emit(Event.OUTBOX_SET_ASIDE, text)
-        self._confirmed.forget_marks()
         self._refused += len(delays_s)
         if delays_s and time.monotonic() - self._told_s >= _TOLD_EVERY_S:
-            text = f"a queue bound to {EVENTS_EXCHANGE} refused {self._refused} events"
+            reasons = "; ".join(self._confirmed.refused)
+            text = f"{EVENTS_EXCHANGE} did not take {self._refused} events ({reasons})"
             emit(Event.OUTBOX_REFUSED, f"{text}: sent again in {min(delays_s):g} s or later")
             self._told_s, self._refused = time.monotonic(), 0
+        self._confirmed.forget_marks()
 
     def sweep(self, grace_s: float, on_slice: Callable[[], None]) -> int:
         """Publish rows that nobody claimed for *grace_s* seconds; return how many were confirmed.

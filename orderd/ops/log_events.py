@@ -98,7 +98,7 @@ class Event(StrEnum):
     COMMAND_POSTPONED = (
         "command.postponed",
         DEBUG,
-        "A command waits behind a deferred one that changes the same row.",
+        "A command waits behind a deferred one that changes the same row, or still for a lock.",
     )
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_HELD_BACK = (

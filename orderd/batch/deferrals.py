@@ -108,7 +108,8 @@ class Deferrals:
     ) -> list[Result]:
         """Return the results of requests that could not be carried out, their places on record.
 
-        Raises `DatabaseOutage`.
+        They are in the order of their lines, so as to come back like that: of two copies of a
+        message without id, the later one has no place of its own. Raises `DatabaseOutage`.
         """
         results = [failed(request, fault) for request, fault in failures]
         if not any(_may_keep_a_place(each) for each in results):
@@ -117,7 +118,9 @@ class Deferrals:
             turns = self.turns(tx, [request.command for request, _ in failures])
             deferred = [self._in_line(turns, each, attempts_max) for each in results]
             self.write(tx, turns)
-        return deferred
+        return sorted(
+            deferred, key=lambda each: turns.position(each.command) if each.command else 0
+        )
 
     def renew(
         self, deliveries: Sequence[Delivery], decode: Callable[[Delivery], Command | Invalid]

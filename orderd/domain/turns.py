@@ -97,6 +97,12 @@ class Turns:
         own = self._own(command)
         return None if own is None else own.waited_s
 
+    def position(self, command: Command) -> int:
+        """Return how many have places before *command* in its line; 0 where it has none."""
+        own = self._own(command)
+        line = self._line(command)
+        return line.index(own) if own in line else 0
+
     def keep(self, command: Command, now: datetime, lock: str = "") -> str:
         """Let *command* keep its place, the last one where it has none; return its key.
 

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from orderd.amqp.message import Delivery
+from orderd.batch.processor import Surroundings
 from orderd.contract.names import HEADER_PLACE, DeferralCode
 from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
 from tests.harness.commands import again, request
@@ -191,3 +192,20 @@ def test_a_wait_that_another_fault_has_ended_begins_anew(hasty: Shop, holder: Co
     assert isinstance(second.outcome, Deferred)
     assert not second.outcome.lock
     assert hasty.query("SELECT waits_since, waits_for FROM deferrals") == [(None, None)]
+
+
+@pytest.mark.usefixtures("holder")
+def test_those_that_wait_for_one_row_come_back_in_their_order(hasty: Shop) -> None:
+    one = price()
+    copy = replace(again(one), redelivered=True)
+    (first,) = hasty.process([one])
+    groups = list(
+        hasty.processor.process(
+            [copy, price("later"), from_its_retry_queue(one, first.outcome)],
+            Surroundings(lambda _: frozenset(), lambda: None),
+        )
+    )
+
+    # The two copies have one place; what was sent after them comes last.
+    (results,) = groups
+    assert [result.request_id for result in results] == [None, None, "later"]

@@ -19,7 +19,7 @@ from orderd.batch.failures import outcome_of
 from orderd.batch.ids import IdPool, catch_up
 from orderd.batch.lists import answer_list, bounded
 from orderd.batch.load import load_rows, open_world
-from orderd.batch.locks import TableLocks
+from orderd.batch.locks import Locks
 from orderd.batch.persist import persist
 from orderd.batch.probe import Probe
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
@@ -109,7 +109,7 @@ class BatchProcessor:
         self._suspects = suspects
         self._deferrals = deferrals
         self._ids = IdPool()
-        self._locks = TableLocks(database)
+        self._locks = Locks(database)
         self._probe = Probe(database)
         self.has_committed = False
 
@@ -223,10 +223,10 @@ class BatchProcessor:
             yield results
             return
         if isinstance(results, LockedOut):
-            self._locks.find()
-            self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
+            has_suspects = any(was_tried(request.delivery) for request in group)
+            results = self._locks.find(results, has_suspects=has_suspects)
             if any(self._locks.against(request.command) for request in group):
-                yield from self._commit_unlocked(group, surroundings, is_cut=is_cut)
+                yield from self._commit_unlocked(group, surroundings, is_cut=True)
                 return
         if len(group) == 1:
             taken = self._as_taken(group[0], results)
@@ -237,8 +237,8 @@ class BatchProcessor:
             return
         emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
         middle = len(group) // 2
-        yield from self._commit(group[:middle], surroundings, is_cut=True)
-        yield from self._commit(group[middle:], surroundings, is_cut=True)
+        for half in (group[:middle], group[middle:]):
+            yield from self._commit_unlocked(half, surroundings, is_cut=True)
 
     def _as_taken(self, request: Request, fault: Exception) -> Request | None:
         """Return *request* for another go, knowing what *fault* says is taken; None for others."""

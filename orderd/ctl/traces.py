@@ -97,13 +97,15 @@ def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
     found = tx.rows("find_place", id=request_id)
     if not found:
         return None
-    ((queue, row_id, since, ends_at, ahead),) = found
+    ((queue, row_id, since, ends_at, waits_since, waits_for, ahead),) = found
     return {
         "queue": queue,
         "row_id": row_id,
         "since": rfc3339(since),
         "ends_at": rfc3339(ends_at),
         "ahead": ahead,
+        "waits_since": None if waits_since is None else rfc3339(waits_since),
+        "waits_for": waits_for,
     }
 
 

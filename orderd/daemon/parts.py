@@ -52,7 +52,9 @@ class Parts:
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()
         self.suspects = Suspects(self.database)
-        self.deferrals = Deferrals(self.database, max(settings.retry_delays))
+        self.deferrals = Deferrals(
+            self.database, max(settings.retry_delays), settings.lock_patience
+        )
         self.processor = BatchProcessor(
             self.database,
             limits_of(settings),

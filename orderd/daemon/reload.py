@@ -72,6 +72,7 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()
     parts.deferrals.delay_max_s = max(settings.retry_delays)
+    parts.deferrals.lock_patience_s = settings.lock_patience
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed

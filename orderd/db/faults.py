@@ -1,5 +1,6 @@
 """What a database error means for the work in hand; the one place that decides it."""
 
+import re
 from enum import Enum, auto
 from typing import Final
 
@@ -24,14 +25,21 @@ class TransactionConflict(Exception):
 class LockedOut(TransactionConflict):
     """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
 
+    def __init__(self, text: str, table: str | None = None, tid: str | None = None) -> None:
+        """Note the *table* and the place in it of the row that was waited for, where known."""
+        super().__init__(text)
+        self.table = table
+        self.tid = tid
+
 
 class IdsTaken(TransactionConflict):
     """Rows of others have ids that were taken ahead: redone with the same ids, it fails again."""
 
-    def __init__(self, text: str, table: str) -> None:
-        """Note the *table* whose ids are taken."""
+    def __init__(self, text: str, table: str, *, is_awaited: bool = False) -> None:
+        """Note the *table* whose ids are taken, *is_awaited* where not for certain yet."""
         super().__init__(text)
         self.table = table
+        self.is_awaited = is_awaited
 
 
 class UniqueTaken(TransactionConflict):
@@ -57,6 +65,9 @@ class TablesChanged(SchemaFault):
 
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
 _WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
+# As in "while locking tuple (0,7) in relation "products"", whatever the language.
+_TUPLE: Final = re.compile(r"\([0-9]+,[0-9]+\)")
+_RELATION: Final = re.compile(rf"\b({'|'.join(_WITH_IDS)})(_\w+)?\b")
 
 
 class Fault(Enum):
@@ -125,11 +136,24 @@ def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
             return _conflict(error, text)
         case Fault.LOCKED:
             table = _table_of_awaited_ids(error)
-            return LockedOut(text) if table is None else IdsTaken(text, table)
+            if table is None:
+                return _locked_out(error, text)
+            return IdsTaken(text, table, is_awaited=True)
         case Fault.SCHEMA:
             return SchemaFault(text)
         case Fault.ROW:
             return RowFault(text)
+
+
+def _locked_out(error: psycopg2.Error, text: str) -> LockedOut:
+    """Return the fault, with the row that was waited for where the server tells it."""
+    where = (error.diag.context or "").partition("\n")[0]
+    relation, place = _RELATION.search(where), _TUPLE.search(where)
+    if relation is None:
+        return LockedOut(text)
+    # A place that is told with an index is that of the new row, not of the one that is in its way.
+    is_row = place is not None and not relation[2]
+    return LockedOut(text, relation[1], place[0] if place is not None and is_row else None)
 
 
 def _conflict(error: psycopg2.Error, text: str) -> TransactionConflict:

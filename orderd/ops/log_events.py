@@ -109,7 +109,7 @@ class Event(StrEnum):
     COMMAND_POSTPONED = (
         "command.postponed",
         DEBUG,
-        "A command waits behind a deferred one that changes the same row.",
+        "A command waits behind a deferred one that changes the same row, or still for a lock.",
     )
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_HELD_BACK = (
@@ -136,7 +136,7 @@ class Event(StrEnum):
     OUTBOX_REFUSED = (
         "outbox.refused",
         WARNING,
-        "A queue that listens for events refuses some; they are sent again, ever later.",
+        "Events are not taken, by the exchange or a listener's queue; they are sent again later.",
     )
     OUTBOX_SET_ASIDE = (
         "outbox.set_aside",

@@ -164,6 +164,13 @@ class Settings(LayeredSettings):
         description="outage of the database after which messages in hand go back to the broker, "
         "1s to 25min",
     )
+    lock_patience: Annotated[Seconds, RELOADABLE] = Field(
+        default=_DAY_S,
+        ge=1,
+        le=30 * _DAY_S,
+        description="how long a command waits for what somebody else has locked before it is "
+        "dead-lettered, 1s to 30d",
+    )
     wait_for_servers: bool = Field(
         default=True,
         description="wait for servers that cannot be reached at start; false: exit with 69",

@@ -114,10 +114,10 @@ class Consequences:
         """Return the copy that waits for another try, or the letter where no try is left."""
         delays_s = self.policy.retry_delays_s
         attempt = result.attempt
-        if isinstance(outcome, Waiting):
-            # As short as can be: the one ahead of it may be done by then.
+        if isinstance(outcome, Waiting) or outcome.lock:
+            # As short as can be: the one ahead of it, or who holds the lock, may be done by then.
             delay_s = min(delays_s)
-        elif attempt < len(delays_s):
+        elif attempt < len(delays_s) and not outcome.is_last:
             delay_s = delays_s[attempt]
             attempt += 1
         else:

@@ -58,7 +58,7 @@ class Reporter:
         if isinstance(outcome, Deferred):
             message = f"tried again in {delay_s:g} s: {outcome.message}"
             fields = _fields(result, outcome.code)
-            fields["attempt"] = result.attempt + 1
+            fields["attempt"] = result.attempt + (not outcome.lock)
             emit(Event.COMMAND_DEFERRED, message, **fields)
         elif isinstance(outcome, Waiting) and is_enabled(Event.COMMAND_POSTPONED):
             fields = _fields(result)

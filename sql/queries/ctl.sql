@@ -127,6 +127,16 @@ SELECT
 FROM outbox
 WHERE refusals > 0
 
+-- name: measure_waits
+-- How many commands wait for somebody's lock, for how long, and for whom the first of them does; of
+-- those that were tried not long ago: what was purged meanwhile waits for nobody.
+SELECT
+    count(*),
+    coalesce(extract(epoch FROM now() - min(waits_since)), 0)::float,
+    (array_agg(waits_for ORDER BY waits_since, place))[1]
+FROM deferrals
+WHERE waits_since IS NOT NULL AND tried_at > now() - %(seconds)s * interval '1 second'
+
 -- name: last_changes
 SELECT 'user', id, updated_at
 FROM users
@@ -141,7 +151,7 @@ FROM orders
 WHERE id = ANY(%(orders)s::bigint[])
 
 -- name: find_place
-SELECT queue, row_id, since, ends_at, (
+SELECT queue, row_id, since, ends_at, waits_since, waits_for, (
     SELECT count(*)
     FROM deferrals AS earlier
     WHERE (earlier.queue, earlier.row_id) = (own.queue, own.row_id)

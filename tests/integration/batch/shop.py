@@ -65,7 +65,7 @@ class Shop:
         self.observer.close()
 
     def new_processor(self) -> BatchProcessor:
-        self.deferrals = Deferrals(self.database, delay_max_s=300)
+        self.deferrals = Deferrals(self.database, delay_max_s=300, lock_patience_s=86_400)
         return BatchProcessor(
             self.database,
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),

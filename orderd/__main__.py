@@ -32,11 +32,13 @@ def main() -> int:
     # The pipe of the signals would be stdin and stdout, and the log go into it.
     occupy()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)
+    from orderd.ops.ending import leave_threads  # noqa: PLC0415
 
     code = run()
     # The interpreter gives up its handlers before it has ended, and the default would be to die.
     # Blocked, not ignored: it complains of a signal that comes as it begins to be ignored.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_OTHERS))
+    leave_threads(code)
     return code
 
 

@@ -18,6 +18,10 @@ def main() -> int:
         streams.finish()
     # The interpreter would tell of an interrupt while it ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    if "threading" in sys.modules:
+        from orderd.ops.ending import leave_threads  # noqa: PLC0415 (not for a probe of health)
+
+        leave_threads(code)
     return code
 
 

@@ -195,9 +195,10 @@ class Publisher:
 
         All that has no answer yet is published again, one by one: it may come twice.
         """
+        channel = self.channel
         self.link.raise_if_lost()
         # While it waits in here, whoever is called meanwhile comes by.
-        if self._is_mending or self.channel.raw.is_open:
+        if self._is_mending or channel.raw.is_open:
             return
         self._is_mending = True
         try:

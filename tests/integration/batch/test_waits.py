@@ -194,8 +194,10 @@ def test_a_wait_that_another_fault_has_ended_begins_anew(hasty: Shop, holder: Co
     assert hasty.query("SELECT waits_since, waits_for FROM deferrals") == [(None, None)]
 
 
-@pytest.mark.usefixtures("holder")
-def test_those_that_wait_for_one_row_come_back_in_their_order(hasty: Shop) -> None:
+def test_those_that_wait_for_one_row_come_back_in_their_order(
+    hasty: Shop, holder: Connection
+) -> None:
+    assert not holder.closed
     one = price()
     copy = replace(again(one), redelivered=True)
     (first,) = hasty.process([one])

@@ -9,7 +9,7 @@ from typing import Final
 
 from orderd.amqp import topology
 from orderd.amqp.connection import Connection
-from orderd.amqp.faults import BrokerFault
+from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault
 from orderd.amqp.message import Delivery
 
 # A quorum queue shuffles what comes back when more than 32 are on their way to it.
@@ -35,7 +35,15 @@ class Browser:
 
         A queue that does not exist closes the channel: ChannelFault.
         """
-        method, found, body = self._channel.call("basic_get", queue=queue)
+        try:
+            method, found, body = self._channel.call("basic_get", queue=queue)
+        except BrokerFault as fault:
+            if fault.code != INTERNAL_ERROR:
+                raise
+            raise BrokerFault(
+                f"RabbitMQ fails at delivering the head of queue {queue} ({INTERNAL_ERROR}); other "
+                "queues can be looked at by name"
+            ) from fault
         if method is None:
             return None
         self._unacked[method.delivery_tag] = queue

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from orderd.contract.exit_codes import ExitCode
+from orderd.ctl.main import main as orderctl
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, order, user
 from tests.conftest import StartDaemon, StartDaemonOn
@@ -200,3 +202,26 @@ def test_a_message_that_the_broker_cannot_deliver_costs_its_queue(
         assert orderd.stop() == 0
         assert shop.value(users) == COUNT
         assert (shop.ready("user"), shop.ready("product")) == (0, 1)
+
+
+@pytest.mark.parametrize("broker_version", ["4.0", "4.3"])
+def test_a_letter_that_the_broker_cannot_deliver_is_named(
+    broker: Broker,
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ORDERD_RABBITMQ_URL", broker.url)
+    monkeypatch.setenv("ORDERD_DATABASE_URL", database_url)
+    with closing(Shop(broker.url, database_url)) as shop:
+        for queue in ("product.dlq", "user.dlq"):
+            shop.channel.queue_declare(queue, durable=True)
+        guid = amqp10.application_properties(key=amqp10.uuid(bytes(range(16))))
+        message = amqp10.message(guid + amqp10.data(b"{}"))
+        amqp10.send(broker.url, "/queues/product.dlq", [message])
+        shop.channel.basic_publish("", "user.dlq", b"{}")
+
+        assert orderctl(["dlq", "list"]) == ExitCode.UNAVAILABLE
+        said = "RabbitMQ fails at delivering the head of queue product.dlq (541)"
+        assert said in capsys.readouterr().err
+        assert orderctl(["dlq", "list", "user"]) == ExitCode.DONE

@@ -68,8 +68,12 @@ def test_a_crash_after_the_deferral_costs_nobody_the_place(
         orderd.wait_for_event("command.postponed", id="second", timeout_s=30)
 
     assert shop.wait_for("second")["second"] == "applied"
-    assert price_of(shop) == "20.00"
     wait_until(lambda: has_no_places(shop), timeout_s=20, what="no places")
+    applied = [line.get("id") for line in orderd.events("command.applied")]
+    assert applied[:2] == [request_id, "second"] or applied[:3] == [None, None, "second"]
+    # Without id it is done once per delivery: after a crash before the ack that is twice.
+    if request_id is not None or point == "after_ack":
+        assert price_of(shop) == "20.00"
 
 
 def test_who_is_given_up_lets_the_next_one_go(shop: Shop, daemon: StartDaemon) -> None:

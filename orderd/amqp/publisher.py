@@ -207,7 +207,9 @@ class Publisher:
             for receipt in doubtful:
                 for index in receipt.unanswered:
                     message = receipt.message(index)
-                    receipt.close(index, self._refused.reason(message) or self._fate(message))
+                    # In an alarm there is no answer to wait for.
+                    why = UNANSWERED if self.blocked else self._refused.reason(message)
+                    receipt.close(index, why or self._fate(message))
         finally:
             self._is_mending = False
 

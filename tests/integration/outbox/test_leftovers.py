@@ -78,11 +78,11 @@ def test_rows_that_cannot_be_claimed_hold_up_no_others(
     ids, claim = claimer(Leftovers(database))
 
     wait_until(lambda: claim() >= 19, timeout_s=60, what="the others claimed")
-    assert sorted(ids) == [row_id for row_id in range(1, 21) if row_id != 3]
+    # What is claimed for long may be claimed once more.
+    assert {*ids} == {row_id for row_id in range(1, 21) if row_id != 3}
 
     run(session, "DROP TRIGGER guard ON outbox")
-    wait_until(lambda: claim() >= 20, timeout_s=60, what="the row claimed")
-    assert 3 in ids
+    wait_until(lambda: (claim(), 3 in ids)[1], timeout_s=60, what="the row claimed")
 
 
 def test_rows_are_found_behind_many_that_a_held_snapshot_keeps(

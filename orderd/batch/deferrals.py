@@ -192,7 +192,7 @@ def _key_of(result: Result) -> str | None:
     if isinstance(given, str) and _is_text(given):
         return given
     request_id = result.request_id or properties.message_id
-    # A property may hold what no text of the database can: that was nobody's id.
+    # A property may contain characters that PostgreSQL cannot store, so no request has such an id.
     return f"={request_id}" if request_id and _is_text(request_id) else None
 
 

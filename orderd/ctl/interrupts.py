@@ -13,8 +13,6 @@ from orderd.contract.exit_codes import ExitCode
 if TYPE_CHECKING:
     from orderd.amqp.connection import Connection
 
-_state = {"has_come": False}
-
 
 def end_at_once() -> None:
     """Have Ctrl-C end the program on the spot: nothing was begun.
@@ -27,18 +25,17 @@ def end_at_once() -> None:
 
 def end_the_command() -> None:
     """Have Ctrl-C end the command, which gives back what it took; a second one does not wait."""
-    _state["has_come"] = False
     if signal.getsignal(signal.SIGINT) is _leave:
         sys.unraisablehook = _on_unraisable
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def has_come() -> bool:
-    """Return whether the command was interrupted.
+    """Return whether the command, which has begun, was interrupted.
 
     A library may turn KeyboardInterrupt into an error of its own, cleaning up may fail after it.
     """
-    return _state["has_come"]
+    return signal.getsignal(signal.SIGINT) is _leave
 
 
 @contextmanager
@@ -65,7 +62,6 @@ def interruptible(connection: "Connection") -> Iterator[None]:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    _state["has_come"] = True
     signal.signal(signal.SIGINT, _leave)
     raise KeyboardInterrupt
 

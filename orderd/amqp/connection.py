@@ -37,6 +37,7 @@ _OF_A_CHANNEL: Final = (pika.exceptions.ChannelClosed, pika.exceptions.ChannelWr
 _OF_A_MESSAGE: Final = (pika.exceptions.UnroutableError, pika.exceptions.NackError)
 CALL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 3.0
+_LAST_WORDS_TIMEOUT_S: Final = 0.5
 # Unlike the monotonic one it goes on while the machine is suspended.
 _CLOCK: Final = time.CLOCK_BOOTTIME
 
@@ -182,6 +183,15 @@ class Connection:
         with self._edge(purpose), self._bounded(limit_s):
             return function(**arguments)
 
+    def call_at_last(self, function: Callable[..., Any], **arguments: Any) -> None:
+        """Call pika's *function* where the broker did not answer; for Channel alone.
+
+        One that only stood still will read what is sent. Waits for nothing, and never raises.
+        """
+        if self._raw is not None and isinstance(self._loss, NoAnswer):
+            with suppress(TimedOut, *_LOSSES), bounded(_LAST_WORDS_TIMEOUT_S, nothing):
+                function(**arguments)
+
     def _open(self, target: Target) -> None:
         self.where, self.user, self._loss = target.name, target.user, None
         try:
@@ -255,6 +265,13 @@ class Channel:
         That it returns says nothing: what was sent has arrived once the broker answers to more.
         """
         self._call(method, None, arguments)
+
+    def send_at_last(self, method: str, **arguments: Any) -> None:
+        """Call pika's *method* on a connection that was given up for want of an answer.
+
+        A broker that only stood still will read what is sent. Never raises.
+        """
+        self.connection.call_at_last(getattr(self.raw, method), **arguments)
 
     def raise_if_closed(self) -> None:
         """Raise BrokerFault when the connection is lost, ChannelFault when only the channel is."""

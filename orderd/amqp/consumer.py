@@ -189,6 +189,14 @@ class Consumer:
         """
         self._settle(deliveries, _ack)
 
+    def ack_at_last(self, deliveries: Iterable[Delivery]) -> None:
+        """Ack *deliveries* where the connection was given up because the broker did not answer.
+
+        One that only stood still reads it later, and delivers them to nobody again. Never raises.
+        """
+        with suppress(BrokerFault):
+            self._intakes.settle_at_last(deliveries, _ack_at_last)
+
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Give *deliveries* back to their queues, in their order; stale ones are left out."""
         self._settle(deliveries, _requeue)
@@ -325,6 +333,10 @@ class Consumer:
 
 def _ack(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as pika has it
     channel.send("basic_ack", delivery_tag=tag, multiple=multiple)
+
+
+def _ack_at_last(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
+    channel.send_at_last("basic_ack", delivery_tag=tag, multiple=multiple)
 
 
 def _requeue(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise

@@ -141,16 +141,18 @@ class Intakes:
 
     def settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
         """Settle those of *deliveries* that are held; *send* puts one step on its way."""
-        tags: dict[str, list[int]] = {}
-        for delivery in deliveries:
-            tags.setdefault(delivery.queue, []).append(delivery.tag)
-        for queue, those in tags.items():
+        for queue, tags in _by_queue(deliveries).items():
             try:
-                self._intakes[queue].settle(those, send)
+                self._intakes[queue].settle(tags, send)
             except BrokerFault:
                 # The connection's, or else that of this queue, which is found out below.
                 self._connection.raise_if_lost()
         self._leave_lost()
+
+    def settle_at_last(self, deliveries: Iterable[Delivery], send: Send) -> None:
+        """Settle *deliveries* where the connection was given up for want of an answer."""
+        for queue, tags in _by_queue(deliveries).items():
+            self._intakes[queue].settle(tags, send)
 
     def change_prefetch(self, prefetch: int) -> None:
         """Let the broker send so many from each queue; what is in hand stays in hand."""
@@ -342,3 +344,10 @@ class Intakes:
     def _raise_if_nothing_is_left(self) -> None:
         if len(self.failing) == len(self._intakes):
             raise BrokerFault("; ".join(f"queue {q}: {why}" for q, why in self.failing.items()))
+
+
+def _by_queue(deliveries: Iterable[Delivery]) -> dict[str, list[int]]:
+    tags: dict[str, list[int]] = {}
+    for delivery in deliveries:
+        tags.setdefault(delivery.queue, []).append(delivery.tag)
+    return tags

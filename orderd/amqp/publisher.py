@@ -18,6 +18,7 @@ from orderd.amqp.faults import (
 )
 from orderd.amqp.link import ConfirmChannel, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.amqp.patience import Patience
 from orderd.amqp.properties import WireProperties, prepare
 from orderd.amqp.receipt import UNANSWERED, Receipt, returned
 from orderd.amqp.refused_targets import RefusedTargets
@@ -40,6 +41,7 @@ class Publisher:
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
         self.link = Link(endpoint)
+        self.patience = Patience()
         self._channel: ConfirmChannel | None = None
         self._next_tag = 1
         self._unanswered: list[Receipt] = []
@@ -125,6 +127,7 @@ class Publisher:
             except NoAnswer:
                 # Nothing else: a consumer that is gone comes by the same way.
                 if not self.blocked:
+                    self.patience.note_unanswered()
                     receipt.close_all(UNANSWERED)
 
     def find_alarm(self) -> None:

@@ -314,6 +314,7 @@ class Daemon:
         """Leave to the broker what is in hand; that was no crash, and is not to count as one."""
         with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
             self._parts.suspects.withdraw()
+        self._parts.settler.ack_at_last()
         self._parts.disconnect_broker()
 
     def _forgive(self) -> None:

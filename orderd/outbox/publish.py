@@ -19,7 +19,6 @@ from orderd.outbox.frozen import FrozenSessions
 from orderd.outbox.leftovers import Leftovers
 from orderd.outbox.rows import Confirmed, OutboxRow
 
-CONFIRM_TIMEOUT_S: Final = 15.0
 # Rows whose events are confirmed are deleted many at a time, long before others send them again.
 GATHER_S_MAX: Final = 1.0
 GATHERINGS_PER_GRACE: Final = 5
@@ -107,7 +106,7 @@ class Sweeper:
             return 0
         able = [row for row in rows if self._is_able(row)]
         receipt = self._publisher.publish([event_message(row) for row in able])
-        self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
+        self._publisher.wait_out(receipt, self._publisher.patience.seconds, on_slice)
         for index, why in receipt.failed.items():
             self._confirmed.refuse(able[index].id, why)
         taken = [row for index, row in enumerate(able) if index not in receipt.failed]

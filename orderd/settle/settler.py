@@ -28,9 +28,6 @@ from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
 _DECLARE_EVERY_S: Final = 1.0
-# For events and replies; the second one once some have had no answer in the first.
-EVENT_CONFIRM_TIMEOUT_S: Final = 5.0
-SLOW_CONFIRM_TIMEOUT_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,11 @@ class _Settlement:
     consequences: Sequence[Consequence]
     receipt: Receipt
     direct: DirectSending
+
+    @property
+    def waiting(self) -> set[int]:
+        """The tags of the deliveries that must not be acked before something has gone."""
+        return {each.result.delivery.tag for each in self.consequences if each.must_go}
 
 
 class Settler:
@@ -74,7 +76,6 @@ class Settler:
         self._held = HeldBack()
         self._is_missing = False
         self._declare_at_s = 0.0
-        self._is_slow = False
         self._on_the_way: deque[_Settlement] = deque()
         # Tags of deliveries that would take effect a second time, were they delivered again.
         self._unrepeatable: set[int] = set()
@@ -115,7 +116,6 @@ class Settler:
             settlement = self._on_the_way[0]
             patience_s = self._patience_s(settlement)
             self._publisher.wait_out(settlement.receipt, patience_s, on_slice_in_alarm)
-            self._is_slow = UNANSWERED in settlement.receipt.failed.values()
             self._direct_replies.finish(settlement.direct, on_slice)
             reach("events_confirmed")
             self._conclude(self._on_the_way[0], on_slice)
@@ -129,7 +129,7 @@ class Settler:
         """
         if any(each.must_go for each in settlement.consequences):
             return CONFIRM_TIMEOUT_S
-        return SLOW_CONFIRM_TIMEOUT_S if self._is_slow else EVENT_CONFIRM_TIMEOUT_S
+        return self._publisher.patience.seconds
 
     def ack_in_alarm(self) -> None:
         """Ack what would be done twice, where the broker takes no messages for now.
@@ -140,13 +140,21 @@ class Settler:
         if not (self._unrepeatable and self._publisher.blocked):
             return
         for place, each in enumerate(self._on_the_way):
-            waiting = {one.result.delivery.tag for one in each.consequences if one.must_go}
-            due = self._unrepeatable - waiting
+            due = self._unrepeatable - each.waiting
             alone = [delivery for delivery in each.deliveries if delivery.tag in due]
             if alone:
                 self._ack(alone)
                 rest = [delivery for delivery in each.deliveries if delivery.tag not in due]
                 self._on_the_way[place] = replace(each, deliveries=rest)
+
+    def ack_at_last(self) -> None:
+        """Ack what is committed, where the broker did not answer and the connection is given up.
+
+        Events are in the outbox, and a caller without a reply asks again. Never raises.
+        """
+        for each in self._on_the_way:
+            waiting = each.waiting
+            self._consumer.ack_at_last([d for d in each.deliveries if d.tag not in waiting])
 
     def retry_held(self, on_slice: Callable[[], None]) -> None:
         """Send again what was refused, where it is time; raises `BrokerFault`.
@@ -281,7 +289,7 @@ class Settler:
                 # Without an answer it may have gone: then it is sent again as a crash left it.
                 if why != LOST:
                     self._confirmed.refuse(consequence.row_id, why)
-                    self._is_missing = self._is_missing or why != NACKED
+                    self._is_missing = self._is_missing or _tells_of_a_target(why)
             elif consequence.role is Role.REPLY:
                 self._reporter.reply_dropped(consequence.result, why)
         return refused
@@ -310,7 +318,7 @@ class Settler:
         queues: dict[str, list[Consequence]] = {}
         for consequence, why in refused.items():
             queues.setdefault(consequence.message.routing_key, []).append(consequence)
-            self._is_missing = self._is_missing or why != NACKED
+            self._is_missing = self._is_missing or _tells_of_a_target(why)
         for queue, consequences in queues.items():
             delay_s = self._held.refuse(consequences)
             why = refused[consequences[0]]
@@ -381,6 +389,11 @@ def _is_unrepeatable(result: Result) -> bool:
     command = result.command
     is_change = command is not None and not command.content.is_query and not command.is_recorded
     return is_change and isinstance(result.outcome, Applied)
+
+
+def _tells_of_a_target(why: str) -> bool:
+    """Return whether a message was refused because what it was for may be missing."""
+    return why not in (NACKED, UNANSWERED, LOST)
 
 
 def _lost(wanted: Sequence[Consequence]) -> Receipt:

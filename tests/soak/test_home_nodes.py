@@ -1,0 +1,58 @@
+"""A classic queue whose node is down costs nobody else anything, and is consumed again after."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.acceptance.shop import Shop, product, user
+from tests.conftest import StartDaemonOn
+from tests.harness.cluster import Cluster, cluster_of
+from tests.harness.server_root import SUITES
+from tests.harness.versions import NotHere
+from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.soak
+
+VHOST = "homes"
+COUNT = 200
+
+
+@pytest.fixture(params=[*SUITES])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Three nodes, of each version."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(cluster_of(request.param))
+        except NotHere as reason:
+            pytest.skip(str(reason))
+        running.first.require_management().add_vhost(VHOST)
+        yield running
+
+
+def test_a_queue_whose_node_is_down_costs_that_queue(
+    cluster: Cluster, database_url: str, daemon_on: StartDaemonOn
+) -> None:
+    here, away, _ = cluster.nodes
+    with closing(Shop(away.url(VHOST), database_url)) as shop:
+        # What a client declares is kept where it is connected.
+        for queue in ("order", "user"):
+            shop.channel.queue_delete(queue)
+    with closing(Shop(here.url(VHOST), database_url)) as shop:
+        users, products = "SELECT count(*) FROM users", "SELECT count(*) FROM products"
+        orderd = daemon_on(here.url(VHOST))
+        shop.send_all([product(id="before")])
+        wait_until(lambda: shop.value(products) == 1, timeout_s=30, what="the product")
+
+        away.kill()
+        failing = orderd.wait_for_event("queue.failing", queue="product", timeout_s=60)
+        assert failing["message"]
+        shop.send_all([user(f"ann{number}") for number in range(COUNT)])
+        wait_until(lambda: shop.value(users) == COUNT, timeout_s=60, what="all users")
+        assert orderd.events("broker.disconnected") == []
+
+        away.start()
+        orderd.wait_for_event("queue.recovered", queue="product", timeout_s=120)
+        shop.send_all([product(id="after")])
+        wait_until(lambda: shop.value(products) == 2, timeout_s=30, what="the second product")
+        assert orderd.stop() == 0

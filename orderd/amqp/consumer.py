@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any, Final
 
-from orderd.amqp import renewal, topology
+from orderd.amqp import renewal
 from orderd.amqp.connection import Channel, Connection, nothing
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
     INTERNAL_ERROR,
@@ -16,7 +17,6 @@ from orderd.amqp.faults import (
     BrokerFault,
     ChannelFault,
     DeliveriesLost,
-    TopologyMismatch,
 )
 from orderd.amqp.intake import Intake, Send
 from orderd.amqp.intakes import Intakes
@@ -38,7 +38,8 @@ class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
     Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
-    told in `failing`. Of those of *exclusive* it takes only while no other daemon does.
+    told in `failing`. Of those of *exclusive* it takes only while no other daemon does. What is
+    needed besides them is declared by `declaration`.
 
     `has_settled` tells whether anything was acked or requeued on the current connection.
     What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
@@ -56,18 +57,17 @@ class Consumer:
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
     ) -> None:
         self._connection = Connection(endpoint)
+        self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
         self._intakes = Intakes(
             self._connection,
             queues,
             exclusive,
             prefetch,
-            declare=self._declare_queue,
+            declare=self.declaration.queue,
             on_arrival=self._on_arrival,
             on_lost=self._on_lost,
         )
         self._prefetch = prefetch
-        self._retry_delays_s = tuple(retry_delays_s)
-        self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
@@ -114,8 +114,9 @@ class Consumer:
         self.has_settled = False
         try:
             self._connection.open(keep_alive)
+            self.declaration.look(keep_alive)
             self._intakes.begin(is_first=not self._has_connected)
-            self._declare_exchange()
+            self.declaration.exchange(is_first=not self._has_connected)
         except Exception:
             self._note_cut()
             self.close()
@@ -214,21 +215,6 @@ class Consumer:
                     raise
                 return QueueDepth(ready=0, consumers=0)
 
-    def declare(self) -> None:
-        """Declare the topology again, where somebody has deleted some of it.
-
-        Raises BrokerFault and TopologyMismatch.
-        """
-        topology.declare(self._connection, self._retry_delays_s, self._queue_type)
-
-    def change_retry_delays(self, delays_s: Sequence[float]) -> None:
-        """Have retry queues for *delays_s*, now and after each connecting.
-
-        Raises TopologyMismatch where one cannot be used, and BrokerFault; all is as before then.
-        """
-        topology.declare(self._connection, delays_s, self._queue_type)
-        self._retry_delays_s = tuple(delays_s)
-
     def change_prefetch(self, prefetch: int) -> None:
         """Let the broker send so many from each queue; what is in hand stays in hand.
 
@@ -270,17 +256,6 @@ class Consumer:
             # Big bodies too are taken with care: all that is on its way is read before the answers.
             if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
                 self._intakes.open_up()
-
-    def _declare_queue(self, queue: str) -> None:
-        topology.declare_queue(self._connection, queue, self._retry_delays_s, self._queue_type)
-
-    def _declare_exchange(self) -> None:
-        try:
-            topology.declare_exchange(self._connection)
-        except TopologyMismatch:
-            # Others have changed it, and it takes events all the same.
-            if not self._has_connected:
-                raise
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(

@@ -40,6 +40,11 @@ class ChannelFault(BrokerFault):
         self.code = code
         self.reason = reason
 
+    @property
+    def is_queue_limit(self) -> bool:
+        """Whether the virtual host has as many queues as it may; the reason names the limit."""
+        return "queue limit in vhost" in self.reason
+
 
 class TopologyMismatch(Exception):
     """A queue or exchange exists with arguments that orderd cannot use."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from orderd.amqp import topology
+from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection
-from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault
+from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
+from orderd.amqp.scratch import Scratch
 from orderd.contract.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
@@ -19,7 +20,6 @@ from orderd.contract.names import (
     retry_queue,
 )
 
-_ANY_TYPE: Final = ("", "classic", "quorum")
 _LIMIT_IN_REFUSAL: Final = re.compile(r"'x-delivery-limit'.* current is (?:the value )?'(-?\d+)'")
 
 
@@ -49,11 +49,7 @@ class Needed:
         """Return the arguments that it must have, and no others besides a type."""
         if self.delay_s is None:
             return {}
-        return {
-            "x-message-ttl": round(self.delay_s * 1000),
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": self.returns_to,
-        }
+        return retry_queues.arguments(self.returns_to, self.delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +110,34 @@ def unusable(connection: Connection, found: Needed) -> str | None:
     if found.is_exchange:
         exchange = {"exchange": found.name, "exchange_type": "topic", "durable": True}
         return _refusal(connection, "exchange_declare", exchange)
-    if found.kind is Kind.COMMANDS:
-        scratch = topology.Scratch(connection)
-        difference = topology.unusable(scratch, found.name)
+    scratch = Scratch(connection)
+    try:
+        if found.kind is Kind.COMMANDS:
+            return topology.unusable(scratch, found.name)
+        if found.delay_s is not None:
+            retry_queues.declare(scratch, found.returns_to, found.delay_s)
+    except TopologyMismatch as mismatch:
+        return getattr(mismatch.__cause__, "reason", str(mismatch))
+    finally:
         scratch.close()
-        return difference
-    if not found.arguments:
-        # Taken as it is found, of whatever type.
-        return None
-    reason = None
-    for queue_type in _ANY_TYPE:
-        arguments = found.arguments | ({"x-queue-type": queue_type} if queue_type else {})
-        queue = {"queue": found.name, "durable": True, "arguments": arguments}
-        reason = _refusal(connection, "queue_declare", queue)
-        if reason is None or "x-queue-type" not in reason:
-            return reason
-    return reason
+    # Any other is taken as it is found, of whatever type.
+    return None
+
+
+def is_former(connection: Connection, found: Needed) -> bool:
+    """Return whether a retry queue that exists was declared as former versions did it.
+
+    Such a one may lose a message when its delay ends. Raises ChannelFault for a refusal.
+    """
+    if found.delay_s is None:
+        return False
+    scratch = Scratch(connection)
+    try:
+        return not retry_queues.declare(scratch, found.returns_to, found.delay_s)
+    except TopologyMismatch:
+        return False
+    finally:
+        scratch.close()
 
 
 def _refusal(connection: Connection, method: str, arguments: dict[str, Any]) -> str | None:

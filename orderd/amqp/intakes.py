@@ -12,7 +12,7 @@ from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, Topolo
 from orderd.amqp.intake import Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
-from orderd.amqp.topology import QueueDepth, Scratch
+from orderd.amqp.scratch import Scratch
 
 # Whatever ends the connection counts against every message in hand: so while some of them are
 # there for a second time, few are taken.
@@ -126,7 +126,7 @@ class Intakes:
             self._connection.turn(timeout_s)
         self._leave_lost()
 
-    def depth(self, queue: str) -> QueueDepth:
+    def depth(self, queue: str) -> topology.QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
         found = topology.depth_on(self._asking, queue)
         # The call may have read deliveries, which pika hands over only now.

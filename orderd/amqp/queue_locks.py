@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, RESOURCE_LOCKED, ChannelFault
-from orderd.amqp.topology import Scratch, depth_on
+from orderd.amqp.scratch import Scratch
+from orderd.amqp.topology import depth_on
 from orderd.contract.names import lock_queue
 
 _IN_USE: Final = "in exclusive use"

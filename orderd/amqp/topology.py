@@ -1,15 +1,14 @@
 """The queues and the exchange that orderd uses: found as they are, created where absent."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
-from orderd.contract.names import EVENTS_EXCHANGE, Queue, dead_letter_queue, retry_queue
+from orderd.amqp.scratch import Scratch
+from orderd.contract.names import EVENTS_EXCHANGE, dead_letter_queue
 
-_QUEUE_TYPES: Final = ("", "classic", "quorum")
 _ARGUMENTS_MAX: Final = 20
 _MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})
 _WHOLE_NUMBERS: Final = frozenset({"byte", "short", "long", "signedint", "unsignedint"})
@@ -30,29 +29,16 @@ class QueueDepth:
     consumers: int
 
 
-def declare(connection: Connection, retry_delays_s: Sequence[float], queue_type: str) -> None:
-    """Make sure that every queue and the exchange of orderd exist.
+def declare_commands(scratch: Scratch, queue: str, queue_type: str) -> None:
+    """Make sure that *queue* of commands exists, with the one for its dead letters.
 
     *queue_type* (empty: the virtual host's default) counts only for queues created here.
     Raises TopologyMismatch with the broker's words where an existing one cannot be used.
     """
-    for queue in Queue:
-        declare_queue(connection, queue, retry_delays_s, queue_type)
-    declare_exchange(connection)
-
-
-def declare_queue(
-    connection: Connection, queue: str, retry_delays_s: Sequence[float], queue_type: str
-) -> None:
-    """Make sure that *queue* of commands exists, with those for its retries and dead letters."""
-    scratch = Scratch(connection)
     _ensure_queue(scratch, queue, queue_type)
     if (difference := unusable(scratch, queue)) is not None:
         raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
     _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
-    for delay_s in retry_delays_s:
-        _declare_retry_queue(scratch, queue, delay_s, queue_type)
-    scratch.close()
 
 
 def declare_exchange(connection: Connection) -> None:
@@ -84,13 +70,13 @@ def queue_depth(connection: Connection, queue: str) -> QueueDepth | None:
         scratch.close()
 
 
-def depth_on(channel: "Channel | Scratch", queue: str) -> QueueDepth:
+def depth_on(channel: Channel | Scratch, queue: str) -> QueueDepth:
     """Return what *queue* holds; when there is none, the broker closes *channel*."""
     found = channel.call("queue_declare", queue=queue, passive=True).method
     return QueueDepth(ready=found.message_count, consumers=found.consumer_count)
 
 
-def unusable(channel: "Scratch", queue: str) -> str | None:
+def unusable(channel: Scratch, queue: str) -> str | None:
     """Return in what a queue that exists differs from one of commands, None where it does not.
 
     It may be classic or quorum and have any arguments, but it must be durable, stay when its
@@ -117,25 +103,6 @@ def unusable(channel: "Scratch", queue: str) -> str | None:
     return None
 
 
-class Scratch:
-    """A channel that is opened anew whenever the broker closed it with its answer."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._channel: Channel | None = None
-
-    def call(self, method: str, **arguments: Any) -> Any:
-        """Do as `Channel.call`."""
-        if self._channel is None or not self._channel.is_open:
-            self._channel = self._connection.open_channel()
-        return self._channel.call(method, **arguments)
-
-    def close(self) -> None:
-        """Close the channel, if there is one and it is open."""
-        if self._channel is not None:
-            self._channel.close()
-
-
 def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, passive=True)
@@ -150,35 +117,10 @@ def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, durable=True, arguments=arguments)
     except ChannelFault as fault:
-        if fault.code != PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED or fault.is_queue_limit:
             raise
         # Somebody created it in the meantime, in another way: then that is how it is.
         scratch.call("queue_declare", queue=queue, passive=True)
-
-
-def _declare_retry_queue(scratch: Scratch, queue: str, delay_s: float, queue_type: str) -> None:
-    name = retry_queue(queue, delay_s)
-    arguments = {
-        "x-message-ttl": round(delay_s * 1000),
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": str(queue),
-    }
-    # Any type of queue will do, so one that was created under another setting is not a mismatch.
-    others = [kind for kind in _QUEUE_TYPES if kind != queue_type]
-    for kind in (queue_type, *others):
-        try:
-            scratch.call(
-                "queue_declare", queue=name, durable=True, arguments=_typed(arguments, kind)
-            )
-        except ChannelFault as fault:
-            if fault.code != PRECONDITION_FAILED:
-                raise
-            mismatch = fault
-            if "x-queue-type" not in fault.reason:
-                break
-        else:
-            return
-    raise TopologyMismatch(f"queue {name} cannot be used: {mismatch.reason}") from mismatch
 
 
 def _declare_exchange(scratch: Scratch) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orderd import __version__
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault, NoReply, NotRouted, Unpublishable
+from orderd.amqp.faults import (
+    ACCESS_REFUSED,
+    BrokerFault,
+    ChannelFault,
+    NoReply,
+    NotRouted,
+    Unpublishable,
+)
+from orderd.amqp.inspection import Needed, is_former
 from orderd.amqp.message import Properties
 from orderd.amqp.rpc import RpcClient
 from orderd.amqp.topology import QueueDepth
@@ -107,6 +115,16 @@ class Client:
         """Return what *queue* holds, None when there is no such queue."""
         with self._failures(queue):
             return self._rpc.queue_depth(queue)
+
+    def is_former(self, wanted: Needed) -> bool:
+        """Return whether a retry queue that exists may lose messages; False where it is hidden."""
+        with self._failures(wanted.name):
+            try:
+                return is_former(self._rpc.connection, wanted)
+            except ChannelFault as fault:
+                if fault.code != ACCESS_REFUSED:
+                    raise
+                return False
 
     def _call(self, request: Request, properties: Properties, timeout_s: float) -> Reply:
         with self._failures(request.queue):

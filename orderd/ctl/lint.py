@@ -7,22 +7,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.declaration import hindrance
 from orderd.amqp.faults import ChannelFault
 from orderd.amqp.inspection import (
     Kind,
     Needed,
     find,
+    is_former,
     locks,
     needed,
     unusable,
 )
 from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.amqp.retry_queues import FORMER_ADVICE
 from orderd.contract.names import EVENTS_EXCHANGE
 from orderd.ctl.delivery_limits import DeliveryLimit, delivery_limit, version_of
 from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint_rules import (
     Contradiction,
     judge_delivery_limit,
+    judge_former,
     judge_leftovers,
     judge_listeners,
     judge_queue,
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from orderd.ops.settings import Settings
 
 _ACCESS_REFUSED: Final = 403
+# orderd takes nothing from these.
+_UNREAD: Final = frozenset({Kind.EVENTS, Kind.RETRY})
 # Besides an outage or a drain, a message in hand waits for the batches before it.
 _HELD_MARGIN_S: Final = 60
 
@@ -90,6 +96,7 @@ def held_s(settings: "Settings") -> float:
 def _judge_topology(
     publisher: ConfirmedPublisher, wanted: Sequence[Needed]
 ) -> Iterator[Contradiction]:
+    fix_of_former: str | None = None
     for each in wanted:
         what = "exchange" if each.is_exchange else "queue"
         try:
@@ -100,6 +107,10 @@ def _judge_topology(
             elif (reason := unusable(publisher.connection, each)) is not None:
                 fix = f"delete the {what} when it is not in use, then: orderctl topology apply"
                 yield Contradiction(each.name, reason, fix)
+            elif is_former(publisher.connection, each):
+                fix = fix_of_former or hindrance(publisher.connection) or FORMER_ADVICE
+                fix_of_former = fix
+                yield judge_former(each, fix)
         except ChannelFault as fault:
             if fault.code != _ACCESS_REFUSED:
                 raise
@@ -144,7 +155,7 @@ def _judge_delivery_limits(
     found: list[Contradiction] = []
     for each in wanted:
         queue = facts.get(each.name)
-        if queue is not None and queue.type == "quorum" and each.kind is not Kind.EVENTS:
+        if queue is not None and queue.type == "quorum" and each.kind not in _UNREAD:
             limit = delivery_limit(queue, version)
             lint.delivery_limits[each.name] = limit
             found += judge_delivery_limit(each, queue, limit)

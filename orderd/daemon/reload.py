@@ -59,7 +59,7 @@ def doubt(settings: Settings) -> None:
 def _declare_steps(parts: Parts, outcome: Reload) -> None:
     """Declare the queues of new retry steps, before any message could be sent to one."""
     if _STEPS in outcome.changed:
-        parts.consumer.change_retry_delays(outcome.settings.retry_delays)
+        parts.consumer.declaration.everything(outcome.settings.retry_delays)
 
 
 def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:

@@ -4,10 +4,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from logging import WARNING
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from orderd import __version__
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.faults import BrokerFault, BrokerRefused, TopologyMismatch
 from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
@@ -34,6 +36,10 @@ _ORDER_LOST: Final = (
     "commands take effect in the order sent only among those that one daemon takes; "
     'consume = "exclusive" keeps it'
 )
+_LOSES: Final = (
+    "is of a former version: a message whose delay ends while its queue is full, missing or down "
+    "is lost"
+)
 # Nobody mends it but an operator, who may look at the log at any time.
 REFUSED_AGAIN_S: Final = 60.0
 
@@ -54,6 +60,8 @@ class State:
         self._standing_by: Sequence[str] = ()
         self._failing: Mapping[str, str] = {}
         self._shared: Mapping[str, int] = {}
+        self._outdated: set[str] = set()
+        self._changed: str | None = None
         self.has_been_running = False
 
     @property
@@ -107,6 +115,7 @@ class State:
             self._standing_by = queues
             self._parts.vitals.standing_by(queues, takes_any=bool(consumer.consumers))
         self._note_failing(consumer.failing)
+        self._note_declaration(consumer.declaration)
         shared = {queue: count for queue, count in consumer.consumers.items() if count > 1}
         if shared != self._shared:
             self._shared = shared
@@ -125,6 +134,18 @@ class State:
                 emit(Event.QUEUE_RECOVERED, f"taking commands from {queue} again", queue=queue)
         self._failing = dict(failing)
         self._parts.vitals.failing_queues(self._failing)
+
+    def _note_declaration(self, declaration: Declaration) -> None:
+        """Tell, once in a run, of retry queues that may lose messages; of a changed exchange."""
+        for queue, advice in declaration.former.items():
+            if queue not in self._outdated:
+                self._outdated.add(queue)
+                text = f"retry queue {queue} {_LOSES}: {advice}"
+                emit(Event.QUEUE_OUTDATED, text, queue=queue)
+        if declaration.changed not in {None, self._changed}:
+            text = f"{declaration.changed}; commands go on"
+            emit(Event.TOPOLOGY_MISMATCHED, text, level=WARNING)
+        self._changed = declaration.changed
 
     def running(self) -> None:
         """Tell, once per change, that work goes on."""

@@ -63,6 +63,11 @@ class Event(StrEnum):
         "A queue cannot be consumed; the others go on, and it is tried again with a back-off.",
     )
     QUEUE_RECOVERED = "queue.recovered", INFO, "Commands are taken from such a queue again."
+    QUEUE_OUTDATED = (
+        "queue.outdated",
+        WARNING,
+        "A retry queue of a former version loses a message whose queue is full or away.",
+    )
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
     DURABILITY_WEAKENED = (

@@ -330,7 +330,7 @@ class Settler:
             self._is_missing = False
             self._declare_at_s = time.monotonic() + _DECLARE_EVERY_S
             try:
-                self._consumer.declare()
+                self._consumer.declaration.everything()
             except (TopologyMismatch, ChannelFault) as fault:
                 self._reporter.topology_changed(fault)
 

@@ -1,17 +1,19 @@
 """Queues are used as they are found, and created where absent."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from orderd.amqp.connection import Connection
 from orderd.amqp.consumer import Consumer
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import TopologyMismatch
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.topology import QueueDepth, declare, declare_listener, queue_depth
+from orderd.amqp.topology import QueueDepth, declare_listener, queue_depth
 from orderd.contract.names import EVENTS_EXCHANGE, Queue
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
@@ -26,6 +28,13 @@ def connection(endpoint: BrokerEndpoint) -> Any:
     one.open()
     yield one
     one.close()
+
+
+def declare(connection: Connection, delays_s: Sequence[float], queue_type: str) -> Declaration:
+    declaration = Declaration(connection, delays_s, queue_type)
+    declaration.look()
+    declaration.everything()
+    return declaration
 
 
 def list_queues(rabbit: PrivateRabbit, vhost: str) -> dict[str, tuple[str, str]]:

@@ -54,6 +54,10 @@ def test_a_refused_copy_waits_alone_and_its_neighbours_are_done_once(
 ) -> None:
     queue = "order.dlq" if kind == "dead letter" else "order.retry.500ms"
     shop.open_with(stock=1000)
+    # A quorum queue takes one message more than its limit.
+    arguments = {"x-message-ttl": 500, "x-dead-letter-exchange": ""}
+    arguments |= {"x-dead-letter-routing-key": "order", "x-queue-type": "classic"}
+    shop.channel.queue_declare("order.retry.500ms", durable=True, arguments=arguments)
     daemon(retry_delays="500ms,1s").stop()  # which leaves the queues behind
     refuse(private_rabbit, vhost, queue)
     # Orders may be deferred while the queue of users has something ready, or is consumed by others.

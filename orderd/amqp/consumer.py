@@ -22,6 +22,7 @@ from orderd.amqp.intake import Intake, Send
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
+from orderd.amqp.underway import Underway
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
@@ -41,8 +42,9 @@ class Consumer:
     told in `failing`. Of those of *exclusive* it takes only while no other daemon does. What is
     needed besides them is declared by `declaration`.
 
-    `has_settled` tells whether anything was acked or requeued on the current connection.
-    What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
+    `has_settled` tells whether anything was acked or requeued on the current connection,
+    `underway` what was sent through retry queues. What arrives waits in `inbox`; in `worn` what the
+    broker might drop after a few more deliveries.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Consumer:
         self._inbox_bytes_max = inbox_bytes_max
         self.inbox: deque[Delivery] = deque()
         self.worn: deque[Delivery] = deque()
+        self.underway = Underway()
         self._has_connected = False
         self._received = 0
         self.has_settled = False
@@ -263,6 +266,7 @@ class Consumer:
         )
         is_worn = delivery.redelivered and renewal.is_due(delivery)
         (self.worn if is_worn else self.inbox).append(delivery)
+        self.underway.note_back(delivery)
         self._received += 1
         self._connection.note_heard()
 

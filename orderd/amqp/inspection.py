@@ -152,6 +152,15 @@ def _refusal(connection: Connection, method: str, arguments: dict[str, Any]) -> 
     return None
 
 
+def is_stream(connection: Connection, queue: str) -> bool:
+    """Return whether *queue*, which has to exist, is a stream; False where that is hidden."""
+    scratch = Scratch(connection)
+    try:
+        return "'stream'" in (topology.unusable(scratch, queue) or "")
+    finally:
+        scratch.close()
+
+
 def declare_listeners(connection: Connection, queue_type: str) -> None:
     """Make sure that the queues exist in which events gather, bound to what they listen for."""
     for queue, pattern in EVENT_QUEUES.items():

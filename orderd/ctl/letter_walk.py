@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.inspection import is_stream
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
 from orderd.contract.names import HEADER_FAILED_AT
-from orderd.ctl.exits import Failure
+from orderd.ctl.exits import Failure, Misconfigured
 from orderd.ctl.letter_filters import Filters
 from orderd.ctl.letters import Letter, dead_letter_queues
 from orderd.ctl.renewals import Renewals
@@ -39,7 +40,7 @@ class Letters:
     ) -> None:
         """Find the letters of *queue*, None for all; with *is_moving* they may be acked.
 
-        Raises Failure where a look would lose them.
+        Raises Failure where a look would lose them, Misconfigured for a stream.
         """
         self._connection = publisher.connection
         self._is_moving = is_moving
@@ -48,6 +49,13 @@ class Letters:
             for name in dead_letter_queues(queue)
             if (depth := queue_depth(publisher.connection, name)) is not None
         }
+        for name in self._depths:
+            if is_stream(publisher.connection, name):
+                raise Misconfigured(
+                    f"queue {name} is a stream: letters can neither be looked at nor taken out "
+                    "there; delete it, then: orderctl topology apply; others can be looked at by "
+                    "name"
+                )
         filled = [name for name, ready in self._depths.items() if ready]
         self._renewals = Renewals(settings, publisher, filled, screen.note)
         if self._renewals.untouchable:

@@ -18,7 +18,7 @@ from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
 from orderd.domain.outcomes import Applied
-from orderd.ops.failpoints import reach
+from orderd.ops.failpoints import Failpoint, reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
@@ -28,6 +28,12 @@ from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
 _DECLARE_EVERY_S: Final = 1.0
+_PUBLISHED: Final[dict[Role, Failpoint]] = {
+    Role.EVENT: "events_published",
+    Role.REPLY: "replies_published",
+    Role.RETRY: "retry_published",
+    Role.DEAD_LETTER: "dlq_published",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,7 @@ class Settler:
         for result in results:
             self._reporter.settled(result)
         self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
-        deliveries = [result.delivery for result in results]
-        self._send(self.consequences.of(results), deliveries, on_slice)
+        self._send(self.consequences.of(results), [each.delivery for each in results], on_slice)
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -141,8 +146,7 @@ class Settler:
             return
         for place, each in enumerate(self._on_the_way):
             due = self._unrepeatable - each.waiting
-            alone = [delivery for delivery in each.deliveries if delivery.tag in due]
-            if alone:
+            if alone := [delivery for delivery in each.deliveries if delivery.tag in due]:
                 self._ack(alone)
                 rest = [delivery for delivery in each.deliveries if delivery.tag not in due]
                 self._on_the_way[place] = replace(each, deliveries=rest)
@@ -166,8 +170,7 @@ class Settler:
             self._reporter.held_too_long(len(overdue))
             self._consumer.requeue(overdue)
         self._declare_missing()
-        due = self._held.take_due()
-        if due:
+        if due := self._held.take_due():
             self._send(due, [each.result.delivery for each in due], on_slice)
 
     def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
@@ -249,6 +252,9 @@ class Settler:
         if direct:
             wanted = [each for each in wanted if not DirectReplies.is_for(each)]
             direct = [each for each in map(self._publishable, direct) if each is not None]
+        for each in wanted:
+            if each.role is Role.RETRY:
+                self._consumer.underway.note_sent(each.result.delivery, each.delay_s)
         sent, receipt = self._publish(wanted)
         sending = self._direct_replies.begin(direct, on_slice)
         self._reach_published([*sent, *direct])
@@ -321,8 +327,7 @@ class Settler:
             self._is_missing = self._is_missing or _tells_of_a_target(why)
         for queue, consequences in queues.items():
             delay_s = self._held.refuse(consequences)
-            why = refused[consequences[0]]
-            self._reporter.held_back(queue, len(consequences), why, delay_s)
+            self._reporter.held_back(queue, len(consequences), refused[consequences[0]], delay_s)
 
     def _declare_missing(self) -> None:
         """Declare again what somebody deleted, where a message came back for want of its queue."""
@@ -374,14 +379,9 @@ class Settler:
     @staticmethod
     def _reach_published(consequences: Sequence[Consequence]) -> None:
         roles = {consequence.role for consequence in consequences}
-        if Role.EVENT in roles:
-            reach("events_published")
-        if Role.REPLY in roles:
-            reach("replies_published")
-        if Role.RETRY in roles:
-            reach("retry_published")
-        if Role.DEAD_LETTER in roles:
-            reach("dlq_published")
+        for role, point in _PUBLISHED.items():
+            if role in roles:
+                reach(point)
 
 
 def _is_unrepeatable(result: Result) -> bool:

@@ -74,7 +74,10 @@ class Intakes:
     def is_complete(self) -> bool:
         """Whether the broker delivers from every queue that can be had."""
         return self._connection.is_open and all(
-            intake.is_taken or intake.queue in self.standing_by or intake.queue in self.failing
+            intake.is_taken
+            or intake.is_paused
+            or intake.queue in self.standing_by
+            or intake.queue in self.failing
             for intake in self._intakes.values()
         )
 
@@ -168,9 +171,10 @@ class Intakes:
         """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
         is_clean = not any(intake.redelivered for intake in self._intakes.values())
         for intake in self._taken():
-            # What comes back stands at the head of its queue: so what comes first tells.
-            if intake.is_cautious and is_clean and intake.is_full:
-                intake.is_cautious = False
+            if intake.is_cautious and is_clean and intake.may_open_up:
+                # From one at a time to few, and only then to as many as may be.
+                intake.is_cautious = intake.is_slow
+                intake.is_slow = False
                 self._consume_anew(intake)
 
     def adapt(self) -> None:
@@ -180,10 +184,49 @@ class Intakes:
                 intake.is_outdated = False
                 self._consume_anew(intake)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is taken from some queue until `resume`."""
+        return any(intake.is_paused for intake in self._intakes.values())
+
+    def body_bytes(self) -> int:
+        """Return how many bytes of bodies are in hand."""
+        return sum(intake.unacked.body_bytes for intake in self._intakes.values())
+
+    def too_heavy(self, body_bytes: int) -> list[str]:
+        """Return the queues with more than *body_bytes* in hand, of which fewer can be taken."""
+        return [
+            intake.queue
+            for intake in self._taken()
+            if intake.unacked.body_bytes > body_bytes and not intake.is_cautious
+        ]
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Take no more from *queues* until `resume`; all that was sent has arrived then."""
+        for intake in self._taken():
+            if intake.queue in queues:
+                self._cancel(intake)
+                intake.pause()
+        self._read_dry()
+
+    def resume(self, *, is_slow: bool) -> None:
+        """Take from all queues that are paused: few at a time, or one by one."""
+        for intake in self._intakes.values():
+            if intake.is_paused:
+                intake.is_slow = is_slow
+                try:
+                    self._consume(intake)
+                except ChannelFault:
+                    # Found out below.
+                    intake.is_paused = False
+        self._leave_lost()
+
     def cancel(self) -> None:
         """Take no more, and stand by for nothing; all that was sent has arrived then."""
         self.standing_by.clear()
         self.failing.clear()
+        for intake in self._intakes.values():
+            intake.is_paused = False
         for intake in self._taken():
             self._cancel(intake)
         self._read_dry()
@@ -275,8 +318,10 @@ class Intakes:
         return True
 
     def _consume(self, intake: Intake) -> None:
-        prefetch = CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch
-        if intake.is_suspect:
+        prefetch = self._prefetch
+        if intake.is_cautious:
+            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
+        if intake.is_suspect or intake.is_slow:
             prefetch = 1
         intake.consume(prefetch, self._on_arrival)
 

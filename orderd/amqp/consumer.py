@@ -107,7 +107,7 @@ class Consumer:
         self._cuts = self._cuts + 1 if self._was_cut else 0
         self._was_cut = False
         self.close()
-        self._intakes.is_apart = self._cuts >= _CUTS_MAX
+        self._intakes.apart.is_wanted = self._cuts >= _CUTS_MAX
         self._connected_s = time.monotonic()
         self.has_settled = False
         try:
@@ -316,7 +316,7 @@ class Consumer:
             intake.queue, body, found.decoded, tag, intake.generation, method.redelivered
         )
         self._waiting.put(delivery)
-        self._connection.note_heard()
+        intake.opened().connection.note_heard()
 
     def _serve(self, timeout_s: float) -> None:
         with self._voiding():

@@ -117,6 +117,16 @@ class Intake:
         consumer_tag, self.consumer_tag = self.consumer_tag, None
         self.opened().call("basic_cancel", consumer_tag=consumer_tag)
 
+    def probe(self) -> None:
+        """Ask the broker, where it was silent for long, whether it knows the channel's connection.
+
+        Where it does not answer, `loss` tells.
+        """
+        channel = self.opened()
+        if channel.connection.is_silent:
+            with suppress(BrokerFault):
+                channel.call("basic_qos", prefetch_count=self._prefetch)
+
     def pause(self) -> None:
         """Take nothing until `consume`, and few at a time for a while then."""
         self.is_paused = self.is_cautious = True

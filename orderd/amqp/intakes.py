@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
+from orderd.amqp.apart import Apart
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.intake import Arrive, Intake, Send
@@ -32,8 +32,8 @@ class Intakes:
     has to leave to others, and why; `failing`, which cannot be consumed; `consumers`, how many
     each of the rest had lately. *on_lost* is called with a queue whose deliveries are void.
 
-    With `is_apart` each has a connection of its own, so that it is found out over the head of which
-    the broker closes the connection.
+    Where `apart` is wanted each has a connection of its own, so that it is found out over the head
+    of which the broker closes the connection.
 
     Methods raise BrokerFault where the connection is lost, or no queue is left to be consumed.
     """
@@ -57,8 +57,7 @@ class Intakes:
         self._on_lost = on_lost
         tags = count(1)
         self._intakes = {queue: Intake(queue, tags) for queue in queues}
-        self._own: dict[str, Connection] = {}
-        self.is_apart = False
+        self.apart = Apart(connection)
         self._asking = Scratch(connection)
         self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
@@ -123,7 +122,7 @@ class Intakes:
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""
-        if self._own:
+        if self.apart:
             self._serve_all(timeout_s)
         else:
             self._connection.turn(timeout_s)
@@ -137,9 +136,13 @@ class Intakes:
         return found
 
     def assert_alive(self) -> None:
-        """Ask the broker, where it was silent for long, whether it knows this connection."""
+        """Ask the broker, where it was silent for long, whether it knows the connections."""
         if self._connection.is_silent:
             self._asking.call("basic_qos", prefetch_count=0)
+            self.serve(0)
+        if self.apart:
+            for intake in self._taken():
+                intake.probe()
             self.serve(0)
 
     def settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
@@ -241,9 +244,7 @@ class Intakes:
 
     def clear(self) -> None:
         """Forget everything: the connection is gone."""
-        for own in self._own.values():
-            own.close()
-        self._own.clear()
+        self.apart.close()
         for intake in self._intakes.values():
             intake.drop()
         self._locks.forget()
@@ -287,26 +288,15 @@ class Intakes:
         until_s = time.monotonic() + timeout_s
         received = self._received()
         while True:
-            for connection in self._own.values():
-                with suppress(BrokerFault):
-                    connection.turn(0)
+            self.apart.turn()
             left_s = until_s - time.monotonic()
             is_over = left_s <= 0 or self._received() > received
             self._connection.turn(0 if is_over else min(left_s, _ALTERNATE_S))
             if is_over:
                 return
 
-    def _connection_for(self, intake: Intake) -> Connection:
-        if not self.is_apart:
-            return self._connection
-        own = self._own.get(intake.queue)
-        if own is None or not own.is_open:
-            self._own[intake.queue] = own = self._connection.another()
-            own.open()
-        return own
-
     def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
-        intake.open(self._connection_for(intake), is_exclusive=is_alone)
+        intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)
         intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
         try:
             self._consume(intake)
@@ -369,7 +359,7 @@ class Intakes:
             self._raise_if_nothing_is_left()
 
     def _fail(self, intake: Intake, why: str) -> None:
-        own = self._own.pop(intake.queue, None)
+        own = self.apart.take(intake.queue)
         if own is not None and own.loss_code == INTERNAL_ERROR:
             intake.is_suspect = True
             why = (

@@ -9,7 +9,7 @@ from typing import Final
 
 from orderd.amqp import topology
 from orderd.amqp.connection import Connection
-from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault
+from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, HeadUndeliverable
 from orderd.amqp.message import Delivery
 
 # A quorum queue shuffles what comes back when more than 32 are on their way to it.
@@ -33,16 +33,16 @@ class Browser:
     def take(self, queue: str) -> Delivery | None:
         """Return the message at the head of *queue*, None where there is none; raise BrokerFault.
 
-        A queue that does not exist closes the channel: ChannelFault.
+        A queue that does not exist closes the channel: ChannelFault. A head that the broker cannot
+        deliver closes the connection: HeadUndeliverable.
         """
         try:
             method, found, body = self._channel.call("basic_get", queue=queue)
         except BrokerFault as fault:
             if fault.code != INTERNAL_ERROR:
                 raise
-            raise BrokerFault(
-                f"RabbitMQ fails at delivering the head of queue {queue} ({INTERNAL_ERROR}); other "
-                "queues can be looked at by name"
+            raise HeadUndeliverable(
+                f"RabbitMQ fails at delivering the head of queue {queue} ({INTERNAL_ERROR})"
             ) from fault
         if method is None:
             return None

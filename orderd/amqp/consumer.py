@@ -1,13 +1,10 @@
 """Takes deliveries from the command queues into an inbox, at the pace of its owner."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain, islice
 from typing import Any, Final
 
-from orderd.amqp import renewal
 from orderd.amqp.connection import Channel, Connection, nothing
 from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
@@ -23,6 +20,7 @@ from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 from orderd.amqp.underway import Underway
+from orderd.amqp.waiting import Waiting
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
@@ -32,7 +30,6 @@ _GIVE_BACK_TIMEOUT_S: Final = 3.0
 # So many times the connection may be cut (541) within so many seconds.
 _CUTS_MAX: Final = 2
 _YOUNG_S: Final = 10.0
-_HEAVY_BYTES: Final = 256 * 1024
 
 
 class Consumer:
@@ -60,6 +57,8 @@ class Consumer:
     ) -> None:
         self._connection = Connection(endpoint)
         self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
+        self._waiting = Waiting()
+        self.inbox, self.worn = self._waiting.inbox, self._waiting.worn
         self._intakes = Intakes(
             self._connection,
             queues,
@@ -67,15 +66,13 @@ class Consumer:
             prefetch,
             declare=self.declaration.queue,
             on_arrival=self._on_arrival,
-            on_lost=self._on_lost,
+            on_lost=self._waiting.void,
         )
+        self._queues = tuple(queues)
         self._prefetch = prefetch
         self._inbox_bytes_max = inbox_bytes_max
-        self.inbox: deque[Delivery] = deque()
-        self.worn: deque[Delivery] = deque()
         self.underway = Underway()
         self._has_connected = False
-        self._received = 0
         self.has_settled = False
         self._cuts = 0
         self._was_cut = False
@@ -112,7 +109,7 @@ class Consumer:
         self._cuts = self._cuts + 1 if self._was_cut else 0
         self._was_cut = False
         self.close()
-        self._intakes.is_apart = self._cuts >= _CUTS_MAX
+        self._intakes.apart.is_wanted = self._cuts >= _CUTS_MAX
         self._connected_s = time.monotonic()
         self.has_settled = False
         try:
@@ -132,15 +129,15 @@ class Consumer:
         Raises BrokerFault when the connection is lost, or no queue is left to be consumed. The
         inbox is empty then: the broker delivers again what was in it.
         """
-        if self._inbox_bytes() >= self._inbox_bytes_max:
+        if self._waiting.body_bytes() >= self._inbox_bytes_max:
             # The less is read, the more the broker keeps; a turn a second feeds the heartbeat.
             time.sleep(timeout_s)
             timeout_s = 0
         until_s = time.monotonic() + timeout_s
-        before = self._received
+        before = self._waiting.received
         self._serve(timeout_s)
         # pika may return sooner, for less than a delivery.
-        while self._received == before and (left_s := until_s - time.monotonic()) > 0:
+        while self._waiting.received == before and (left_s := until_s - time.monotonic()) > 0:
             self._serve(left_s)
 
     def fill(self, count: int) -> None:
@@ -148,14 +145,14 @@ class Consumer:
 
         Raises BrokerFault as `poll` does.
         """
-        self._open_up()
-        body_bytes = self._inbox_bytes()
+        self._adapt()
+        body_bytes = self._waiting.body_bytes()
         while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
             before = len(self.inbox)
             self._serve(0)
             if len(self.inbox) == before:
                 return
-            body_bytes += self._inbox_bytes(before)
+            body_bytes += self._waiting.body_bytes(before)
 
     def look_around(self) -> None:
         """Take from the queues that had to be left to others, where these are gone by now; count.
@@ -229,6 +226,30 @@ class Consumer:
         with self._voiding():
             self._intakes.change_prefetch(prefetch)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is taken until `resume`, from one queue or more."""
+        return self._intakes.is_paused
+
+    @property
+    def body_bytes(self) -> int:
+        """How many bytes of bodies are in hand, unacked."""
+        return self._intakes.body_bytes()
+
+    def pause(self, keep_alive: Callable[[], None]) -> int:
+        """Take nothing until `resume`, and give back what waits; return how many that were.
+
+        What was taken out of the inbox stays in hand. *keep_alive* is called at least once a
+        second, and must not touch this consumer. Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            return self._pause(self._queues, keep_alive)
+
+    def resume(self) -> None:
+        """Take again, one at a time first. Raises BrokerFault as `poll` does."""
+        with self._voiding():
+            self._intakes.resume(is_slow=True)
+
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
         with self._voiding():
@@ -237,7 +258,7 @@ class Consumer:
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
-        self._void()
+        self._waiting.void()
         # The connection first: nothing that was unacked is to be given back channel by channel.
         self._connection.close()
         self._intakes.clear()
@@ -248,34 +269,40 @@ class Consumer:
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
         self._connection.end_slices(_GIVE_BACK_TIMEOUT_S)
-        with suppress(BrokerFault):
+        # Much of it may be on its way yet, and of that nobody needs the bodies.
+        with suppress(BrokerFault), self._waiting.giving_back(self._queues):
             self.cancel()
             if self._connection.version >= _NACKS_IN_ORDER:
                 self._intakes.give_back()
 
-    def _open_up(self) -> None:
+    def _adapt(self) -> None:
         with self._voiding():
             self._intakes.adapt()
             # Big bodies too are taken with care: all that is on its way is read before the answers.
-            if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
+            if self._intakes.is_cautious:
                 self._intakes.open_up()
+            if heavy := self._intakes.too_heavy(self._inbox_bytes_max):
+                self._pause(heavy, nothing)
+                self._intakes.resume(is_slow=False)
+
+    def _pause(self, queues: Collection[str], keep_alive: Callable[[], None]) -> int:
+        with self._waiting.giving_back(queues) as surplus:
+            received = -1
+            while received != self._waiting.received:
+                received = self._waiting.received
+                self._intakes.serve(0)
+                keep_alive()
+            self._intakes.pause(queues)
+        self._intakes.settle(surplus, _requeue)
+        return len(surplus)
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(
             intake.queue, body, found.decoded, tag, intake.generation, method.redelivered
         )
-        is_worn = delivery.redelivered and renewal.is_due(delivery)
-        (self.worn if is_worn else self.inbox).append(delivery)
+        self._waiting.put(delivery)
         self.underway.note_back(delivery)
-        self._received += 1
-        self._connection.note_heard()
-
-    def _on_lost(self, queue: str) -> None:
-        """Forget what waits of *queue*: it cannot be settled any more."""
-        for waiting in (self.inbox, self.worn):
-            others = [delivery for delivery in waiting if delivery.queue != queue]
-            waiting.clear()
-            waiting.extend(others)
+        intake.opened().connection.note_heard()
 
     def _serve(self, timeout_s: float) -> None:
         with self._voiding():
@@ -294,20 +321,12 @@ class Consumer:
         except BrokerFault:
             if not self._connection.is_open:
                 self._note_cut()
-                self._void()
+                self._waiting.void()
             raise
 
     def _note_cut(self) -> None:
         is_young = time.monotonic() - self._connected_s < _YOUNG_S
         self._was_cut = is_young and self._connection.loss_code == INTERNAL_ERROR
-
-    def _void(self) -> None:
-        self.inbox.clear()
-        self.worn.clear()
-
-    def _inbox_bytes(self, start: int = 0) -> int:
-        waiting = chain(islice(self.inbox, start, None), () if start else self.worn)
-        return sum(len(delivery.body) for delivery in waiting)
 
 
 def _ack(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as pika has it

@@ -28,6 +28,10 @@ class NoAnswer(BrokerFault):
     """A bounded wait ran out; the connection may be well."""
 
 
+class HeadUndeliverable(BrokerFault):
+    """The broker closes the connection when it is to deliver the head of a queue, each time."""
+
+
 class DeliveriesLost(BrokerFault):
     """Some deliveries are no longer this daemon's; the connection, and others of them, may be."""
 

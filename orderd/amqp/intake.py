@@ -17,6 +17,10 @@ _FIRST_DELAY_S: Final = 1.0
 _DELAY_S_MAX: Final = 60.0
 # Each try at a message that the broker fails at counts, so there are few.
 _SUSPECT_DELAY_S_MAX: Final = 3_600.0
+# So many bytes of bodies in few messages, and more are not taken at a time.
+_HEAVY_BYTES: Final = 800 * 1024
+# How long few are taken of a queue after much had to go back to it.
+_FEW_S: Final = 60.0
 _generations = count(1)
 
 
@@ -40,6 +44,10 @@ class Intake:
         self.try_at_s = 0.0
         # Over the head of this queue the broker has closed a connection.
         self.is_suspect = False
+        # Nothing is taken for now, or only one at a time; and no more than a few until then.
+        self.is_paused = False
+        self.is_slow = False
+        self.is_few_until_s = 0.0
         self._delay_s = 0.0
         self._is_exclusive = False
         self._prefetch = 0
@@ -56,6 +64,15 @@ class Intake:
     def is_full(self) -> bool:
         """Whether the broker may send nothing more, so that nothing can be on its way."""
         return self.unacked.newer_than(self._tag_before) >= self._prefetch
+
+    @property
+    def may_open_up(self) -> bool:
+        """Whether more may be taken at a time: all that can be on its way is here, and small.
+
+        What comes back stands at the head of its queue, so what comes first tells.
+        """
+        is_light = self.unacked.body_bytes <= _HEAVY_BYTES
+        return self.is_full and is_light and time.monotonic() >= self.is_few_until_s
 
     @property
     def loss(self) -> str | None:
@@ -83,6 +100,7 @@ class Intake:
         # The broker gives each consumer the limit that was set last before it began.
         channel.call("basic_qos", prefetch_count=prefetch)
         self._prefetch, self._tag_before = prefetch, self._last_tag
+        self.is_paused = False
         # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
         self.consumer_tag = channel.call(
             "basic_consume",
@@ -90,7 +108,7 @@ class Intake:
             consumer_tag=f"orderd.{self.queue}.{next(self._numbers)}",
             exclusive=self._is_exclusive,
             on_message_callback=lambda _raw, method, found, body: on_arrival(
-                self, self._admit(method), method, found, body
+                self, self._admit(method, len(body)), method, found, body
             ),
         )
 
@@ -98,6 +116,21 @@ class Intake:
         """Have the broker deliver no more; what it delivered can still be settled."""
         consumer_tag, self.consumer_tag = self.consumer_tag, None
         self.opened().call("basic_cancel", consumer_tag=consumer_tag)
+
+    def probe(self) -> None:
+        """Ask the broker, where it was silent for long, whether it knows the channel's connection.
+
+        Where it does not answer, `loss` tells.
+        """
+        channel = self.opened()
+        if channel.connection.is_silent:
+            with suppress(BrokerFault):
+                channel.call("basic_qos", prefetch_count=self._prefetch)
+
+    def pause(self) -> None:
+        """Take nothing until `consume`, and few at a time for a while then."""
+        self.is_paused = self.is_cautious = True
+        self.is_few_until_s = time.monotonic() + _FEW_S
 
     def settle(self, tags: Sequence[int], send: Send) -> None:
         """Settle *tags* in as few steps as the broker allows; *send* puts one on its way.
@@ -123,6 +156,7 @@ class Intake:
         """Leave the queue: the broker delivers again, here or elsewhere, what was in hand."""
         channel, self.channel = self.channel, None
         self.consumer_tag = None
+        self.is_paused = False
         self.unacked.clear()
         self.redelivered.clear()
         if channel is not None:
@@ -136,9 +170,9 @@ class Intake:
         self._delay_s = min(max(_FIRST_DELAY_S, 2 * self._delay_s), longest_s)
         self.try_at_s = time.monotonic() + self._delay_s
 
-    def _admit(self, method: Any) -> int:
+    def _admit(self, method: Any, body_bytes: int) -> int:
         self._last_tag = tag = next(self._tags)
-        self.unacked.add(tag, method.delivery_tag)
+        self.unacked.add(tag, method.delivery_tag, body_bytes)
         if method.redelivered:
             self.redelivered.add(tag)
         return tag

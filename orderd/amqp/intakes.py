@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
+from orderd.amqp.apart import Apart
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.intake import Arrive, Intake, Send
@@ -32,8 +32,8 @@ class Intakes:
     has to leave to others, and why; `failing`, which cannot be consumed; `consumers`, how many
     each of the rest had lately. *on_lost* is called with a queue whose deliveries are void.
 
-    With `is_apart` each has a connection of its own, so that it is found out over the head of which
-    the broker closes the connection.
+    Where `apart` is wanted each has a connection of its own, so that it is found out over the head
+    of which the broker closes the connection.
 
     Methods raise BrokerFault where the connection is lost, or no queue is left to be consumed.
     """
@@ -57,8 +57,7 @@ class Intakes:
         self._on_lost = on_lost
         tags = count(1)
         self._intakes = {queue: Intake(queue, tags) for queue in queues}
-        self._own: dict[str, Connection] = {}
-        self.is_apart = False
+        self.apart = Apart(connection)
         self._asking = Scratch(connection)
         self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
@@ -74,7 +73,10 @@ class Intakes:
     def is_complete(self) -> bool:
         """Whether the broker delivers from every queue that can be had."""
         return self._connection.is_open and all(
-            intake.is_taken or intake.queue in self.standing_by or intake.queue in self.failing
+            intake.is_taken
+            or intake.is_paused
+            or intake.queue in self.standing_by
+            or intake.queue in self.failing
             for intake in self._intakes.values()
         )
 
@@ -120,7 +122,7 @@ class Intakes:
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""
-        if self._own:
+        if self.apart:
             self._serve_all(timeout_s)
         else:
             self._connection.turn(timeout_s)
@@ -134,9 +136,13 @@ class Intakes:
         return found
 
     def assert_alive(self) -> None:
-        """Ask the broker, where it was silent for long, whether it knows this connection."""
+        """Ask the broker, where it was silent for long, whether it knows the connections."""
         if self._connection.is_silent:
             self._asking.call("basic_qos", prefetch_count=0)
+            self.serve(0)
+        if self.apart:
+            for intake in self._taken():
+                intake.probe()
             self.serve(0)
 
     def settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
@@ -170,9 +176,10 @@ class Intakes:
         """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
         is_clean = not any(intake.redelivered for intake in self._intakes.values())
         for intake in self._taken():
-            # What comes back stands at the head of its queue: so what comes first tells.
-            if intake.is_cautious and is_clean and intake.is_full:
-                intake.is_cautious = False
+            if intake.is_cautious and is_clean and intake.may_open_up:
+                # From one at a time to few, and only then to as many as may be.
+                intake.is_cautious = intake.is_slow
+                intake.is_slow = False
                 self._consume_anew(intake)
 
     def adapt(self) -> None:
@@ -182,10 +189,49 @@ class Intakes:
                 intake.is_outdated = False
                 self._consume_anew(intake)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is taken from some queue until `resume`."""
+        return any(intake.is_paused for intake in self._intakes.values())
+
+    def body_bytes(self) -> int:
+        """Return how many bytes of bodies are in hand."""
+        return sum(intake.unacked.body_bytes for intake in self._intakes.values())
+
+    def too_heavy(self, body_bytes: int) -> list[str]:
+        """Return the queues with more than *body_bytes* in hand, of which fewer can be taken."""
+        return [
+            intake.queue
+            for intake in self._taken()
+            if intake.unacked.body_bytes > body_bytes and not intake.is_cautious
+        ]
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Take no more from *queues* until `resume`; all that was sent has arrived then."""
+        for intake in self._taken():
+            if intake.queue in queues:
+                self._cancel(intake)
+                intake.pause()
+        self._read_dry()
+
+    def resume(self, *, is_slow: bool) -> None:
+        """Take from all queues that are paused: few at a time, or one by one."""
+        for intake in self._intakes.values():
+            if intake.is_paused:
+                intake.is_slow = is_slow
+                try:
+                    self._consume(intake)
+                except ChannelFault:
+                    # Found out below.
+                    intake.is_paused = False
+        self._leave_lost()
+
     def cancel(self) -> None:
         """Take no more, and stand by for nothing; all that was sent has arrived then."""
         self.standing_by.clear()
         self.failing.clear()
+        for intake in self._intakes.values():
+            intake.is_paused = False
         for intake in self._taken():
             self._cancel(intake)
         self._read_dry()
@@ -200,9 +246,7 @@ class Intakes:
 
     def clear(self) -> None:
         """Forget everything: the connection is gone."""
-        for own in self._own.values():
-            own.close()
-        self._own.clear()
+        self.apart.close()
         for intake in self._intakes.values():
             intake.drop()
         self._locks.forget()
@@ -246,26 +290,15 @@ class Intakes:
         until_s = time.monotonic() + timeout_s
         received = self._received()
         while True:
-            for connection in self._own.values():
-                with suppress(BrokerFault):
-                    connection.turn(0)
+            self.apart.turn()
             left_s = until_s - time.monotonic()
             is_over = left_s <= 0 or self._received() > received
             self._connection.turn(0 if is_over else min(left_s, _ALTERNATE_S))
             if is_over:
                 return
 
-    def _connection_for(self, intake: Intake) -> Connection:
-        if not self.is_apart:
-            return self._connection
-        own = self._own.get(intake.queue)
-        if own is None or not own.is_open:
-            self._own[intake.queue] = own = self._connection.another()
-            own.open()
-        return own
-
     def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
-        intake.open(self._connection_for(intake), is_exclusive=is_alone)
+        intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)
         intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
         try:
             self._consume(intake)
@@ -277,8 +310,10 @@ class Intakes:
         return True
 
     def _consume(self, intake: Intake) -> None:
-        prefetch = CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch
-        if intake.is_suspect:
+        prefetch = self._prefetch
+        if intake.is_cautious:
+            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
+        if intake.is_suspect or intake.is_slow:
             prefetch = 1
         intake.consume(prefetch, self._on_arrival)
 
@@ -326,7 +361,7 @@ class Intakes:
             self._raise_if_nothing_is_left()
 
     def _fail(self, intake: Intake, why: str) -> None:
-        own = self._own.pop(intake.queue, None)
+        own = self.apart.take(intake.queue)
         if own is not None and own.loss_code == INTERNAL_ERROR:
             intake.is_suspect = True
             why = (

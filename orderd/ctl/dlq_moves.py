@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -11,7 +11,7 @@ from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage
 from orderd.contract.exit_codes import ExitCode
-from orderd.ctl.broker import broker_of, browser_of
+from orderd.ctl.broker import broker_of
 from orderd.ctl.changes import changed_since
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
@@ -96,13 +96,14 @@ def _go_through(
     letters = Letters(
         context.settings, publisher, options.queue, context.screen, is_moving=is_moving
     )
-    with (
-        browser_of(publisher) as browser,
-        context.screen.progress("dead letters", letters.total) as advance,
-    ):
-        matching = letters.matching(browser, filters_of(options, context), options.limit, advance)
+
+    def move_all(browser: Browser, matching: Iterator[Letter]) -> None:
         for window in windows(matching):
             move(browser, window)
+
+    with context.screen.progress("dead letters", letters.total) as advance:
+        filters = filters_of(options, context)
+        letters.go_through(filters, options.limit, advance, move_all)
     return letters
 
 
@@ -211,6 +212,5 @@ def _report(
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
         screen.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
-    is_found = counts[done] or kept or not options.ids
-    is_whole = is_found and not counts["failed"] and letters.are_safe
-    return ExitCode.DONE if is_whole else ExitCode.FAILED
+    is_found = counts[done] or kept or not options.ids or letters.failing
+    return letters.code(is_whole=bool(is_found and not counts["failed"]), screen=screen)

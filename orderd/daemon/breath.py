@@ -6,6 +6,7 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault
 from orderd.daemon.parts import Parts
+from orderd.daemon.relief import Relief
 from orderd.daemon.state import State
 
 # Statements that were sent together may each take their 10 s; and a COMMIT that waits for its
@@ -28,6 +29,7 @@ class Breath:
         """Breathe for the daemon of *parts*, whose database does so too from now on."""
         self._parts = parts
         self._state = state
+        self._relief = Relief(parts, state)
         self._give_up_at_s = float("inf")
         self._is_last = False
         parts.database.on_slice = self._take_unanswered
@@ -47,6 +49,8 @@ class Breath:
         if parts.publisher.is_ready:
             parts.publisher.pump()
             self._state.note_blocked(is_blocked=parts.publisher.blocked)
+        if parts.consumer.is_ready:
+            self._relief.take()
         self._state.log_if_asked()
         self._give_up_if_asked()
 

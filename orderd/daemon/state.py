@@ -172,6 +172,8 @@ class State:
         elif dependency not in self._lost:
             self._lost.add(dependency)
             emit(_LOST[dependency], str(fault))
+        if not self._parts.publisher.is_ready:
+            self._forget_blocked()
         if self._paused_since_s is None:
             self._paused_since_s = time.monotonic()
             if self.has_been_running:
@@ -268,6 +270,12 @@ class State:
         emit(event, str(error), error=error)
         self._parts.vitals.failed(code, error)
         return code
+
+    def _forget_blocked(self) -> None:
+        """Claim no end of an alarm that nobody saw: the connection that told of it is lost."""
+        if self._blocked_since_s is not None:
+            self._blocked_since_s = None
+            self._parts.vitals.blocked(is_blocked=False)
 
     def _forget_loss(self, dependency: str) -> None:
         self._lost.discard(dependency)

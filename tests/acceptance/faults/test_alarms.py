@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.faults.bulkheads.test_bulkheads import close_publishing_connection
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import HEARD, REPLIES, Shop, command, order
 from tests.conftest import StartDaemon
@@ -165,3 +166,25 @@ def test_a_consumer_that_is_gone_in_an_alarm_is_known_at_once(
     orderd.wait_for_event("queue.failing", after=mark, queue="user")
     assert orderd.events("broker.unblocked") == []
     assert orderd.events("broker.disconnected") == []
+
+
+def test_a_connection_that_is_lost_in_an_alarm_is_no_end_of_it(
+    shop: Shop, alarm: Alarm, vhost: str, private_rabbit: PrivateRabbit, daemon: StartDaemon
+) -> None:
+    orderd = daemon()
+    orderd.send(signal.SIGSTOP)
+    shop.send_all([command("product", "list")])
+    alarm.begin()
+    orderd.send(signal.SIGCONT)
+    orderd.wait_for_event("broker.blocked")
+    mark = orderd.mark()
+
+    close_publishing_connection(private_rabbit, vhost)
+
+    orderd.wait_for_event("broker.disconnected", after=mark)
+    orderd.wait_for_event("broker.connected", after=mark)
+    orderd.wait_for_event("broker.blocked", after=mark)
+    assert orderd.events("broker.unblocked") == []
+    alarm.end()
+    orderd.wait_for_event("broker.unblocked", after=mark)
+    assert orderd.stop() == 0

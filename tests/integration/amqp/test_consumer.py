@@ -391,3 +391,37 @@ def test_a_command_queue_that_cannot_keep_commands_is_refused(
 
     with pytest.raises(TopologyMismatch, match=f"queue product cannot be used: .*{difference}"):
         consumer.connect()
+
+
+def test_big_bodies_are_taken_a_few_at_a_time(consumer: Consumer, publisher: Publisher) -> None:
+    consumer.connect()
+    send(publisher, [to_queue("user", b"x" * 50_000)] * 100)
+
+    # Nothing waits any more, and nothing of it is settled yet.
+    receive(consumer, CAUTIOUS_PREFETCH)
+    for _ in range(5):
+        consumer.fill(200)
+        consumer.poll(0.1)
+
+    assert list(consumer.inbox) == []
+
+
+def test_of_too_many_bytes_in_hand_most_go_back_and_come_again(
+    opened: Opened, endpoint: BrokerEndpoint, publisher: Publisher
+) -> None:
+    consumer = opened.consumer(endpoint, inbox_bytes_max=1_000_000)
+    consumer.connect()
+    send(publisher, numbered("user", CAUTIOUS_PREFETCH))
+    small = receive(consumer, CAUTIOUS_PREFETCH)
+    consumer.fill(200)
+    consumer.ack(small)
+    big = [b"%d" % number + b"x" * 50_000 for number in range(100)]
+
+    send(publisher, [to_queue("user", body) for body in big])
+
+    def is_few() -> bool:
+        consumer.fill(200)
+        return consumer.depth("user").ready >= len(big) - CAUTIOUS_PREFETCH
+
+    wait_until(is_few, timeout_s=LIMIT_S, what="most of them back in their queue")
+    assert bodies(receive_acking(consumer, len(big))) == big

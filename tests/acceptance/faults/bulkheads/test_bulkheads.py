@@ -221,7 +221,16 @@ def test_a_letter_that_the_broker_cannot_deliver_is_named(
         amqp10.send(broker.url, "/queues/product.dlq", [message])
         shop.channel.basic_publish("", "user.dlq", b"{}")
 
-        assert orderctl(["dlq", "list"]) == ExitCode.UNAVAILABLE
+        assert orderctl(["dlq", "list", "product"]) == ExitCode.UNAVAILABLE
         said = "RabbitMQ fails at delivering the head of queue product.dlq (541)"
         assert said in capsys.readouterr().err
-        assert orderctl(["dlq", "list", "user"]) == ExitCode.DONE
+        for verb in ("list", "show"):
+            assert orderctl(["dlq", verb]) == ExitCode.NOT_CHECKED
+            told = capsys.readouterr()
+            assert "user.dlq" in told.out or '"request":{}' in told.out
+            assert said in told.err
+        assert orderctl(["dlq", "discard", "--yes"]) == ExitCode.NOT_CHECKED
+        told = capsys.readouterr()
+        assert "1 discarded" in told.out
+        assert said in told.err
+        assert (shop.ready("user.dlq"), shop.ready("product.dlq")) == (0, 1)

@@ -4,26 +4,27 @@ Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.duplicates import as_taken, mark_taken
 from orderd.batch.failures import outcome_of
-from orderd.batch.ids import IdPool, catch_up
+from orderd.batch.ids import IdPool
 from orderd.batch.lists import answer_list, bounded
 from orderd.batch.load import load_rows, open_world
 from orderd.batch.locks import Locks
 from orderd.batch.persist import persist
 from orderd.batch.probe import Probe
+from orderd.batch.redo import Redo
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
+from orderd.batch.surroundings import Surroundings, Withheld
 from orderd.batch.suspects import Suspects, mark_committed, was_tried
 from orderd.batch.written import check_written
 from orderd.contract.amqp10 import TYPE_ENCODED, message_id_of
@@ -31,14 +32,7 @@ from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
-from orderd.db.faults import (
-    DatabaseOutage,
-    IdsTaken,
-    LockedOut,
-    SchemaFault,
-    TransactionConflict,
-    UniqueTaken,
-)
+from orderd.db.faults import LockedOut, UniqueTaken
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
 from orderd.domain.decide import ArrivalsUnknown, Decision, decide, in_line, response_to
@@ -48,10 +42,8 @@ from orderd.ops.failpoints import reach
 from orderd.ops.logs import Event, emit
 from orderd.outbox.rows import OutboxRow, insert_rows
 
-TRIES_MAX: Final = 3
-# How many ids are left out, beyond those known to be taken, at each catching up in a try: rows that
-# are not committed yet cannot be seen.
-LEAPS: Final = (0, 100, 10_000)
+__all__ = ["BatchProcessor", "Limits", "Surroundings", "Withheld"]
+
 # To read a mebibyte of hostile JSON takes up to two seconds.
 BREATHE_AFTER_BYTES: Final = 100_000
 # Once a batch is being cut up, whoever holds a row is known to hold it for long.
@@ -66,26 +58,6 @@ class Limits:
     body_bytes_max: int
     attempts_max: int
     reply_bytes_max: int = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a batch asks of the world outside the database.
-
-    `arriving` is given the deliveries that are being tried together, and returns the queues that
-    may still bring users or products; it asks the broker.
-    `breathe` is called between two tries, two portions and big bodies, so that heartbeats go on.
-    `assert_ours` is called right before COMMIT. It raises BrokerFault where the deliveries in hand
-    are no longer this daemon's, and `Withheld` where they cannot be settled now.
-    """
-
-    arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
-    breathe: Callable[[], None]
-    assert_ours: Callable[[], None] = lambda: None
-
-
-class Withheld(Exception):
-    """Nothing may be committed now; the deliveries stay in hand."""
 
 
 class BatchProcessor:
@@ -111,6 +83,7 @@ class BatchProcessor:
         self._ids = IdPool()
         self._locks = Locks(database)
         self._probe = Probe(database)
+        self._redo = Redo(database, self._ids, self._probe)
         self.has_committed = False
 
     def keep_places(self, deliveries: Sequence[Delivery]) -> dict[int, str]:
@@ -250,56 +223,12 @@ class BatchProcessor:
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool
     ) -> list[Result] | Exception:
         """Return the results of *group*, or what kept it from being committed whole."""
-        arriving: frozenset[Queue] | None = None
-        tries = 1
-        while True:
-            try:
-                return self._with_free_ids(group, arriving, surroundings, is_cut=is_cut)
-            except ArrivalsUnknown:
-                arriving = surroundings.arriving([request.delivery for request in group])
-            except TransactionConflict as error:
-                surroundings.breathe()
-                is_cut_up_next = is_cut and len(group) > 1
-                is_of_no_use = isinstance(error, LockedOut | IdsTaken)
-                if is_cut_up_next or tries == TRIES_MAX or is_of_no_use:
-                    return error
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
-                tries += 1
-            except (BrokerFault, Withheld):
-                raise
-            except DatabaseOutage:
-                # A COMMIT whose outcome is unknown may have used ids from the pool.
-                self._ids.clear()
-                raise
-            except SchemaFault as error:
-                self._ids.clear()
-                # Raises it again where the tables themselves do not fit; else it is one command's.
-                self._probe.run()
-                return error
-            except Exception as error:  # noqa: BLE001 - cut up by the caller, to find whose it is
-                return error
-
-    def _with_free_ids(
-        self,
-        group: list[Request],
-        arriving: frozenset[Queue] | None,
-        surroundings: Surroundings,
-        *,
-        is_cut: bool,
-    ) -> list[Result]:
-        """Return the results of *group*, with other ids where rows of others have those at hand."""
-        leaps = list(LEAPS)
-        while True:
-            try:
-                return self._transact(group, arriving, surroundings, is_cut=is_cut)
-            except IdsTaken as error:
-                table = Table(error.table)
-                self._ids.forget(table)
-                if not leaps:
-                    raise
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
-            surroundings.breathe()
-            catch_up(self._database, table, leaps.pop(0), surroundings.breathe)
+        return self._redo.results(
+            lambda arriving: self._transact(group, arriving, surroundings, is_cut=is_cut),
+            group,
+            surroundings,
+            is_cut=is_cut,
+        )
 
     def _transact(
         self,

@@ -1,9 +1,15 @@
 """Connections of their own, for queues of which one makes the broker close its connection."""
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import BrokerFault
+
+# How long one connection is waited for before the next one is looked at.
+_ALTERNATE_S: Final = 0.02
 
 
 class Apart:
@@ -28,11 +34,22 @@ class Apart:
             own.open()
         return own
 
-    def turn(self) -> None:
-        """Do on each what can be done right now; what is lost of them is found out later."""
-        for own in self._own.values():
-            with suppress(BrokerFault):
-                own.turn(0)
+    def serve(self, timeout_s: float, received: Callable[[], int]) -> None:
+        """Service all in turn, until *received* counts something more or the time is over.
+
+        What is lost of them is found out later, the main one excepted: BrokerFault.
+        """
+        until_s = time.monotonic() + timeout_s
+        before = received()
+        while True:
+            for own in self._own.values():
+                with suppress(BrokerFault):
+                    own.turn(0)
+            left_s = until_s - time.monotonic()
+            is_over = left_s <= 0 or received() > before
+            self._main.turn(0 if is_over else min(left_s, _ALTERNATE_S))
+            if is_over:
+                return
 
     def take(self, queue: str) -> Connection | None:
         """Return, once, the one of *queue*, None where it has none."""

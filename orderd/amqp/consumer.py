@@ -5,17 +5,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from orderd.amqp.connection import Channel, Connection, nothing
+from orderd.amqp import pace
+from orderd.amqp.connection import Connection, nothing
+from orderd.amqp.cuts import Cuts
 from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
-    INTERNAL_ERROR,
     NOT_FOUND,
     BrokerFault,
     ChannelFault,
     DeliveriesLost,
 )
-from orderd.amqp.intake import Intake, Send
+from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
@@ -27,9 +28,6 @@ _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # the order and does not count it. Closing the connection keeps the order everywhere, but counts.
 _NACKS_IN_ORDER: Final = (4, 0)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
-# So many times the connection may be cut (541) within so many seconds.
-_CUTS_MAX: Final = 2
-_YOUNG_S: Final = 10.0
 
 
 class Consumer:
@@ -74,9 +72,7 @@ class Consumer:
         self.underway = Underway()
         self._has_connected = False
         self.has_settled = False
-        self._cuts = 0
-        self._was_cut = False
-        self._connected_s = 0.0
+        self._cuts = Cuts()
 
     @property
     def is_ready(self) -> bool:
@@ -104,13 +100,9 @@ class Consumer:
         *keep_alive* is called at least once a second, and must not touch this consumer. Raises
         BrokerFault, and TopologyMismatch the first time.
         """
-        # Before it is forgotten: a connection that is cut right after it was made, again and again,
-        # is no outage. Then the queues are consumed apart.
-        self._cuts = self._cuts + 1 if self._was_cut else 0
-        self._was_cut = False
+        is_cut_each_time = self._cuts.begin()
         self.close()
-        self._intakes.apart.is_wanted = self._cuts >= _CUTS_MAX
-        self._connected_s = time.monotonic()
+        self._intakes.apart.is_wanted = is_cut_each_time
         self.has_settled = False
         try:
             self._connection.open(keep_alive)
@@ -118,7 +110,7 @@ class Consumer:
             self._intakes.begin(is_first=not self._has_connected)
             self.declaration.exchange(is_first=not self._has_connected)
         except Exception:
-            self._note_cut()
+            self._cuts.note(self._connection.loss_code)
             self.close()
             raise
         self._has_connected = True
@@ -188,7 +180,7 @@ class Consumer:
 
         Raises BrokerFault as `poll` does; what was not acked is delivered again.
         """
-        self._settle(deliveries, _ack)
+        self._settle(deliveries, ack)
 
     def ack_at_last(self, deliveries: Iterable[Delivery]) -> None:
         """Ack *deliveries* where the connection was given up because the broker did not answer.
@@ -196,11 +188,11 @@ class Consumer:
         One that only stood still reads it later, and delivers them to nobody again. Never raises.
         """
         with suppress(BrokerFault):
-            self._intakes.settle_at_last(deliveries, _ack_at_last)
+            self._intakes.settle_at_last(deliveries, ack_at_last)
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Give *deliveries* back to their queues, in their order; stale ones are left out."""
-        self._settle(deliveries, _requeue)
+        self._settle(deliveries, requeue)
 
     def depth(self, queue: str) -> QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has.
@@ -229,12 +221,12 @@ class Consumer:
     @property
     def is_paused(self) -> bool:
         """Whether nothing is taken until `resume`, from one queue or more."""
-        return self._intakes.is_paused
+        return pace.is_any_paused(self._intakes)
 
     @property
     def body_bytes(self) -> int:
         """How many bytes of bodies are in hand, unacked."""
-        return self._intakes.body_bytes()
+        return pace.bytes_in_hand(self._intakes)
 
     def pause(self, keep_alive: Callable[[], None]) -> int:
         """Take nothing until `resume`, and give back what waits; return how many that were.
@@ -279,9 +271,9 @@ class Consumer:
         with self._voiding():
             self._intakes.adapt()
             # Big bodies too are taken with care: all that is on its way is read before the answers.
-            if self._intakes.is_cautious:
+            if pace.is_any_cautious(self._intakes):
                 self._intakes.open_up()
-            if heavy := self._intakes.too_heavy(self._inbox_bytes_max):
+            if heavy := pace.too_heavy(self._intakes, self._inbox_bytes_max):
                 self._pause(heavy, nothing)
                 self._intakes.resume(is_slow=False)
 
@@ -293,7 +285,7 @@ class Consumer:
                 self._intakes.serve(0)
                 keep_alive()
             self._intakes.pause(queues)
-        self._intakes.settle(surplus, _requeue)
+        self._intakes.settle(surplus, requeue)
         return len(surplus)
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
@@ -320,22 +312,6 @@ class Consumer:
             yield
         except BrokerFault:
             if not self._connection.is_open:
-                self._note_cut()
+                self._cuts.note(self._connection.loss_code)
                 self._waiting.void()
             raise
-
-    def _note_cut(self) -> None:
-        is_young = time.monotonic() - self._connected_s < _YOUNG_S
-        self._was_cut = is_young and self._connection.loss_code == INTERNAL_ERROR
-
-
-def _ack(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as pika has it
-    channel.send("basic_ack", delivery_tag=tag, multiple=multiple)
-
-
-def _ack_at_last(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
-    channel.send_at_last("basic_ack", delivery_tag=tag, multiple=multiple)
-
-
-def _requeue(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
-    channel.send("basic_nack", delivery_tag=tag, multiple=multiple, requeue=True)

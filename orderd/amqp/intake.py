@@ -96,11 +96,11 @@ class Intake:
 
     def consume(self, prefetch: int, on_arrival: Arrive) -> None:
         """Have the broker deliver, at most *prefetch* at a time; raises BrokerFault."""
+        self.is_paused = False
         channel = self.opened()
         # The broker gives each consumer the limit that was set last before it began.
         channel.call("basic_qos", prefetch_count=prefetch)
         self._prefetch, self._tag_before = prefetch, self._last_tag
-        self.is_paused = False
         # Never the same tag again: over that RabbitMQ 3.10 crashes a quorum queue's channel.
         self.consumer_tag = channel.call(
             "basic_consume",
@@ -156,7 +156,7 @@ class Intake:
         """Leave the queue: the broker delivers again, here or elsewhere, what was in hand."""
         channel, self.channel = self.channel, None
         self.consumer_tag = None
-        self.is_paused = False
+        self.is_paused = self.is_slow = False
         self.unacked.clear()
         self.redelivered.clear()
         if channel is not None:
@@ -176,3 +176,18 @@ class Intake:
         if method.redelivered:
             self.redelivered.add(tag)
         return tag
+
+
+def ack(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as pika has it
+    """Have the broker forget the delivery of *tag*, or all up to it that are open."""
+    channel.send("basic_ack", delivery_tag=tag, multiple=multiple)
+
+
+def ack_at_last(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
+    """Ack on a connection that was given up for want of an answer; never raises."""
+    channel.send_at_last("basic_ack", delivery_tag=tag, multiple=multiple)
+
+
+def requeue(channel: Channel, tag: int, multiple: bool) -> None:  # noqa: FBT001 - likewise
+    """Give the delivery of *tag*, or all up to it that are open, back to its queue."""
+    channel.send("basic_nack", delivery_tag=tag, multiple=multiple, requeue=True)

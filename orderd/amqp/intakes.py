@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -19,8 +20,6 @@ from orderd.amqp.scratch import Scratch
 CAUTIOUS_PREFETCH: Final = 20
 TRY_AGAIN_S: Final = 2.0
 COUNT_EVERY_S: Final = 60.0
-# How long one connection is waited for before the next one is looked at.
-_ALTERNATE_S: Final = 0.02
 # In which the broker has sent what an ack made room for.
 _ANSWER_S: Final = 0.1
 
@@ -68,6 +67,10 @@ class Intakes:
         """Return whether *queue* has a consumer here, or had until `cancel`."""
         intake = self._intakes.get(queue)
         return intake is not None and intake.channel is not None
+
+    def __iter__(self) -> Iterator[Intake]:
+        """Yield all, those too that are not consumed."""
+        return iter(self._intakes.values())
 
     @property
     def is_complete(self) -> bool:
@@ -123,7 +126,7 @@ class Intakes:
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""
         if self.apart:
-            self._serve_all(timeout_s)
+            self.apart.serve(timeout_s, self._received)
         else:
             self._connection.turn(timeout_s)
         self._leave_lost()
@@ -167,11 +170,6 @@ class Intakes:
             intake.is_outdated = not intake.is_cautious
         self.adapt()
 
-    @property
-    def is_cautious(self) -> bool:
-        """Whether less than the prefetch is taken from any queue."""
-        return any(intake.is_cautious for intake in self._intakes.values())
-
     def open_up(self) -> None:
         """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
         is_clean = not any(intake.redelivered for intake in self._intakes.values())
@@ -189,23 +187,6 @@ class Intakes:
                 intake.is_outdated = False
                 self._consume_anew(intake)
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether nothing is taken from some queue until `resume`."""
-        return any(intake.is_paused for intake in self._intakes.values())
-
-    def body_bytes(self) -> int:
-        """Return how many bytes of bodies are in hand."""
-        return sum(intake.unacked.body_bytes for intake in self._intakes.values())
-
-    def too_heavy(self, body_bytes: int) -> list[str]:
-        """Return the queues with more than *body_bytes* in hand, of which fewer can be taken."""
-        return [
-            intake.queue
-            for intake in self._taken()
-            if intake.unacked.body_bytes > body_bytes and not intake.is_cautious
-        ]
-
     def pause(self, queues: Collection[str]) -> None:
         """Take no more from *queues* until `resume`; all that was sent has arrived then."""
         for intake in self._taken():
@@ -219,11 +200,9 @@ class Intakes:
         for intake in self._intakes.values():
             if intake.is_paused:
                 intake.is_slow = is_slow
-                try:
+                # Found out below.
+                with suppress(ChannelFault):
                     self._consume(intake)
-                except ChannelFault:
-                    # Found out below.
-                    intake.is_paused = False
         self._leave_lost()
 
     def cancel(self) -> None:
@@ -232,8 +211,8 @@ class Intakes:
         self.failing.clear()
         for intake in self._intakes.values():
             intake.is_paused = False
-        for intake in self._taken():
-            self._cancel(intake)
+            if intake.is_taken:
+                self._cancel(intake)
         self._read_dry()
 
     def give_back(self) -> None:
@@ -284,18 +263,6 @@ class Intakes:
             if self._is_let_in(intake, is_alone=is_alone):
                 return None
         return "another program consumes it exclusively"
-
-    def _serve_all(self, timeout_s: float) -> None:
-        """Service each connection in turn; what is lost of them is found out later."""
-        until_s = time.monotonic() + timeout_s
-        received = self._received()
-        while True:
-            self.apart.turn()
-            left_s = until_s - time.monotonic()
-            is_over = left_s <= 0 or self._received() > received
-            self._connection.turn(0 if is_over else min(left_s, _ALTERNATE_S))
-            if is_over:
-                return
 
     def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
         intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)

@@ -63,3 +63,15 @@ def test_the_broker_forgets_exactly_what_was_settled(batches: list[set[int]]) ->
             at_broker -= {one for one in at_broker if one <= tag} if multiple else {tag}
 
     assert at_broker == wanted
+
+
+def test_bytes_are_those_of_the_open_ones() -> None:
+    unacked = Unacked()
+    for tag, body_bytes in ((1, 10), (2, 200), (3, 3_000)):
+        unacked.add(tag, tag, body_bytes)
+
+    unacked.settle([2])
+    left = unacked.body_bytes
+    unacked.clear()
+
+    assert (left, unacked.body_bytes) == (3_010, 0)

@@ -14,8 +14,10 @@ from orderd.amqp.faults import (
     INTERNAL_ERROR,
     NOT_FOUND,
     BrokerFault,
+    BrokerRefused,
     ChannelFault,
     DeliveriesLost,
+    TooFewChannels,
     TopologyMismatch,
 )
 from orderd.amqp.intake import Intake, Send
@@ -114,6 +116,7 @@ class Consumer:
         self.has_settled = False
         try:
             self._connection.open(keep_alive)
+            self._look_for_channels()
             self._intakes.begin(is_first=not self._has_connected)
             self._declare_exchange()
         except Exception:
@@ -262,6 +265,15 @@ class Consumer:
             # Big bodies too are taken with care: all that is on its way is read before the answers.
             if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
                 self._intakes.open_up()
+
+    def _look_for_channels(self) -> None:
+        most, needed = self._connection.channels_max, self._intakes.channels_needed
+        if 0 < most < needed:
+            # Later, others have changed what was enough.
+            kind = BrokerRefused if self._has_connected else TooFewChannels
+            raise kind(
+                f"{self._connection.where}: channel_max {most}: orderd needs {needed} channels"
+            )
 
     def _declare_queue(self, queue: str) -> None:
         topology.declare_queue(self._connection, queue, self._retry_delays_s, self._queue_type)

@@ -47,6 +47,7 @@ class Breath:
         if parts.publisher.is_ready:
             parts.publisher.pump()
             self._state.note_blocked(is_blocked=parts.publisher.blocked)
+        parts.direct_replies.pump()
         self._state.log_if_asked()
         self._give_up_if_asked()
 
@@ -69,6 +70,7 @@ class Breath:
             if parts.is_broker_connected:
                 parts.consumer.poll(0)
                 parts.publisher.pump()
+        parts.direct_replies.pump()
         self._give_up_if_asked()
 
     def _give_up_if_asked(self) -> None:

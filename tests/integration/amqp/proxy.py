@@ -12,7 +12,10 @@ CHUNK_BYTES = 65_536
 
 
 class Proxy:
-    """Forwards one port of 127.0.0.1 to another; `silent` keeps connections but drops all bytes."""
+    """Forwards one port of 127.0.0.1 to another; `silent` keeps connections but drops all bytes.
+
+    `deaf` keeps new ones too, and answers them nothing: `unanswered` counts those that are open.
+    """
 
     def __init__(self, target_port: int, context: ssl.SSLContext | None = None) -> None:
         self._target = ("127.0.0.1", target_port)
@@ -22,6 +25,8 @@ class Proxy:
         self._threads = [threading.Thread(target=self._accept)]
         self.port: int = self._listener.getsockname()[1]
         self.silent = False
+        self.deaf = False
+        self.unanswered = 0
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -51,8 +56,22 @@ class Proxy:
         with client, contextlib.suppress(OSError):
             if self._context is not None:
                 client = self._context.wrap_socket(client, server_side=True)
+            if self.deaf:
+                self._ignore(client)
+                return
             with client, socket.create_connection(self._target) as server:
                 self._forward(client, server)
+
+    def _ignore(self, client: socket.socket) -> None:
+        client.settimeout(0.05)
+        self.unanswered += 1
+        try:
+            while not self._stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    if not client.recv(CHUNK_BYTES):
+                        return
+        finally:
+            self.unanswered -= 1
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         other = {client: server, server: client}

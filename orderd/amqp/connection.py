@@ -18,7 +18,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from orderd.amqp import properties
 from orderd.amqp.bounded import TimedOut, bounded
 from orderd.amqp.endpoint import BrokerEndpoint, Target
-from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
+from orderd.amqp.faults import NOT_ALLOWED, BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
 from orderd.amqp.shortage import shortage_as_fault
 
@@ -84,6 +84,11 @@ class Connection:
     def frame_max(self) -> int:
         """The size of a frame that was negotiated, in bytes."""
         return int(self._agreed().params.frame_max)
+
+    @property
+    def channels_max(self) -> int:
+        """How many channels the connection may have at a time, as was negotiated; 0: any number."""
+        return int(self._agreed().params.channel_max)
 
     @property
     def is_silent(self) -> bool:
@@ -217,11 +222,17 @@ class Connection:
             if self._raw is None or self._raw.is_open:
                 raise
             self._lose(BrokerFault(f"{self.where}: {purpose}: the connection is closed"))
+        except pika.exceptions.NoFreeChannels:
+            # It was not asked for: the connection is well.
+            raise BrokerFault(f"{self.where}: {purpose}: {self.channels_max} are open") from None
         except TimedOut as error:
             self._lose(NoAnswer(f"{self.where}: {purpose}: {error}"), error)
         except _LOSSES as error:
-            fault = BrokerFault(f"{self.where}: {cause_of(error)}")
-            fault.code = getattr(error, "reply_code", None)
+            code = getattr(error, "reply_code", None)
+            # A limit of the user's, on channels for one: somebody has to raise it.
+            kind = BrokerRefused if code == NOT_ALLOWED else BrokerFault
+            fault = kind(f"{self.where}: {cause_of(error)}")
+            fault.code = code
             self._lose(fault, error)
         except BaseException:
             # It came from a signal, in the middle of anything.

@@ -13,8 +13,10 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
     NOT_FOUND,
     BrokerFault,
+    BrokerRefused,
     ChannelFault,
     DeliveriesLost,
+    TooFewChannels,
 )
 from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
@@ -106,6 +108,7 @@ class Consumer:
         self.has_settled = False
         try:
             self._connection.open(keep_alive)
+            self._look_for_channels()
             self.declaration.look(keep_alive)
             self._intakes.begin(is_first=not self._has_connected)
             self.declaration.exchange(is_first=not self._has_connected)
@@ -287,6 +290,15 @@ class Consumer:
             self._intakes.pause(queues)
         self._intakes.settle(surplus, requeue)
         return len(surplus)
+
+    def _look_for_channels(self) -> None:
+        most, needed = self._connection.channels_max, self._intakes.channels_needed
+        if 0 < most < needed:
+            # Later, others have changed what was enough.
+            kind = BrokerRefused if self._has_connected else TooFewChannels
+            raise kind(
+                f"{self._connection.where}: channel_max {most}: orderd needs {needed} channels"
+            )
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(

@@ -7,6 +7,7 @@ ACCESS_REFUSED: Final = 403
 NOT_FOUND: Final = 404
 RESOURCE_LOCKED: Final = 405
 PRECONDITION_FAILED: Final = 406
+NOT_ALLOWED: Final = 530
 INTERNAL_ERROR: Final = 541
 
 
@@ -21,7 +22,10 @@ class BrokerFault(Exception):
 
 
 class BrokerRefused(BrokerFault):
-    """The broker is there, but does not take this login, or not to this virtual host."""
+    """The broker is there, but does not take this login, or not to this virtual host, or no more.
+
+    Connections and channels of a user or virtual host may be limited.
+    """
 
 
 class NoAnswer(BrokerFault):
@@ -52,6 +56,10 @@ class ChannelFault(BrokerFault):
 
 class TopologyMismatch(Exception):
     """A queue or exchange exists with arguments that orderd cannot use."""
+
+
+class TooFewChannels(TopologyMismatch):
+    """The broker allows fewer channels on a connection than orderd needs."""
 
 
 class Unpublishable(ValueError):

@@ -83,6 +83,14 @@ class Intakes:
             for intake in self._intakes.values()
         )
 
+    @property
+    def channels_needed(self) -> int:
+        """How many channels of the connection are used at a time, at most.
+
+        One for each queue and each lock, and two to ask and to declare with.
+        """
+        return len(self._intakes) + self._locks.count + 2
+
     def holds(self, delivery: Delivery) -> bool:
         """Return whether *delivery* is in hand, and can be settled."""
         return delivery.tag in self._intakes[delivery.queue].unacked

@@ -21,6 +21,8 @@ from orderd.amqp.shortage import shortage_as_fault
 SLICE_S: Final = 1.0
 CALL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 3.0
+# In which what pika has to say at the end goes to the socket, and the socket is closed.
+_LAST_TURNS: Final = 3
 
 
 OnFrame = Callable[[Any], None]
@@ -83,8 +85,7 @@ class Link:
 
     def open_channel(self, on_confirm: OnFrame, on_return: Callable[..., None]) -> "ConfirmChannel":
         """Return a new channel, open, on which each message is confirmed."""
-        self.raise_if_lost()
-        channel = ConfirmChannel(self, self._connection, on_confirm, on_return)
+        channel = self.begin_channel(on_confirm, on_return)
 
         def is_over() -> bool:
             channel.raise_if_closed()
@@ -92,6 +93,13 @@ class Link:
 
         self.run_until(is_over, CALL_TIMEOUT_S, "opening a channel")
         return channel
+
+    def begin_channel(
+        self, on_confirm: OnFrame, on_return: Callable[..., None]
+    ) -> "ConfirmChannel":
+        """Return a new channel that opens while the connection is serviced."""
+        self.raise_if_lost()
+        return ConfirmChannel(self, self._connection, on_confirm, on_return)
 
     def run(self, timeout_s: float) -> None:
         """Service the connection until `wake` is called, at most *timeout_s* seconds.
@@ -157,7 +165,26 @@ class Link:
         self._opened = False
         self._on_slice = no_slice
 
-    def _open(self, target: Target) -> None:
+    def abandon(self) -> None:
+        """Give the connection up without waiting for the broker's answer; never raises."""
+        connection, self._connection = self._connection, None
+        self._opened = False
+        if connection is None:
+            return
+        # Nothing of this link is to be woken by what happens now.
+        self._stopping = True
+        with contextlib.suppress(pika.exceptions.AMQPError, AssertionError, OSError):
+            if not (connection.is_closed or connection.is_closing):
+                connection.close()
+            for _ in range(_LAST_TURNS):
+                connection.ioloop.call_later(0, connection.ioloop.stop)
+                connection.ioloop.start()
+        with contextlib.suppress(AssertionError):
+            connection.ioloop.close()
+
+    def begin(self, target: Target) -> None:
+        """Begin to connect to *target*, which goes on while the connection is serviced."""
+        properties.register()
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
         self._is_refused = False
@@ -170,6 +197,9 @@ class Link:
         self._connection = connection
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    def _open(self, target: Target) -> None:
+        self.begin(target)
         # pika's own time-out does not cover the look-up of the host's name.
         limit_s = self._endpoint.stack_timeout_s + SLICE_S
         self.run_until(lambda: self._opened, limit_s, "connecting")

@@ -26,6 +26,11 @@ class QueueLocks:
         self._exclusive = frozenset(exclusive)
         self._locks: dict[str, Channel] = {}
 
+    @property
+    def count(self) -> int:
+        """How many locks there are to be held, each by a channel."""
+        return len(self._exclusive)
+
     def is_exclusive(self, queue: str) -> bool:
         """Return whether *queue* is for one daemon at a time."""
         return queue in self._exclusive

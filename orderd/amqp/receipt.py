@@ -9,11 +9,12 @@ NACKED = "nacked"
 # Whether the broker has it is not known: it has not said so in time, or could not.
 UNANSWERED = "no answer"
 LOST = "the connection was lost"
+RETURNED = "returned: "
 
 
 def returned(method: Any) -> str:
     """Return why the broker gave a message back, in its own words."""
-    return f"returned: {method.reply_code} {method.reply_text}"
+    return f"{RETURNED}{method.reply_code} {method.reply_text}"
 
 
 class Receipt:

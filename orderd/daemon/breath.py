@@ -51,6 +51,7 @@ class Breath:
             self._state.note_blocked(is_blocked=parts.publisher.blocked)
         if parts.consumer.is_ready:
             self._relief.take()
+        parts.direct_replies.pump()
         self._state.log_if_asked()
         self._give_up_if_asked()
 
@@ -73,6 +74,7 @@ class Breath:
             if parts.is_broker_connected:
                 parts.consumer.poll(0)
                 parts.publisher.pump()
+        parts.direct_replies.pump()
         self._give_up_if_asked()
 
     def _give_up_if_asked(self) -> None:

@@ -112,11 +112,13 @@ class Daemon:
     def _lose_broker(self, *, was_connected: bool) -> None:
         """Give up what is lost of the broker, and nothing else."""
         parts = self._parts
+        # What can be done without is not to take away the connection that is needed.
+        parts.direct_replies.close()
         if was_connected:
             self._backoff.note_lost(has_settled=parts.consumer.has_settled)
         if parts.consumer.is_ready and not parts.publisher.is_ready:
             try:
-                parts.settler.publisher_lost(self._breath.keep_alive)
+                parts.settler.publisher_lost()
             except BrokerFault:
                 self._let_go()
             else:
@@ -163,7 +165,7 @@ class Daemon:
             parts.deferrals.forget_ended()
             # An ack reads too, so something may have come by now.
             if not parts.consumer.inbox:
-                parts.consumer.poll(parts.sweeper.wait_s(TICK_S, parts.settings.outbox_grace))
+                parts.consumer.poll(self._idle_wait_s())
             parts.consumer.fill(parts.settings.batch_max)
         if parts.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
@@ -171,15 +173,20 @@ class Daemon:
             parts.consumer.poll(TICK_S)
         elif parts.consumer.inbox:
             self._process_batch()
-        parts.settler.retry_held(self._breath.take)
+        parts.settler.retry_held()
         parts.sweeper.delete_confirmed(parts.settings.outbox_grace)
         parts.sweeper.mark()
         if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
-        parts.direct_replies.pump()
+        parts.direct_replies.turn()
         self._breath.take()
         self._reload_if_asked()
+
+    def _idle_wait_s(self) -> float:
+        """Return how long the loop may wait for the next delivery."""
+        wait_s = self._parts.direct_replies.wait_s(TICK_S)
+        return self._parts.sweeper.wait_s(wait_s, self._parts.settings.outbox_grace)
 
     def _renew(self) -> None:
         """Renew what the broker might soon drop; it keeps its place, though it goes to the end."""
@@ -201,7 +208,7 @@ class Daemon:
                 for results in self._results_of(group):
                     committed_s = time.monotonic()
                     commands += sum(result.command is not None for result in results)
-                    parts.settler.begin(results, self._breath.take)
+                    parts.settler.begin(results)
                     for result in results:
                         del unsettled[result.delivery.tag]
                     parts.vitals.figures.count(results)
@@ -267,7 +274,7 @@ class Daemon:
                 parts.settler.renew(self._breath.take, {})
                 # What is committed needs no database to be settled.
                 parts.settler.finish(self._breath.take)
-                parts.settler.retry_held(self._breath.take)
+                parts.settler.retry_held()
 
     def _reload_if_asked(self) -> None:
         parts = self._parts
@@ -301,6 +308,7 @@ class Daemon:
                 self._process_batch()
                 self._breath.take()
             parts.settler.finish(self._breath.take)
+            parts.direct_replies.finish(self._breath.take)
             inbox, worn = parts.consumer.inbox, parts.consumer.worn
             if left := len(inbox) + len(worn) + parts.settler.held:
                 self._state.gave_back(left)

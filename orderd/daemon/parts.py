@@ -8,6 +8,7 @@ from orderd import __version__
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
+from orderd.amqp.stepwise import StepwisePublisher
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.processor import BatchProcessor, Limits
 from orderd.batch.suspects import Suspects
@@ -64,7 +65,8 @@ class Parts:
             grants=grants_of(settings),
         )
         reporter = Reporter()
-        self.direct_replies = DirectReplies(Publisher(endpoint), reporter)
+        own = StepwisePublisher(endpoint)
+        self.direct_replies = DirectReplies(own, self.publisher, reporter)
         self.settler = Settler(
             self.consumer,
             self.publisher,
@@ -102,7 +104,7 @@ class Parts:
             self.consumer.connect(keep_alive)
 
     def disconnect_broker(self) -> None:
-        """Close both connections; the broker delivers again what was not acked."""
+        """Close all its connections; the broker delivers again what was not acked."""
         self.settler.abandon()
         self.consumer.close()
         self.publisher.close()
@@ -111,6 +113,7 @@ class Parts:
     def close(self) -> None:
         """Close every connection; never raises."""
         self.disconnect_broker()
+        self.direct_replies.drop("the daemon ends")
         self.database.close()
         self._health.close()
 

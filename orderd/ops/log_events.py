@@ -32,14 +32,14 @@ class Event(StrEnum):
     BROKER_REFUSED = (
         "broker.refused",
         ERROR,
-        "RabbitMQ refuses the login or the virtual host; said again every minute.",
+        "RabbitMQ refuses login or virtual host, or has too low a limit; said again every minute.",
     )
     BROKER_BLOCKED = "broker.blocked", WARNING, "RabbitMQ takes no messages: an alarm of its own."
     BROKER_UNBLOCKED = "broker.unblocked", INFO, "RabbitMQ takes messages again."
     TOPOLOGY_MISMATCHED = (
         "topology.mismatched",
         CRITICAL,
-        "A queue or exchange exists in a way orderd cannot use: the exact difference.",
+        "A queue or exchange exists in a way orderd cannot use, or too few channels are allowed.",
     )
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
     CONSUMER_STANDBY = (
@@ -130,6 +130,17 @@ class Event(StrEnum):
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
     MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
+    REPLY_REFUSED = (
+        "reply.refused",
+        WARNING,
+        "RabbitMQ did not take replies: too large, no right to, no answer; at most every 10 s.",
+    )
+    REPLIES_REROUTED = (
+        "replies.rerouted",
+        WARNING,
+        "No connection for direct replies (a limit?): they go by the publishing one meanwhile.",
+    )
+    REPLIES_SEPARATED = "replies.separated", INFO, "Direct replies have a connection again."
     REPLY_IGNORED = "reply.ignored", WARNING, "A reply_to that orderd does not send to."
     REQUEST_UNIDENTIFIED = (
         "request.unidentified",

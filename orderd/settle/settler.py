@@ -22,7 +22,7 @@ from orderd.ops.failpoints import Failpoint, reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
-from orderd.settle.direct_replies import DirectReplies, DirectSending
+from orderd.settle.direct_replies import DirectReplies
 from orderd.settle.held import HeldBack
 from orderd.settle.report import Reporter
 
@@ -43,7 +43,6 @@ class _Settlement:
     deliveries: Sequence[Delivery]
     consequences: Sequence[Consequence]
     receipt: Receipt
-    direct: DirectSending
 
     @property
     def waiting(self) -> set[int]:
@@ -99,12 +98,12 @@ class Settler:
             if consequence.role is Role.RETRY:
                 yield consequence.result.delivery
 
-    def begin(self, results: Sequence[Result], on_slice: Callable[[], None]) -> None:
+    def begin(self, results: Sequence[Result]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
         self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
-        self._send(self.consequences.of(results), [each.delivery for each in results], on_slice)
+        self._send(self.consequences.of(results), [each.delivery for each in results])
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -121,9 +120,9 @@ class Settler:
             settlement = self._on_the_way[0]
             patience_s = self._patience_s(settlement)
             self._publisher.wait_out(settlement.receipt, patience_s, on_slice_in_alarm)
-            self._direct_replies.finish(settlement.direct, on_slice)
+            self._direct_replies.wait()
             reach("events_confirmed")
-            self._conclude(self._on_the_way[0], on_slice)
+            self._conclude(self._on_the_way[0])
             self._on_the_way.popleft()
 
     def _patience_s(self, settlement: _Settlement) -> float:
@@ -160,7 +159,7 @@ class Settler:
             waiting = each.waiting
             self._consumer.ack_at_last([d for d in each.deliveries if d.tag not in waiting])
 
-    def retry_held(self, on_slice: Callable[[], None]) -> None:
+    def retry_held(self) -> None:
         """Send again what was refused, where it is time; raises `BrokerFault`.
 
         What has waited too long goes back to its own queue: others may have better luck with it.
@@ -171,7 +170,7 @@ class Settler:
             self._consumer.requeue(overdue)
         self._declare_missing()
         if due := self._held.take_due():
-            self._send(due, [each.result.delivery for each in due], on_slice)
+            self._send(due, [each.result.delivery for each in due])
 
     def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
         """Let copies take the place of deliveries that the broker might soon drop.
@@ -205,7 +204,7 @@ class Settler:
             copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]
             self._replace(copies, on_slice)
 
-    def publisher_lost(self, on_slice: Callable[[], None]) -> None:
+    def publisher_lost(self) -> None:
         """Ack what is committed all the same; hold what must go and was not confirmed.
 
         Events are in the outbox, and a caller without a reply asks again. Raises `BrokerFault`.
@@ -213,8 +212,7 @@ class Settler:
         while self._on_the_way:
             settlement = self._on_the_way[0]
             settlement.receipt.close_all(LOST)
-            self._direct_replies.finish(settlement.direct, on_slice)
-            self._conclude(settlement, on_slice)
+            self._conclude(settlement)
             self._on_the_way.popleft()
 
     def abandon(self) -> None:
@@ -237,12 +235,7 @@ class Settler:
         tags = {delivery.tag for delivery in taken}
         return [delivery for delivery, _ in copies if delivery.tag not in tags]
 
-    def _send(
-        self,
-        wanted: Sequence[Consequence],
-        deliveries: Sequence[Delivery],
-        on_slice: Callable[[], None],
-    ) -> None:
+    def _send(self, wanted: Sequence[Consequence], deliveries: Sequence[Delivery]) -> None:
         """Publish *wanted*; ack *deliveries* later, but for those of which something is held."""
         held = {each.result.delivery.tag for each in wanted if self._is_held(each)}
         if held:
@@ -256,14 +249,14 @@ class Settler:
             if each.role is Role.RETRY:
                 self._consumer.underway.note_sent(each.result.delivery, each.delay_s)
         sent, receipt = self._publish(wanted)
-        sending = self._direct_replies.begin(direct, on_slice)
+        self._direct_replies.send(direct)
         self._reach_published([*sent, *direct])
-        self._on_the_way.append(_Settlement(deliveries, sent, receipt, sending))
+        self._on_the_way.append(_Settlement(deliveries, sent, receipt))
 
     def _is_held(self, consequence: Consequence) -> bool:
         return consequence.must_go and self._held.hold(consequence)
 
-    def _conclude(self, settlement: _Settlement, on_slice: Callable[[], None]) -> None:
+    def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""
         refused = self._note_refused(settlement)
         self._confirmed.add(
@@ -282,7 +275,7 @@ class Settler:
         self._ack([each for each in settlement.deliveries if each.tag not in unfinished])
         if following:
             wanted = [then for each in following for then in each.then]
-            self._send(wanted, [each.result.delivery for each in following], on_slice)
+            self._send(wanted, [each.result.delivery for each in following])
 
     def _note_refused(self, settlement: _Settlement) -> dict[Consequence, str]:
         """Return what was refused that must go, with the reason; note what else was."""

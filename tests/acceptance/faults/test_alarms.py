@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.faults.bulkheads.test_bulkheads import close_publishing_connection
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import HEARD, REPLIES, Shop, command, order
 from tests.conftest import StartDaemon
+from tests.harness.connections import close_publishing_connection
 from tests.harness.daemon import DaemonProcess
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.waiting import wait_until

@@ -14,7 +14,8 @@ CHUNK_BYTES = 65_536
 class Proxy:
     """Forwards one port of 127.0.0.1 to another; `silent` keeps connections but drops all bytes.
 
-    The first connections, as many as `spared`, go on all the same.
+    The first connections, as many as `spared`, go on all the same. `deaf` keeps new ones too, and
+    answers them nothing: `unanswered` counts those that are open.
     """
 
     def __init__(self, target_port: int, context: ssl.SSLContext | None = None) -> None:
@@ -26,6 +27,8 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.silent = False
         self.spared = 0
+        self.deaf = False
+        self.unanswered = 0
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -55,8 +58,22 @@ class Proxy:
         with client, contextlib.suppress(OSError):
             if self._context is not None:
                 client = self._context.wrap_socket(client, server_side=True)
+            if self.deaf:
+                self._ignore(client)
+                return
             with client, socket.create_connection(self._target) as server:
                 self._forward(client, server, number)
+
+    def _ignore(self, client: socket.socket) -> None:
+        client.settimeout(0.05)
+        self.unanswered += 1
+        try:
+            while not self._stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    if not client.recv(CHUNK_BYTES):
+                        return
+        finally:
+            self.unanswered -= 1
 
     def _forward(self, client: socket.socket, server: socket.socket, number: int) -> None:
         other = {client: server, server: client}

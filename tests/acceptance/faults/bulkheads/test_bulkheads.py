@@ -12,6 +12,7 @@ from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, order, user
 from tests.conftest import StartDaemon, StartDaemonOn
 from tests.harness import amqp10
+from tests.harness.connections import close_publishing_connection
 from tests.harness.daemon import DaemonProcess
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.versions import Broker
@@ -39,21 +40,6 @@ def assert_done_once(shop: Shop, orderd: DaemonProcess, count: int = COUNT) -> N
     assert shop.ready("order") == 0
     assert applied(shop) == count
     assert shop.ready("order.dlq") == 0
-
-
-def close_publishing_connection(rabbit: PrivateRabbit, vhost: str) -> None:
-    columns = ("pid", "vhost", "channels", "client_properties")
-
-    def found() -> list[str]:
-        listed = rabbit.ctl("list_connections", "--no-table-headers", *columns).splitlines()
-        return [
-            pid
-            for pid, where, channels, properties in (line.split("\t") for line in listed)
-            if where == vhost and channels == "1" and "orderd " in properties
-        ]
-
-    (pid,) = wait_until(found, timeout_s=20, what="the connection")
-    rabbit.ctl("close_connection", pid, "a test")
 
 
 def test_to_lose_the_publishing_connection_repeats_nothing(

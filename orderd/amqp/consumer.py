@@ -41,7 +41,7 @@ class Consumer:
 
     `has_settled` tells whether anything was acked or requeued on the current connection,
     `underway` what was sent through retry queues. What arrives waits in `inbox`; in `worn` what the
-    broker might drop after a few more deliveries.
+    broker might drop after a few more deliveries. By *now_s* deliveries tell when they came.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class Consumer:
         *,
         exclusive: Collection[str] = (),
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
+        self._now_s = now_s
         self._connection = Connection(endpoint)
         self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
         self._waiting = Waiting()
@@ -302,7 +304,13 @@ class Consumer:
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(
-            intake.queue, body, found.decoded, tag, intake.generation, method.redelivered
+            intake.queue,
+            body,
+            found.decoded,
+            tag,
+            intake.generation,
+            method.redelivered,
+            self._now_s(),
         )
         self._waiting.put(delivery)
         self.underway.note_back(delivery)

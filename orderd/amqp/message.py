@@ -39,7 +39,7 @@ class Delivery:
 
     It can be settled on the channel that it came on, which *generation* counts.
 
-    *received_s* is when it came, by this machine's clock, in seconds since 1970.
+    *received_s* is when it came, in seconds since 1970.
     """
 
     queue: str

@@ -3,7 +3,6 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,7 +158,7 @@ class BatchProcessor:
             return decoded
         decoded = self._deferrals.known(delivery, decoded)
         # Now, not as it came: it may have waited here, for a server or for somebody's lock.
-        is_over = is_expired(delivery, time.time())
+        is_over = is_expired(delivery, self._database.clock.seconds())
         return replace(decoded, is_expired=True) if is_over else decoded
 
     def _commit_unlocked(

@@ -49,6 +49,7 @@ class Parts:
             settings.retry_delays,
             settings.queue_type,
             exclusive=settings.exclusive_queues,
+            now_s=self.database.clock.seconds,
         )
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()

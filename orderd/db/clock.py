@@ -17,11 +17,16 @@ class Clock:
     def learn(self, moment: datetime) -> None:
         """Take *moment* for the present one."""
         self._moment = moment.astimezone(UTC)
+        self._moment_s = moment.timestamp()
         self._learned_s = _steady_s()
 
     def now(self) -> datetime:
         """Return the present moment, in UTC."""
         return self._moment + timedelta(seconds=_steady_s() - self._learned_s)
+
+    def seconds(self) -> float:
+        """Return the present moment in seconds since 1970."""
+        return self._moment_s + _steady_s() - self._learned_s
 
 
 def _steady_s() -> float:

@@ -8,6 +8,7 @@ from tests.harness.clocks import on_a_wrong_clock
 from tests.harness.daemon import DaemonProcess
 
 DAY_S = 86_400
+HOUR_MS = 3_600_000
 
 
 def test_a_dead_letter_has_the_time_of_the_database(
@@ -36,6 +37,25 @@ def test_a_dead_letter_has_the_time_of_the_database(
         now = datetime.now(UTC)
         for moment in moments:
             assert abs(datetime.fromisoformat(moment) - now) < timedelta(hours=1)
+        assert orderd.stop() == 0
+    finally:
+        orderd.kill()
+
+
+def test_a_copy_that_another_daemon_made_expires_by_the_time_of_the_database(
+    shop: Shop, database_url: str, vhost_url: str
+) -> None:
+    env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    orderd = DaemonProcess(env, program=on_a_wrong_clock("orderd", DAY_S))
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    try:
+        orderd.wait_ready()
+        for name, ends_at_ms in {"alive": now_ms + HOUR_MS, "over": now_ms - HOUR_MS}.items():
+            copy = product(id=name)
+            copy.properties.headers = {"orderd-attempt": 1, "orderd-expires-at": ends_at_ms}
+            shop.send_all([copy])
+
+        assert shop.wait_for("alive", "over") == {"alive": "applied", "over": "expired"}
         assert orderd.stop() == 0
     finally:
         orderd.kill()

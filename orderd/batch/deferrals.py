@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from orderd.amqp.message import Delivery
 from orderd.batch.failures import failed
@@ -91,15 +91,8 @@ class Deferrals:
     def write(self, tx: Transaction, turns: Turns) -> None:
         """Let it travel with *tx* what has become of places."""
         if turns.kept:
-            kept = turns.kept.values()
-            tx.later(
-                "keep_places",
-                keys=list(turns.kept),
-                queues=lines(each.queue for each in kept),
-                row_ids=array("NULL" if each.row_id is None else each.row_id for each in kept),
-                locks=[each.lock for each in kept],
-                seconds=self.lock_patience_s + self.delay_max_s,
-            )
+            locks = [each.lock for each in turns.kept.values()]
+            tx.later("keep_places", **self._places(turns), locks=locks)
         if turns.ended:
             tx.later("end_places", keys=sorted(turns.ended))
 
@@ -139,7 +132,7 @@ class Deferrals:
             turns = self.turns(tx, commands.values())
             now = datetime.now(UTC)
             keys = {tag: turns.keep(command, now) for tag, command in commands.items()}
-            self.write(tx, turns)
+            tx.later("renew_places", **self._places(turns))
         return keys
 
     def note_gone(self, results: Sequence[Result]) -> None:
@@ -153,6 +146,16 @@ class Deferrals:
                 tx.later("end_places", keys=sorted(self._ended))
             self._ended.clear()
             self._are_kept = False
+
+    def _places(self, turns: Turns) -> dict[str, Any]:
+        """Return the parameters of the places that are kept with *turns*."""
+        kept = turns.kept.values()
+        return {
+            "keys": list(turns.kept),
+            "queues": lines(each.queue for each in kept),
+            "row_ids": array("NULL" if each.row_id is None else each.row_id for each in kept),
+            "seconds": self.lock_patience_s + self.delay_max_s,
+        }
 
     def _in_line(self, turns: Turns, result: Result, attempts_max: int) -> Result:
         command = result.command

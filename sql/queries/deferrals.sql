@@ -39,6 +39,16 @@ SET
         THEN coalesce(deferrals.waits_since, excluded.waits_since)
     END
 
+-- name: renew_places
+-- Their messages are copied, not tried: what they wait for, and since when, stays.
+INSERT INTO deferrals (key, queue, row_id, ends_at)
+SELECT key, queue, row_id, now() + %(seconds)s * interval '1 second'
+FROM unnest(
+    %(keys)s::text[], string_to_array(%(queues)s, E'\n'), %(row_ids)s::bigint[]
+) WITH ORDINALITY AS kept (key, queue, row_id, number)
+ORDER BY number
+ON CONFLICT (key) DO UPDATE SET ends_at = excluded.ends_at
+
 -- name: end_places
 DELETE FROM deferrals
 WHERE key = ANY(%(keys)s::text[]) OR ends_at < now()

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from orderd.amqp.message import Delivery
+from orderd.amqp.renewal import renewed_command
 from orderd.batch.processor import Surroundings
 from orderd.contract.names import HEADER_PLACE, DeferralCode
 from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
@@ -97,6 +98,22 @@ def test_whoever_has_waited_longer_than_the_patience_is_given_up(
     hasty.deferrals.note_gone([last])
     hasty.deferrals.forget_ended()
     assert hasty.count("deferrals") == 0
+
+
+@pytest.mark.usefixtures("holder")
+@pytest.mark.parametrize("request_id", ["a", None], ids=["with id", "without"])
+def test_a_wait_goes_on_when_its_message_is_renewed(hasty: Shop, request_id: str | None) -> None:
+    one = price(request_id)
+    (first,) = hasty.process([one])
+    hasty.query("UPDATE deferrals SET waits_since = waits_since - interval '2 d'")
+    worn = replace(from_its_retry_queue(one, first.outcome), redelivered=True)
+
+    places = hasty.processor.keep_places([worn])
+    copy = renewed_command(worn, place=places[worn.tag])
+    (last,) = hasty.process([again(replace(worn, properties=copy.properties))])
+
+    assert isinstance(last.outcome, Deferred)
+    assert last.outcome.message.startswith("waited 17280")
 
 
 def test_neighbours_are_done_and_a_known_lock_is_not_waited_for_again(

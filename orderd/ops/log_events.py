@@ -128,6 +128,11 @@ class Event(StrEnum):
         "Copies took the place of messages near their queue's delivery limit.",
     )
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
+    MESSAGE_SHORTENED = (
+        "message.shortened",
+        ERROR,
+        "RabbitMQ takes no dead letter of that size: it goes with the beginning of its body.",
+    )
     MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
     REPLY_REFUSED = (

@@ -1,5 +1,6 @@
 """What the log says of a delivery's end; all wording of it is here."""
 
+from hashlib import sha256
 from typing import Final
 
 from orderd.amqp.receipt import RETURNED
@@ -75,6 +76,15 @@ class Reporter:
         fields = _fields(result, code)
         fields["attempt"] = result.attempt
         emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+
+    def shortened(self, result: Result, bytes_kept: int) -> None:
+        """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
+        body = result.delivery.body
+        text = (
+            f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
+            f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
+        )
+        emit(Event.MESSAGE_SHORTENED, text, **_fields(result))
 
     def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
         """Tell that *queue* refuses messages that must go there, and that they wait for it."""

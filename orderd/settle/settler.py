@@ -24,6 +24,7 @@ from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
 from orderd.settle.direct_replies import DirectReplies
 from orderd.settle.held import HeldBack
+from orderd.settle.oversize import shortened
 from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
@@ -315,12 +316,18 @@ class Settler:
     def _hold(self, refused: Mapping[Consequence, str]) -> None:
         """Keep what was *refused*, queue by queue."""
         queues: dict[str, list[Consequence]] = {}
-        for consequence, why in refused.items():
+        whys: dict[str, str] = {}
+        for refusal, why in refused.items():
+            consequence = refusal
+            if (short := shortened(refusal, why)) is not None:
+                self._reporter.shortened(refusal.result, len(short.message.body))
+                consequence = short
             queues.setdefault(consequence.message.routing_key, []).append(consequence)
+            whys.setdefault(consequence.message.routing_key, why)
             self._is_missing = self._is_missing or _tells_of_a_target(why)
         for queue, consequences in queues.items():
             delay_s = self._held.refuse(consequences)
-            self._reporter.held_back(queue, len(consequences), refused[consequences[0]], delay_s)
+            self._reporter.held_back(queue, len(consequences), whys[queue], delay_s)
 
     def _declare_missing(self) -> None:
         """Declare again what somebody deleted, where a message came back for want of its queue."""

@@ -9,7 +9,7 @@ import pytest
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.main import main as orderctl
 from tests.acceptance.faults.test_refusals import unidentified
-from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, order, user
+from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Message, Shop, command, order, user
 from tests.conftest import StartDaemon, StartDaemonOn
 from tests.harness import amqp10
 from tests.harness.connections import close_publishing_connection
@@ -164,6 +164,32 @@ def test_without_the_right_to_publish_events_commands_are_done(
 
     wait_until(lambda: shop.ready(HEARD) >= COUNT, timeout_s=90, what="all events")
     assert_done_once(shop, orderd)
+    assert orderd.events("broker.disconnected") == []
+
+
+def test_topic_rights_that_forget_system_events_cost_these_alone(
+    shop: Shop,
+    vhost: str,
+    private_rabbit: PrivateRabbit,
+    limited_url: str,
+    daemon_on: StartDaemonOn,
+) -> None:
+    allow_write(private_rabbit, vhost, ".*")
+    private_rabbit.ctl(
+        *("set_topic_permissions", "-p", vhost, LIMITED, EVENTS_EXCHANGE),
+        *(r"^(user|product|order)\..*", ".*"),
+    )
+    shop.open_with(stock=10_000)
+    # The first is a dead letter, of which a system event tells.
+    shop.send_all([Message("order", b"{", command("order", "create").properties)])
+    unidentified(shop, COUNT)
+
+    orderd = daemon_on(limited_url, batch_max=50)
+
+    orderd.wait_for_event("message.dead_lettered", timeout_s=30)
+    wait_until(lambda: shop.ready(HEARD) >= COUNT, timeout_s=90, what="the other events")
+    assert orderd.stop() == 0
+    assert (applied(shop), shop.ready("order"), shop.ready("order.dlq")) == (COUNT, 0, 1)
     assert orderd.events("broker.disconnected") == []
 
 

@@ -98,7 +98,9 @@ def test_an_alarm_hangs_nothing_and_costs_nothing(
     assert changes == ["system.paused", "system.resumed"]
 
 
-def test_acks_flow_during_an_alarm(shop: Shop, alarm: Alarm, daemon: StartDaemon) -> None:
+def test_acks_flow_during_an_alarm(
+    shop: Shop, alarm: Alarm, vhost: str, private_rabbit: PrivateRabbit, daemon: StartDaemon
+) -> None:
     shop.open_with(stock=10)
     orderd = daemon()
     # After this one it publishes nothing, and so does not learn of the alarm.
@@ -120,9 +122,19 @@ def test_acks_flow_during_an_alarm(shop: Shop, alarm: Alarm, daemon: StartDaemon
     orderd.send(signal.SIGCONT)
 
     shop.wait_for_rows(COUNT, "processed_requests", timeout_s=30)
+    # The ack of a batch follows its commit; the alarm lasts until the broker has seen it.
+    wait_until(
+        lambda: unsettled(private_rabbit, vhost, "order") == 0, timeout_s=60, what="all acks"
+    )
     orderd.kill()
     # What had not been acked would be back in the queue now.
     assert shop.ready("order") == 0
+
+
+def unsettled(rabbit: PrivateRabbit, vhost: str, queue: str) -> int:
+    """Return how many messages the broker has in the queue, ready or without an ack."""
+    lines = rabbit.ctl("list_queues", "--vhost", vhost, "--silent", "name", "messages").splitlines()
+    return {name: int(count) for name, count in map(str.split, lines)}[queue]
 
 
 def test_no_start_in_an_alarm_does_what_it_cannot_settle(

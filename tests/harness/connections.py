@@ -28,6 +28,10 @@ def wait_for_connections(rabbit: PrivateRabbit, vhost: str, count: int) -> list[
 
 
 def close_publishing_connection(rabbit: PrivateRabbit, vhost: str) -> None:
-    """Close the connection by which events go: the first to be made."""
-    found = wait_until(lambda: orderd_connections(rabbit, vhost), timeout_s=20, what="connections")
-    rabbit.ctl("close_connection", found[0][0], "a test")
+    """Close the connection by which events go: the first to be made of those with one channel."""
+
+    def found() -> list[str]:
+        return [pid for pid, channels in orderd_connections(rabbit, vhost) if channels == 1]
+
+    publishing, *_ = wait_until(found, timeout_s=20, what="the connection")
+    rabbit.ctl("close_connection", publishing, "a test")

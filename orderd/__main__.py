@@ -5,27 +5,47 @@ import signal
 import sys
 from types import FrameType
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+from orderd.ops.descriptors import occupy
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _OTHERS = (signal.SIGHUP, signal.SIGUSR1)
+# What the system does at these stays as it is: the end, a stop and its end, what tells of a fault
+# of the program, what does nothing by itself.
+_LEFT = {
+    *("QUIT", "KILL", "STOP", "TSTP", "TTIN", "TTOU", "CONT"),
+    *("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS"),
+    *("CHLD", "URG", "WINCH"),
+}
 
 
 def main() -> int:
     """Run the daemon until it is told to stop; return its exit code.
 
     Its modules take some tenths of a second to load. A stop in that time ends it at once: nothing
-    was begun. Then `Signals` takes over, each signal in one step.
+    was begun. Then `Signals` takes over, each signal in one step; those that mean nothing to it
+    stay ignored.
     """
+    for number in _meaningless():
+        signal.signal(number, signal.SIG_IGN)
     for number in _STOPS:
         signal.signal(number, _leave)
-    for number in _OTHERS:
-        signal.signal(number, signal.SIG_IGN)
+    # The pipe of the signals would be stdin and stdout, and the log go into it.
+    occupy()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)
+    from orderd.ops.ending import leave_threads  # noqa: PLC0415
 
     code = run()
     # The interpreter gives up its handlers before it has ended, and the default would be to die.
     # Blocked, not ignored: it complains of a signal that comes as it begins to be ignored.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_OTHERS))
+    leave_threads(code)
     return code
+
+
+def _meaningless() -> set[signal.Signals]:
+    """Return the signals that would end the program for no reason of its own."""
+    left = {getattr(signal, f"SIG{name}") for name in _LEFT}
+    return set(signal.valid_signals()) - left - set(_STOPS)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

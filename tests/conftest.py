@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import secrets
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -225,6 +226,9 @@ def seed(pytestconfig: pytest.Config) -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Take the seed from the environment, or draw one, and hand it to Hypothesis' own plugin."""
+    # Who runs the tests in the background ignores these, and so would all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     drawn = random.SystemRandom().randrange(10**9)
     config.stash[SEED] = int(os.environ.get(SEED_VARIABLE) or drawn)
     config.option.hypothesis_seed = str(config.stash[SEED])

@@ -1,37 +1,47 @@
 """Takes deliveries from the command queues into an inbox, at the pace of its owner."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain, islice
 from typing import Any, Final
 
-from orderd.amqp import renewal, topology
+from orderd.amqp import pace
+from orderd.amqp.connection import Connection, nothing
+from orderd.amqp.cuts import Cuts
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault
-from orderd.amqp.intake import Intake
+from orderd.amqp.faults import (
+    NOT_FOUND,
+    BrokerFault,
+    BrokerRefused,
+    ChannelFault,
+    DeliveriesLost,
+    TooFewChannels,
+)
+from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
-from orderd.amqp.link import Link, no_slice
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
+from orderd.amqp.underway import Underway
+from orderd.amqp.waiting import Waiting
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
 # the order and does not count it. Closing the connection keeps the order everywhere, but counts.
 _NACKS_IN_ORDER: Final = (4, 0)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
-_HEAVY_BYTES: Final = 256 * 1024
 
 
 class Consumer:
     """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
 
-    Each has a channel of its own, so that a refusal to consume one does no harm to the others. Of
-    those of *exclusive* it takes only while no other daemon does.
+    Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
+    told in `failing`. Of those of *exclusive* it takes only while no other daemon does. What is
+    needed besides them is declared by `declaration`.
 
-    `generation` counts the connections: deliveries of an earlier one can no longer be settled.
-    What arrives waits in `inbox`; in `worn` what the broker might drop after a few more deliveries.
+    `has_settled` tells whether anything was acked or requeued on the current connection,
+    `underway` what was sent through retry queues. What arrives waits in `inbox`; in `worn` what the
+    broker might drop after a few more deliveries. By *now_s* deliveries tell when they came.
     """
 
     def __init__(
@@ -44,16 +54,29 @@ class Consumer:
         *,
         exclusive: Collection[str] = (),
         inbox_bytes_max: int = _INBOX_BYTES_MAX,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._link = Link(endpoint)
-        self._intakes = Intakes(self._link, queues, exclusive, prefetch, self._on_arrival)
+        self._now_s = now_s
+        self._connection = Connection(endpoint)
+        self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
+        self._waiting = Waiting()
+        self.inbox, self.worn = self._waiting.inbox, self._waiting.worn
+        self._intakes = Intakes(
+            self._connection,
+            queues,
+            exclusive,
+            prefetch,
+            declare=self.declaration.queue,
+            on_arrival=self._on_arrival,
+            on_lost=self._waiting.void,
+        )
+        self._queues = tuple(queues)
         self._prefetch = prefetch
-        self._retry_delays_s = tuple(retry_delays_s)
-        self._queue_type = queue_type
         self._inbox_bytes_max = inbox_bytes_max
-        self.inbox: deque[Delivery] = deque()
-        self.worn: deque[Delivery] = deque()
-        self.generation = 0
+        self.underway = Underway()
+        self._has_connected = False
+        self.has_settled = False
+        self._cuts = Cuts()
 
     @property
     def is_ready(self) -> bool:
@@ -66,50 +89,67 @@ class Consumer:
         return self._intakes.standing_by
 
     @property
+    def failing(self) -> Mapping[str, str]:
+        """The queues that cannot be consumed for now, and why; they are tried again."""
+        return self._intakes.failing
+
+    @property
     def consumers(self) -> Mapping[str, int]:
         """How many consumers each of the other queues had lately, this one among them."""
         return self._intakes.consumers
 
-    def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
+    def connect(self, keep_alive: Callable[[], None] = nothing) -> None:
         """Connect, declare the topology and start consuming: one attempt over all URLs.
 
-        *on_slice* is called at least once a second. Raises BrokerFault or TopologyMismatch.
+        *keep_alive* is called at least once a second, and must not touch this consumer. Raises
+        BrokerFault, and TopologyMismatch the first time.
         """
+        is_cut_each_time = self._cuts.begin()
         self.close()
-        self.generation += 1
+        self._intakes.apart.is_wanted = is_cut_each_time
+        self.has_settled = False
         try:
-            self._link.open(on_slice)
-            topology.declare(self._link, self._retry_delays_s, self._queue_type)
-            self._intakes.begin()
+            self._connection.open(keep_alive)
+            self._look_for_channels()
+            self.declaration.look(keep_alive)
+            self._intakes.begin(is_first=not self._has_connected)
+            self.declaration.exchange(is_first=not self._has_connected)
         except Exception:
+            self._cuts.note(self._connection.loss_code)
             self.close()
             raise
+        self._has_connected = True
 
     def poll(self, timeout_s: float) -> None:
         """Service the connection until something came into the inbox, at most *timeout_s* seconds.
 
-        Raises BrokerFault when the connection, the channel or a consumer is lost. The inbox is
-        empty then: the broker delivers again what was in it.
+        Raises BrokerFault when the connection is lost, or no queue is left to be consumed. The
+        inbox is empty then: the broker delivers again what was in it.
         """
-        if self._inbox_bytes() >= self._inbox_bytes_max:
+        if self._waiting.body_bytes() >= self._inbox_bytes_max:
             # The less is read, the more the broker keeps; a turn a second feeds the heartbeat.
             time.sleep(timeout_s)
             timeout_s = 0
+        until_s = time.monotonic() + timeout_s
+        before = self._waiting.received
         self._serve(timeout_s)
+        # pika may return sooner, for less than a delivery.
+        while self._waiting.received == before and (left_s := until_s - time.monotonic()) > 0:
+            self._serve(left_s)
 
     def fill(self, count: int) -> None:
         """Read on while deliveries are there and fewer than *count* are in the inbox; never wait.
 
         Raises BrokerFault as `poll` does.
         """
-        self._open_up()
-        body_bytes = self._inbox_bytes()
+        self._adapt()
+        body_bytes = self._waiting.body_bytes()
         while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
             before = len(self.inbox)
             self._serve(0)
             if len(self.inbox) == before:
                 return
-            body_bytes += self._inbox_bytes(before)
+            body_bytes += self._waiting.body_bytes(before)
 
     def look_around(self) -> None:
         """Take from the queues that had to be left to others, where these are gone by now; count.
@@ -123,46 +163,54 @@ class Consumer:
         """Return whether *queue* has a consumer of this daemon's."""
         return queue in self._intakes
 
-    def assert_held(self) -> None:
-        """Look whether the deliveries in hand are still ours; raise BrokerFault as `poll` does.
+    def holds(self, delivery: Delivery) -> bool:
+        """Return whether *delivery* can still be settled."""
+        return self._intakes.holds(delivery)
 
-        Also where the broker may have given them to others, and that could not be told.
+    def assert_held(self, deliveries: Iterable[Delivery]) -> None:
+        """Look whether *deliveries* are still ours; raise DeliveriesLost where some are not.
+
+        Asks the broker where it was silent for long. Raises BrokerFault as `poll` does.
         """
-        self._serve(0)
-        if (doubt := self._link.doubt) is not None:
-            self._void()
-            raise BrokerFault(f"{self._link.where}: {doubt}")
+        with self._voiding():
+            self._intakes.serve(0)
+            self._intakes.assert_alive()
+        lost = [delivery for delivery in deliveries if not self.holds(delivery)]
+        if lost:
+            queues = ", ".join(sorted({delivery.queue for delivery in lost}))
+            raise DeliveriesLost(f"{len(lost)} deliveries of {queues} are no longer this daemon's")
 
-    def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker to forget *deliveries*; those of an earlier generation are left out.
+    def ack(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell the broker to forget *deliveries*; those that are no longer held are left out.
 
         Raises BrokerFault as `poll` does; what was not acked is delivered again.
         """
-        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_ack(tag, multiple))
+        self._settle(deliveries, ack)
 
-    def requeue(self, deliveries: Sequence[Delivery]) -> None:
+    def ack_at_last(self, deliveries: Iterable[Delivery]) -> None:
+        """Ack *deliveries* where the connection was given up because the broker did not answer.
+
+        One that only stood still reads it later, and delivers them to nobody again. Never raises.
+        """
+        with suppress(BrokerFault):
+            self._intakes.settle_at_last(deliveries, ack_at_last)
+
+    def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Give *deliveries* back to their queues, in their order; stale ones are left out."""
-        self._settle(deliveries, lambda raw, tag, multiple: raw.basic_nack(tag, multiple, True))
+        self._settle(deliveries, requeue)
 
     def depth(self, queue: str) -> QueueDepth:
-        """Return how much is waiting in *queue*, and how many consumers it has."""
+        """Return how much is waiting in *queue*, and how many consumers it has.
+
+        Nothing and none where there is no such queue. What arrived by then is in the inbox.
+        """
         with self._voiding():
-            return self._intakes.depth(queue)
-
-    def declare(self) -> None:
-        """Declare the topology again, where somebody has deleted some of it.
-
-        Raises BrokerFault and TopologyMismatch.
-        """
-        topology.declare(self._link, self._retry_delays_s, self._queue_type)
-
-    def change_retry_delays(self, delays_s: Sequence[float]) -> None:
-        """Have retry queues for *delays_s*, now and after each connecting.
-
-        Raises TopologyMismatch where one cannot be used, and BrokerFault; all is as before then.
-        """
-        topology.declare(self._link, delays_s, self._queue_type)
-        self._retry_delays_s = tuple(delays_s)
+            try:
+                return self._intakes.depth(queue)
+            except ChannelFault as fault:
+                if fault.code != NOT_FOUND:
+                    raise
+                return QueueDepth(ready=0, consumers=0)
 
     def change_prefetch(self, prefetch: int) -> None:
         """Let the broker send so many from each queue; what is in hand stays in hand.
@@ -175,6 +223,30 @@ class Consumer:
         with self._voiding():
             self._intakes.change_prefetch(prefetch)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is taken until `resume`, from one queue or more."""
+        return pace.is_any_paused(self._intakes)
+
+    @property
+    def body_bytes(self) -> int:
+        """How many bytes of bodies are in hand, unacked."""
+        return pace.bytes_in_hand(self._intakes)
+
+    def pause(self, keep_alive: Callable[[], None]) -> int:
+        """Take nothing until `resume`, and give back what waits; return how many that were.
+
+        What was taken out of the inbox stays in hand. *keep_alive* is called at least once a
+        second, and must not touch this consumer. Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            return self._pause(self._queues, keep_alive)
+
+    def resume(self) -> None:
+        """Take again, one at a time first. Raises BrokerFault as `poll` does."""
+        with self._voiding():
+            self._intakes.resume(is_slow=True)
+
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
         with self._voiding():
@@ -183,48 +255,75 @@ class Consumer:
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
-        self._void()
+        self._waiting.void()
+        # The connection first: nothing that was unacked is to be given back channel by channel.
+        self._connection.close()
         self._intakes.clear()
-        self._link.close()
 
     def _give_back(self) -> None:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
-        if not self._intakes.is_whole:
+        if not self._connection.is_open:
             return
         # Nobody's slices: who closes has often given up, and must not be told so once more.
-        self._link.end_slices(_GIVE_BACK_TIMEOUT_S)
-        with suppress(BrokerFault):
+        self._connection.end_slices(_GIVE_BACK_TIMEOUT_S)
+        # Much of it may be on its way yet, and of that nobody needs the bodies.
+        with suppress(BrokerFault), self._waiting.giving_back(self._queues):
             self.cancel()
-            if self._link.version >= _NACKS_IN_ORDER:
-                with self._voiding():
-                    self._intakes.give_back()
+            if self._connection.version >= _NACKS_IN_ORDER:
+                self._intakes.give_back()
 
-    def _open_up(self) -> None:
+    def _adapt(self) -> None:
         with self._voiding():
             self._intakes.adapt()
             # Big bodies too are taken with care: all that is on its way is read before the answers.
-            if self._intakes.is_cautious and self._inbox_bytes() <= _HEAVY_BYTES:
+            if pace.is_any_cautious(self._intakes):
                 self._intakes.open_up()
+            if heavy := pace.too_heavy(self._intakes, self._inbox_bytes_max):
+                self._pause(heavy, nothing)
+                self._intakes.resume(is_slow=False)
 
-    def _on_arrival(self, intake: Intake, method: Any, found: Any, body: bytes) -> None:
-        tag = intake.admit(method)
+    def _pause(self, queues: Collection[str], keep_alive: Callable[[], None]) -> int:
+        with self._waiting.giving_back(queues) as surplus:
+            received = -1
+            while received != self._waiting.received:
+                received = self._waiting.received
+                self._intakes.serve(0)
+                keep_alive()
+            self._intakes.pause(queues)
+        self._intakes.settle(surplus, requeue)
+        return len(surplus)
+
+    def _look_for_channels(self) -> None:
+        most, needed = self._connection.channels_max, self._intakes.channels_needed
+        if 0 < most < needed:
+            # Later, others have changed what was enough.
+            kind = BrokerRefused if self._has_connected else TooFewChannels
+            raise kind(
+                f"{self._connection.where}: channel_max {most}: orderd needs {needed} channels"
+            )
+
+    def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:
         delivery = Delivery(
-            intake.queue, body, found.decoded, tag, self.generation, method.redelivered
+            intake.queue,
+            body,
+            found.decoded,
+            tag,
+            intake.generation,
+            method.redelivered,
+            self._now_s(),
         )
-        is_worn = delivery.redelivered and renewal.is_due(delivery)
-        (self.worn if is_worn else self.inbox).append(delivery)
-        self._link.wake()
+        self._waiting.put(delivery)
+        self.underway.note_back(delivery)
+        intake.opened().connection.note_heard()
 
     def _serve(self, timeout_s: float) -> None:
         with self._voiding():
             self._intakes.serve(timeout_s)
 
-    def _settle(
-        self, deliveries: Sequence[Delivery], settle: Callable[[Any, int, bool], None]
-    ) -> None:
-        if current := [one for one in deliveries if one.generation == self.generation]:
-            with self._voiding():
-                self._intakes.settle(current, settle)
+    def _settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
+        with self._voiding():
+            self._intakes.settle(deliveries, send)
+        self.has_settled = True
 
     @contextmanager
     def _voiding(self) -> Iterator[None]:
@@ -232,14 +331,7 @@ class Consumer:
         try:
             yield
         except BrokerFault:
-            self._void()
+            if not self._connection.is_open:
+                self._cuts.note(self._connection.loss_code)
+                self._waiting.void()
             raise
-
-    def _void(self) -> None:
-        self.inbox.clear()
-        self.worn.clear()
-        self._intakes.void()
-
-    def _inbox_bytes(self, start: int = 0) -> int:
-        waiting = chain(islice(self.inbox, start, None), () if start else self.worn)
-        return sum(len(delivery.body) for delivery in waiting)

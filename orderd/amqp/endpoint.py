@@ -42,6 +42,7 @@ class BrokerEndpoint:
     blocked_timeout_s: int = 20
     socket_timeout_s: float = 5
     stack_timeout_s: float = 10
+    _reached: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.urls:
@@ -49,8 +50,13 @@ class BrokerEndpoint:
         self.targets()
 
     def targets(self) -> list[Target]:
-        """Return what to give to pika, for each URL in order."""
-        return [self._target(url) for url in self.urls]
+        """Return what to give to pika: for the URL that worked last, then for each in order."""
+        targets = [self._target(url) for url in self.urls]
+        return sorted(targets, key=lambda target: target.name not in self._reached)
+
+    def note_reached(self, target: Target) -> None:
+        """Begin with *target* the next time, whoever connects."""
+        self._reached[:] = [target.name]
 
     def _target(self, url: str) -> Target:
         # pika also takes http, https and no scheme at all, and connects somewhere.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from orderd.amqp import topology
-from orderd.amqp.faults import ChannelFault
-from orderd.amqp.link import Link
+from orderd.amqp import retry_queues, topology
+from orderd.amqp.connection import Connection
+from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
+from orderd.amqp.scratch import Scratch
 from orderd.contract.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
@@ -19,9 +20,6 @@ from orderd.contract.names import (
     retry_queue,
 )
 
-_NOT_FOUND: Final = 404
-_PRECONDITION_FAILED: Final = 406
-_ANY_TYPE: Final = ("", "classic", "quorum")
 _LIMIT_IN_REFUSAL: Final = re.compile(r"'x-delivery-limit'.* current is (?:the value )?'(-?\d+)'")
 
 
@@ -51,11 +49,7 @@ class Needed:
         """Return the arguments that it must have, and no others besides a type."""
         if self.delay_s is None:
             return {}
-        return {
-            "x-message-ttl": round(self.delay_s * 1000),
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": self.returns_to,
-        }
+        return retry_queues.arguments(self.returns_to, self.delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,73 +86,94 @@ def locks(exclusive: Collection[Queue]) -> list[Needed]:
     return [Needed(lock_queue(queue), Kind.LOCK) for queue in Queue if queue in exclusive]
 
 
-def find(link: Link, wanted: Needed) -> Found | None:
+def find(connection: Connection, wanted: Needed) -> Found | None:
     """Return what there is under that name, None where there is nothing."""
     if not wanted.is_exchange:
-        depth = topology.queue_depth(link, wanted.name)
+        depth = topology.queue_depth(connection, wanted.name)
         return None if depth is None else Found(depth.ready, depth.consumers)
-    channel = link.open_channel()
+    channel = connection.open_channel()
     try:
         channel.call("exchange_declare", exchange=wanted.name, passive=True)
     except ChannelFault as fault:
-        if fault.code != _NOT_FOUND:
+        if fault.code != NOT_FOUND:
             raise
         return None
     channel.close()
     return Found()
 
 
-def unusable(link: Link, found: Needed) -> str | None:
+def unusable(connection: Connection, found: Needed) -> str | None:
     """Return in the broker's words how one that exists differs from what orderd needs.
 
     Declaring it as needed changes nothing where it is so. Raises ChannelFault for a refusal.
     """
     if found.is_exchange:
         exchange = {"exchange": found.name, "exchange_type": "topic", "durable": True}
-        return _refusal(link, "exchange_declare", exchange)
-    if found.kind is Kind.COMMANDS:
-        scratch = topology.Scratch(link)
-        difference = topology.unusable(scratch, found.name)
+        return _refusal(connection, "exchange_declare", exchange)
+    scratch = Scratch(connection)
+    try:
+        if found.kind is Kind.COMMANDS:
+            return topology.unusable(scratch, found.name)
+        if found.delay_s is not None:
+            retry_queues.declare(scratch, found.returns_to, found.delay_s)
+    except TopologyMismatch as mismatch:
+        return getattr(mismatch.__cause__, "reason", str(mismatch))
+    finally:
         scratch.close()
-        return difference
-    if not found.arguments:
-        # Taken as it is found, of whatever type.
-        return None
-    reason = None
-    for queue_type in _ANY_TYPE:
-        arguments = found.arguments | ({"x-queue-type": queue_type} if queue_type else {})
-        queue = {"queue": found.name, "durable": True, "arguments": arguments}
-        reason = _refusal(link, "queue_declare", queue)
-        if reason is None or "x-queue-type" not in reason:
-            return reason
-    return reason
+    # Any other is taken as it is found, of whatever type.
+    return None
 
 
-def _refusal(link: Link, method: str, arguments: dict[str, Any]) -> str | None:
-    channel = link.open_channel()
+def is_former(connection: Connection, found: Needed) -> bool:
+    """Return whether a retry queue that exists was declared as former versions did it.
+
+    Such a one may lose a message when its delay ends. Raises ChannelFault for a refusal.
+    """
+    if found.delay_s is None:
+        return False
+    scratch = Scratch(connection)
+    try:
+        return not retry_queues.declare(scratch, found.returns_to, found.delay_s)
+    except TopologyMismatch:
+        return False
+    finally:
+        scratch.close()
+
+
+def _refusal(connection: Connection, method: str, arguments: dict[str, Any]) -> str | None:
+    channel = connection.open_channel()
     try:
         channel.call(method, **arguments)
     except ChannelFault as fault:
-        if fault.code != _PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED:
             raise
         return fault.reason
     channel.close()
     return None
 
 
-def declare_listeners(link: Link, queue_type: str) -> None:
+def is_stream(connection: Connection, queue: str) -> bool:
+    """Return whether *queue*, which has to exist, is a stream; False where that is hidden."""
+    scratch = Scratch(connection)
+    try:
+        return "'stream'" in (topology.unusable(scratch, queue) or "")
+    finally:
+        scratch.close()
+
+
+def declare_listeners(connection: Connection, queue_type: str) -> None:
     """Make sure that the queues exist in which events gather, bound to what they listen for."""
     for queue, pattern in EVENT_QUEUES.items():
-        topology.declare_listener(link, queue, pattern, queue_type)
+        topology.declare_listener(connection, queue, pattern, queue_type)
     arguments = {"x-queue-type": queue_type} if queue_type else {}
     for queue in NOTIFICATION_QUEUES:
-        if topology.queue_depth(link, queue) is None:
-            channel = link.open_channel()
+        if topology.queue_depth(connection, queue) is None:
+            channel = connection.open_channel()
             channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
             channel.close()
 
 
-def declared_delivery_limit(link: Link, queue: str) -> int | None:
+def declared_delivery_limit(connection: Connection, queue: str) -> int | None:
     """Return the argument x-delivery-limit of *queue*, which has to exist.
 
     AMQP tells it only in the refusal of a declaration without it. None where there is none, or
@@ -167,17 +182,9 @@ def declared_delivery_limit(link: Link, queue: str) -> int | None:
     arguments = {"x-queue-type": "quorum"}
     try:
         reason = _refusal(
-            link, "queue_declare", {"queue": queue, "durable": True, "arguments": arguments}
+            connection, "queue_declare", {"queue": queue, "durable": True, "arguments": arguments}
         )
     except ChannelFault:
         return None
     found = _LIMIT_IN_REFUSAL.search(reason or "")
     return None if found is None else int(found[1])
-
-
-def frame_bytes_max(link: Link) -> int:
-    """Return the largest frame that the connection agreed on with the broker."""
-    channel = link.open_channel()
-    agreed = channel.raw.connection.params
-    channel.close()
-    return int(agreed.frame_max)

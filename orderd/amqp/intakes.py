@@ -1,17 +1,19 @@
-"""The queues that are consumed, each on a channel of its own, and those that are left to others."""
+"""The queues that are consumed, each on a channel of its own, and those that cannot be for now."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from itertools import count
+from typing import Final
 
 from orderd.amqp import topology
-from orderd.amqp.channel import Channel
-from orderd.amqp.faults import BrokerFault, ChannelFault
-from orderd.amqp.intake import Arrive, Intake
-from orderd.amqp.link import Link
+from orderd.amqp.apart import Apart
+from orderd.amqp.connection import Connection
+from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
+from orderd.amqp.intake import Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
-from orderd.amqp.topology import QueueDepth
+from orderd.amqp.scratch import Scratch
 
 # Whatever ends the connection counts against every message in hand: so while some of them are
 # there for a second time, few are taken.
@@ -23,114 +25,151 @@ _ANSWER_S: Final = 0.1
 
 
 class Intakes:
-    """Consumes *queues* over *link*; every method raises BrokerFault once anything is lost.
+    """Consumes *queues* over *connection*; a fault of one of them is not that of the others.
 
     Of those of *exclusive* it takes only while no other daemon does. `standing_by` says which it
-    has to leave to others, and why; `consumers`, how many each of the rest had lately.
+    has to leave to others, and why; `failing`, which cannot be consumed; `consumers`, how many
+    each of the rest had lately. *on_lost* is called with a queue whose deliveries are void.
+
+    Where `apart` is wanted each has a connection of its own, so that it is found out over the head
+    of which the broker closes the connection.
+
+    Methods raise BrokerFault where the connection is lost, or no queue is left to be consumed.
     """
 
     def __init__(
         self,
-        link: Link,
+        connection: Connection,
         queues: Sequence[str],
         exclusive: Collection[str],
         prefetch: int,
+        *,
+        declare: Callable[[str], None],
         on_arrival: Arrive,
+        on_lost: Callable[[str], None],
     ) -> None:
-        self._link = link
-        self._queues = tuple(queues)
-        self._locks = QueueLocks(link, exclusive)
+        self._connection = connection
+        self._locks = QueueLocks(connection, exclusive)
         self._prefetch = prefetch
+        self._declare = declare
         self._on_arrival = on_arrival
-        self._asking: Channel | None = None
-        self._intakes: dict[str, Intake] = {}
-        self._cancelled: str | None = None
-        self._try_at_s = self._count_at_s = 0.0
+        self._on_lost = on_lost
+        tags = count(1)
+        self._intakes = {queue: Intake(queue, tags) for queue in queues}
+        self.apart = Apart(connection)
+        self._asking = Scratch(connection)
+        self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
+        self.failing: dict[str, str] = {}
         self.consumers: dict[str, int] = {}
 
     def __contains__(self, queue: str) -> bool:
         """Return whether *queue* has a consumer here, or had until `cancel`."""
-        return queue in self._intakes
+        intake = self._intakes.get(queue)
+        return intake is not None and intake.channel is not None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was lost since `begin`."""
-        lost = self._cancelled or self._locks.lost
-        return (
-            self._link.is_open
-            and self._asking is not None
-            and lost is None
-            and all(channel.is_open for channel in self._channels())
-        )
+    def __iter__(self) -> Iterator[Intake]:
+        """Yield all, those too that are not consumed."""
+        return iter(self._intakes.values())
 
     @property
     def is_complete(self) -> bool:
-        """Whether the broker delivers from every queue that is not left to others."""
-        taken = [one for one in self._intakes.values() if one.consumer_tag is not None]
-        return self.is_whole and len(taken) + len(self.standing_by) == len(self._queues)
+        """Whether the broker delivers from every queue that can be had."""
+        return self._connection.is_open and all(
+            intake.is_taken
+            or intake.is_paused
+            or intake.queue in self.standing_by
+            or intake.queue in self.failing
+            for intake in self._intakes.values()
+        )
 
-    def begin(self) -> None:
-        """Consume every queue that nobody else keeps to himself."""
-        self._asking = self._link.open_channel()
-        for queue in self._queues:
-            self._try(queue)
-        self._try_at_s = time.monotonic() + TRY_AGAIN_S
+    @property
+    def channels_needed(self) -> int:
+        """How many channels of the connection are used at a time, at most.
+
+        One for each queue and each lock, and two to ask and to declare with.
+        """
+        return len(self._intakes) + self._locks.count + 2
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Return whether *delivery* is in hand, and can be settled."""
+        return delivery.tag in self._intakes[delivery.queue].unacked
+
+    def begin(self, *, is_first: bool) -> None:
+        """Declare and consume every queue that nobody else keeps to himself.
+
+        Raises TopologyMismatch where that *is_first*: later, others have changed what did fit.
+        """
+        for intake in self._intakes.values():
+            try:
+                self._declare(intake.queue)
+            except TopologyMismatch as mismatch:
+                if is_first:
+                    raise
+                self._fail(intake, str(mismatch))
+            except ChannelFault as fault:
+                self._fail(intake, str(fault))
+            else:
+                self._try(intake)
+        self._raise_if_nothing_is_left()
         self._count_at_s = time.monotonic() + COUNT_EVERY_S
 
     def look_around(self) -> None:
-        """Consume what had to be left to others, where these are gone by now; count consumers.
+        """Consume what could not be consumed, where it can by now; count consumers.
 
         To be called freely: few of the calls do anything.
         """
-        if self.standing_by and time.monotonic() >= self._try_at_s:
-            self.assert_open()
-            for queue in tuple(self.standing_by):
-                self._try(queue)
-            self._try_at_s = time.monotonic() + TRY_AGAIN_S
-        if time.monotonic() >= self._count_at_s:
-            self._count_at_s = time.monotonic() + COUNT_EVERY_S
-            for queue, intake in self._intakes.items():
+        now_s = time.monotonic()
+        for intake in self._intakes.values():
+            is_failing = intake.queue in self.failing
+            if (is_failing or intake.queue in self.standing_by) and now_s >= intake.try_at_s:
+                self._try(intake, is_failing=is_failing)
+        if now_s >= self._count_at_s:
+            self._count_at_s = now_s + COUNT_EVERY_S
+            for intake in self._taken():
                 # A quorum queue counts a cancelled consumer too, while it has something in hand.
                 if not intake.unacked:
-                    self.consumers[queue] = self.depth(queue).consumers
+                    self.consumers[intake.queue] = self.depth(intake.queue).consumers
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until something came, at most *timeout_s* seconds."""
-        self.assert_open()
-        self._link.run(timeout_s)
-        self.assert_open()
+        if self.apart:
+            self.apart.serve(timeout_s, self._received)
+        else:
+            self._connection.turn(timeout_s)
+        self._leave_lost()
 
-    def assert_open(self) -> Channel:
-        """Return the channel for questions, if nothing is lost."""
-        if self._asking is None:
-            raise BrokerFault(f"{self._link.where}: not connected")
-        for channel in self._channels():
-            channel.raise_if_closed()
-        if self._cancelled is not None:
-            raise BrokerFault(
-                f"{self._link.where}: the broker cancelled the consumer of {self._cancelled}"
-            )
-        if self._locks.lost is not None:
-            raise BrokerFault(f"{self._link.where}: the lock of {self._locks.lost} was deleted")
-        return self._asking
-
-    def depth(self, queue: str) -> QueueDepth:
+    def depth(self, queue: str) -> topology.QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
-        return topology.depth_on(self.assert_open(), queue)
-
-    def settle(
-        self, deliveries: Iterable[Delivery], send: Callable[[Any, int, bool], None]
-    ) -> None:
-        """Settle *deliveries*, all of the current connection; *send* puts one step on its way."""
-        tags: dict[str, list[int]] = {}
-        for delivery in deliveries:
-            tags.setdefault(delivery.queue, []).append(delivery.tag)
-        self.assert_open()
-        for queue, those in tags.items():
-            self._intakes[queue].settle(those, send)
-        # pika only buffers: this turn hands it to the socket.
+        found = topology.depth_on(self._asking, queue)
+        # The call may have read deliveries, which pika hands over only now.
         self.serve(0)
+        return found
+
+    def assert_alive(self) -> None:
+        """Ask the broker, where it was silent for long, whether it knows the connections."""
+        if self._connection.is_silent:
+            self._asking.call("basic_qos", prefetch_count=0)
+            self.serve(0)
+        if self.apart:
+            for intake in self._taken():
+                intake.probe()
+            self.serve(0)
+
+    def settle(self, deliveries: Iterable[Delivery], send: Send) -> None:
+        """Settle those of *deliveries* that are held; *send* puts one step on its way."""
+        for queue, tags in _by_queue(deliveries).items():
+            try:
+                self._intakes[queue].settle(tags, send)
+            except BrokerFault:
+                # The connection's, or else that of this queue, which is found out below.
+                self._connection.raise_if_lost()
+        self._leave_lost()
+
+    def settle_at_last(self, deliveries: Iterable[Delivery], send: Send) -> None:
+        """Settle *deliveries* where the connection was given up for want of an answer."""
+        for queue, tags in _by_queue(deliveries).items():
+            self._intakes[queue].settle(tags, send)
 
     def change_prefetch(self, prefetch: int) -> None:
         """Let the broker send so many from each queue; what is in hand stays in hand."""
@@ -139,105 +178,136 @@ class Intakes:
             intake.is_outdated = not intake.is_cautious
         self.adapt()
 
-    @property
-    def is_cautious(self) -> bool:
-        """Whether less than the prefetch is taken from any queue."""
-        return any(intake.is_cautious for intake in self._intakes.values())
-
     def open_up(self) -> None:
         """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
         is_clean = not any(intake.redelivered for intake in self._intakes.values())
-        for intake in self._intakes.values():
-            # What comes back stands at the head of its queue: so what comes first tells.
-            if intake.is_cautious and is_clean and intake.is_full:
-                intake.is_cautious = False
+        for intake in self._taken():
+            if intake.is_cautious and is_clean and intake.may_open_up:
+                # From one at a time to few, and only then to as many as may be.
+                intake.is_cautious = intake.is_slow
+                intake.is_slow = False
                 self._consume_anew(intake)
 
     def adapt(self) -> None:
         """Take over a prefetch that was changed, where nothing is on its way."""
-        for intake in self._intakes.values():
+        for intake in self._taken():
             if intake.is_outdated and (intake.is_full or not intake.unacked):
                 intake.is_outdated = False
                 self._consume_anew(intake)
 
+    def pause(self, queues: Collection[str]) -> None:
+        """Take no more from *queues* until `resume`; all that was sent has arrived then."""
+        for intake in self._taken():
+            if intake.queue in queues:
+                self._cancel(intake)
+                intake.pause()
+        self._read_dry()
+
+    def resume(self, *, is_slow: bool) -> None:
+        """Take from all queues that are paused: few at a time, or one by one."""
+        for intake in self._intakes.values():
+            if intake.is_paused:
+                intake.is_slow = is_slow
+                # Found out below.
+                with suppress(ChannelFault):
+                    self._consume(intake)
+        self._leave_lost()
+
     def cancel(self) -> None:
         """Take no more, and stand by for nothing; all that was sent has arrived then."""
         self.standing_by.clear()
+        self.failing.clear()
         for intake in self._intakes.values():
-            self._cancel(intake)
+            intake.is_paused = False
+            if intake.is_taken:
+                self._cancel(intake)
         self._read_dry()
 
     def give_back(self) -> None:
         """Give back what is unacked, uncounted where the broker has a way."""
         for intake in self._intakes.values():
             if intake.unacked:
-                intake.channel.raw.basic_nack(0, multiple=True, requeue=True)
+                channel = intake.opened()
+                channel.send("basic_nack", delivery_tag=0, multiple=True, requeue=True)
         self.serve(0)
-
-    def void(self) -> None:
-        """Forget what is unacked: it cannot be settled any more."""
-        for intake in self._intakes.values():
-            intake.void()
 
     def clear(self) -> None:
         """Forget everything: the connection is gone."""
-        self._asking = None
-        self._intakes.clear()
+        self.apart.close()
+        for intake in self._intakes.values():
+            intake.drop()
         self._locks.forget()
-        self._cancelled = None
         self.standing_by.clear()
+        self.failing.clear()
         self.consumers.clear()
 
-    def _try(self, queue: str) -> None:
-        """Consume *queue*, or stand by for it."""
-        why = "another program consumes it exclusively"
-        # A queue with a single active consumer of its own lets nobody consume exclusively.
-        for is_exclusive in (True, False) if self._locks.is_exclusive(queue) else (False,):
-            if (hindrance := self._locks.hindrance(queue)) is not None:
-                why = hindrance
-                break
-            if self._is_let_in(queue, is_exclusive=is_exclusive):
-                self.standing_by.pop(queue, None)
-                self.consumers[queue] = self.depth(queue).consumers
-                return
-        self.standing_by[queue] = why
+    def _try(self, intake: Intake, *, is_failing: bool = False) -> None:
+        """Consume the queue, or stand by for it, or note why it cannot be consumed."""
+        queue = intake.queue
+        try:
+            if is_failing:
+                self._declare(queue)
+            why = self._hindrance(intake)
+        except (BrokerFault, TopologyMismatch) as fault:
+            self._connection.raise_if_lost()
+            self.standing_by.pop(queue, None)
+            self._fail(intake, str(fault))
+            return
+        self.failing.pop(queue, None)
+        self.standing_by.pop(queue, None)
+        if why is None:
+            self.consumers[queue] = self.depth(queue).consumers
+        else:
+            intake.try_at_s = time.monotonic() + TRY_AGAIN_S
+            self.standing_by[queue] = why
 
-    def _is_let_in(self, queue: str, *, is_exclusive: bool) -> bool:
-        place, places = self._queues.index(queue), len(self._queues)
-        intake = Intake(queue, place, places, self._link.open_channel())
-        intake.channel.raw.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue))
-        intake.is_exclusive = is_exclusive
+    def _hindrance(self, intake: Intake) -> str | None:
+        """Return None where the queue is consumed now, else to whom it is left."""
+        # A queue with a single active consumer of its own lets nobody consume exclusively.
+        is_exclusive = self._locks.is_exclusive(intake.queue)
+        for is_alone in (True, False) if is_exclusive else (False,):
+            if (hindrance := self._locks.hindrance(intake.queue)) is not None:
+                return hindrance
+            if self._is_let_in(intake, is_alone=is_alone):
+                return None
+        return "another program consumes it exclusively"
+
+    def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
+        intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)
         intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
         try:
             self._consume(intake)
         except ChannelFault as fault:
+            intake.drop()
             if not is_in_use(fault):
                 raise
             return False
-        self._intakes[queue] = intake
         return True
 
     def _consume(self, intake: Intake) -> None:
-        prefetch = CAUTIOUS_PREFETCH if intake.is_cautious else self._prefetch
+        prefetch = self._prefetch
+        if intake.is_cautious:
+            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
+        if intake.is_suspect or intake.is_slow:
+            prefetch = 1
         intake.consume(prefetch, self._on_arrival)
 
     def _consume_anew(self, intake: Intake) -> None:
-        if self.is_complete:
-            self._cancel(intake)
+        self._cancel(intake)
+        if intake.channel is not None:
             self._consume(intake)
 
     def _cancel(self, intake: Intake) -> None:
-        if intake.consumer_tag is None:
-            return
-        # What is on its way to a consumer that is cancelled, the broker takes back: a quorum queue
-        # counts that, and RabbitMQ 3.10 puts it behind all others.
+        # What is on its way to a consumer that is cancelled goes back: a quorum queue counts that,
+        # and RabbitMQ 3.10 puts it behind all others.
         while not intake.is_full:
             left_s = intake.settled_s + _ANSWER_S - time.monotonic()
             if left_s <= 0:
                 break
             self.serve(left_s)
         self._read_dry()
-        intake.cancel()
+        if intake.is_taken:
+            intake.cancel()
 
     def _read_dry(self) -> None:
         received = -1
@@ -248,12 +318,46 @@ class Intakes:
     def _received(self) -> int:
         return sum(intake.unacked.received for intake in self._intakes.values())
 
-    def _channels(self) -> Iterator[Channel]:
-        if self._asking is not None:
-            yield self._asking
-        yield from (intake.channel for intake in self._intakes.values())
-        yield from self._locks.channels
+    def _taken(self) -> Iterator[Intake]:
+        return (intake for intake in self._intakes.values() if intake.is_taken)
 
-    def _on_cancelled(self, queue: str) -> None:
-        self._cancelled = queue
-        self._link.wake()
+    def _leave_lost(self) -> None:
+        """Leave the queues whose channel, consumer or lock is lost, and go on with the rest."""
+        self._connection.raise_if_lost()
+        lost = False
+        for intake in self._intakes.values():
+            why = intake.loss
+            if why is None and self._locks.has_lost(intake.queue):
+                why = f"{self._connection.where}: its lock was deleted"
+            if why is not None:
+                self._fail(intake, why)
+                lost = True
+        if lost:
+            self._raise_if_nothing_is_left()
+
+    def _fail(self, intake: Intake, why: str) -> None:
+        own = self.apart.take(intake.queue)
+        if own is not None and own.loss_code == INTERNAL_ERROR:
+            intake.is_suspect = True
+            why = (
+                f"RabbitMQ fails at delivering the head of queue {intake.queue} "
+                f"({INTERNAL_ERROR}): {why}"
+            )
+        intake.drop()
+        if own is not None:
+            own.close()
+        intake.back_off()
+        self.failing[intake.queue] = why
+        self.consumers.pop(intake.queue, None)
+        self._on_lost(intake.queue)
+
+    def _raise_if_nothing_is_left(self) -> None:
+        if len(self.failing) == len(self._intakes):
+            raise BrokerFault("; ".join(f"queue {q}: {why}" for q, why in self.failing.items()))
+
+
+def _by_queue(deliveries: Iterable[Delivery]) -> dict[str, list[int]]:
+    tags: dict[str, list[int]] = {}
+    for delivery in deliveries:
+        tags.setdefault(delivery.queue, []).append(delivery.tag)
+    return tags

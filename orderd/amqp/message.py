@@ -35,9 +35,11 @@ class Properties:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One hand-over by the broker; *tag* is void outside the connection *generation*.
+    """One hand-over by the broker; its *tag* is this process's own.
 
-    *received_s* is when it came, by this machine's clock, in seconds since 1970.
+    It can be settled on the channel that it came on, which *generation* counts.
+
+    *received_s* is when it came, in seconds since 1970.
     """
 
     queue: str

@@ -7,15 +7,27 @@ from typing import Any, Final
 import pika.exceptions
 from pika import spec
 
-from orderd.amqp.channel import Channel
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault, NoAnswer, Unpublishable
-from orderd.amqp.link import Link, no_slice
+from orderd.amqp.faults import (
+    ACCESS_REFUSED,
+    NOT_FOUND,
+    BrokerFault,
+    ChannelFault,
+    NoAnswer,
+    Unpublishable,
+)
+from orderd.amqp.link import ConfirmChannel, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
+from orderd.amqp.patience import Patience
 from orderd.amqp.properties import WireProperties, prepare
-from orderd.amqp.receipt import Receipt
+from orderd.amqp.receipt import UNANSWERED, Receipt, returned
+from orderd.amqp.refused_targets import RefusedTargets
 
 _ALARM_WAIT_S: Final = 5.0
+# A refusal comes at once.
+_ALONE_WAIT_S: Final = 5.0
+# What concerns the target of a message, and not its size or content.
+_OF_TARGETS: Final = (ACCESS_REFUSED, NOT_FOUND)
 # No queue can have this name.
 _TO_NOWHERE: Final = OutgoingMessage("", "", b"", Properties(), mandatory=False)
 
@@ -23,17 +35,21 @@ _TO_NOWHERE: Final = OutgoingMessage("", "", b"", Properties(), mandatory=False)
 class Publisher:
     """A connection of its own for publishing, with one channel in confirm mode.
 
-    It is apart from the consumer's so that acks flow while the broker blocks publishers.
+    It is apart from the consumer's so that acks flow while the broker blocks publishers. Where the
+    broker closes the channel over a message, that one is found and has failed; the others go.
     """
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
         self.link = Link(endpoint)
-        self._channel: Channel | None = None
+        self.patience = Patience()
+        self._channel: ConfirmChannel | None = None
         self._next_tag = 1
         self._unanswered: list[Receipt] = []
+        self._refused = RefusedTargets()
+        self._is_mending = False
 
     @property
-    def channel(self) -> Channel:
+    def channel(self) -> ConfirmChannel:
         """The channel of the current connection, or BrokerFault."""
         if self._channel is None:
             raise BrokerFault(f"{self.link.where}: not connected")
@@ -41,8 +57,8 @@ class Publisher:
 
     @property
     def is_ready(self) -> bool:
-        """Whether messages can be published on the current channel."""
-        return self.link.is_open and self._channel is not None and self._channel.is_open
+        """Whether messages can be published: the connection was up when it was last serviced."""
+        return self.link.is_open and self._channel is not None
 
     @property
     def where(self) -> str:
@@ -59,13 +75,10 @@ class Publisher:
         self.close()
         try:
             self.link.open(on_slice)
-            channel = self.link.open_channel()
-            channel.raw.add_on_return_callback(self._on_return)
-            channel.call("confirm_delivery", ack_nack_callback=self._on_confirm)
+            self._open_channel()
         except Exception:
             self.close()
             raise
-        self._channel = channel
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> Receipt:
         """Hand *messages* over to the socket, in order, and return where their answers gather.
@@ -73,12 +86,9 @@ class Publisher:
         Raises BrokerFault when the connection is lost, and Unpublishable, with nothing sent,
         when one of them cannot be encoded.
         """
-        channel = self.channel
-        channel.raise_if_closed()
+        self._mend_if_closed()
         prepared = [self._prepare(index, message) for index, message in enumerate(messages)]
-        self._send(channel, messages, prepared)
-        receipt = Receipt(messages, self._next_tag)
-        self._next_tag += len(messages)
+        receipt = self._send(messages, prepared)
         if not receipt.done:
             self._unanswered.append(receipt)
             # pika only buffers: this turn hands it to the socket.
@@ -97,10 +107,9 @@ class Publisher:
         Raises BrokerFault when the connection is lost or *timeout_s* seconds are over: what
         `receipt` calls unanswered may or may not have been taken by the broker.
         """
-        channel = self.channel
 
         def is_over() -> bool:
-            channel.raise_if_closed()
+            self._mend_if_closed()
             return receipt.done
 
         purpose = f"confirms of {receipt.outstanding} messages"
@@ -109,7 +118,8 @@ class Publisher:
     def wait_out(self, receipt: Receipt, timeout_s: float, on_slice: Callable[[], None]) -> None:
         """Do as `wait`, but the time in which the broker blocks publishers does not count.
 
-        To connect anew would not help against its alarm, and cost every message a delivery.
+        To connect anew would not help against its alarm, and cost every message a delivery. Nor
+        would it help against a queue that confirms nothing: what has no answer by then has failed.
         """
         while not receipt.done:
             try:
@@ -117,7 +127,8 @@ class Publisher:
             except NoAnswer:
                 # Nothing else: a consumer that is gone comes by the same way.
                 if not self.blocked:
-                    raise
+                    self.patience.note_unanswered()
+                    receipt.close_all(UNANSWERED)
 
     def find_alarm(self) -> None:
         """Learn whether the broker takes messages: it says `blocked` only once one was published.
@@ -125,10 +136,9 @@ class Publisher:
         The message goes to no queue, so that none can keep the answer back. Raises BrokerFault.
         """
         receipt = self.publish([_TO_NOWHERE])
-        channel = self.channel
 
         def is_known() -> bool:
-            channel.raise_if_closed()
+            self._mend_if_closed()
             return receipt.done or self.blocked
 
         # A broker that takes its time is no alarm.
@@ -137,9 +147,9 @@ class Publisher:
 
     def pump(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""
-        channel = self.channel
+        self._mend_if_closed()
         self.link.run(0)
-        channel.raise_if_closed()
+        self._mend_if_closed()
 
     def close(self) -> None:
         """Close the connection; never raises."""
@@ -155,24 +165,81 @@ class Publisher:
             raise Unpublishable(f"message {index} to {message.routing_key!r}: {fault}") from fault
 
     def _send(
-        self,
-        channel: Channel,
-        messages: Sequence[OutgoingMessage],
-        prepared: Sequence[WireProperties],
-    ) -> None:
-        basic_publish = channel.raw.basic_publish
+        self, messages: Sequence[OutgoingMessage], prepared: Sequence[WireProperties]
+    ) -> Receipt:
+        refused: dict[int, str] = {}
+        if self._refused:
+            reasons = ((index, self._refused.reason(one)) for index, one in enumerate(messages))
+            refused = {index: why for index, why in reasons if why is not None}
+        basic_publish = self.channel.raw.basic_publish
         try:
-            for message, properties in zip(messages, prepared, strict=True):
-                basic_publish(
-                    message.exchange,
-                    # A reply queue may have a name that is not UTF-8.
-                    message.routing_key.encode(errors="surrogateescape"),
-                    message.body,
-                    properties,
-                    message.mandatory,
-                )
+            for index, (message, properties) in enumerate(zip(messages, prepared, strict=True)):
+                if index not in refused:
+                    basic_publish(
+                        message.exchange,
+                        # A reply queue may have a name that is not UTF-8.
+                        message.routing_key.encode(errors="surrogateescape"),
+                        message.body,
+                        properties,
+                        message.mandatory,
+                    )
         except pika.exceptions.AMQPError as error:
             raise BrokerFault(f"{self.link.where}: publish: {error}") from error
+        receipt = Receipt(messages, self._next_tag, refused)
+        self._next_tag += receipt.outstanding
+        return receipt
+
+    def _open_channel(self) -> None:
+        self._next_tag = 1
+        self._channel = self.link.open_channel(self._on_confirm, self._on_return)
+
+    def _mend_if_closed(self) -> None:
+        """Find the message over which the broker closed the channel, where it has done so.
+
+        All that has no answer yet is published again, one by one: it may come twice.
+        """
+        channel = self.channel
+        self.link.raise_if_lost()
+        # While it waits in here, whoever is called meanwhile comes by.
+        if self._is_mending or channel.raw.is_open:
+            return
+        self._is_mending = True
+        try:
+            doubtful, self._unanswered = self._unanswered, []
+            self._open_channel()
+            for receipt in doubtful:
+                for index in receipt.unanswered:
+                    message = receipt.message(index)
+                    # In an alarm there is no answer to wait for.
+                    why = UNANSWERED if self.blocked else self._refused.reason(message)
+                    receipt.close(index, why or self._fate(message))
+        finally:
+            self._is_mending = False
+
+    def _fate(self, message: OutgoingMessage) -> str | None:
+        """Publish *message* alone; return why it was refused, None where it was taken."""
+        receipt = self._send([message], [self._prepare(0, message)])
+        self._unanswered.append(receipt)
+        channel = self.channel
+
+        def is_over() -> bool:
+            channel.raise_if_closed()
+            return receipt.done
+
+        try:
+            self.link.run_until(is_over, _ALONE_WAIT_S, "the confirm of a message")
+        except ChannelFault as fault:
+            why = f"{fault.code} {fault.reason}"
+            if fault.code in _OF_TARGETS:
+                self._refused.note(message, why)
+            self._unanswered.clear()
+            self._open_channel()
+            return why
+        except NoAnswer:
+            self._unanswered.remove(receipt)
+            return UNANSWERED
+        self._refused.accept(message)
+        return receipt.failed.get(0)
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
@@ -186,10 +253,9 @@ class Publisher:
             self.link.wake()
 
     def _on_return(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
-        why = f"returned: {method.reply_code} {method.reply_text}"
-        returned = OutgoingMessage(
+        message = OutgoingMessage(
             method.exchange, method.routing_key, body, found.decoded, mandatory=True
         )
         for receipt in self._unanswered:
-            if receipt.note_return(returned, why):
+            if receipt.note_return(message, returned(method)):
                 return

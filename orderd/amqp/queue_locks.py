@@ -1,16 +1,14 @@
 """Whose turn it is to consume a queue: where its daemons take turns, one holds the queue's lock."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, Final
 
-from orderd.amqp.channel import Channel
-from orderd.amqp.faults import ChannelFault
-from orderd.amqp.link import Link
-from orderd.amqp.topology import Scratch, depth_on
+from orderd.amqp.connection import Channel, Connection
+from orderd.amqp.faults import NOT_FOUND, RESOURCE_LOCKED, ChannelFault
+from orderd.amqp.scratch import Scratch
+from orderd.amqp.topology import depth_on
 from orderd.contract.names import lock_queue
 
-_NOT_FOUND: Final = 404
-_RESOURCE_LOCKED: Final = 405
 _IN_USE: Final = "in exclusive use"
 _ARGUMENTS: Final = {"x-queue-type": "classic"}
 
@@ -23,16 +21,15 @@ class QueueLocks:
     was in hand is back in the queue, or settled.
     """
 
-    def __init__(self, link: Link, exclusive: Collection[str]) -> None:
-        self._link = link
+    def __init__(self, connection: Connection, exclusive: Collection[str]) -> None:
+        self._connection = connection
         self._exclusive = frozenset(exclusive)
         self._locks: dict[str, Channel] = {}
-        self.lost: str | None = None
 
     @property
-    def channels(self) -> Iterator[Channel]:
-        """The channels on which locks are held: with one of these a lock is lost."""
-        return iter(self._locks.values())
+    def count(self) -> int:
+        """How many locks there are to be held, each by a channel."""
+        return len(self._exclusive)
 
     def is_exclusive(self, queue: str) -> bool:
         """Return whether *queue* is for one daemon at a time."""
@@ -40,7 +37,7 @@ class QueueLocks:
 
     def hindrance(self, queue: str) -> str | None:
         """Return why *queue* cannot be consumed now, None where it can; raises BrokerFault."""
-        scratch = Scratch(self._link)
+        scratch = Scratch(self._connection)
         consumers = depth_on(scratch, queue).consumers
         if not self.is_exclusive(queue):
             held = consumers > 0 and self._is_locked(scratch, queue)
@@ -58,39 +55,41 @@ class QueueLocks:
     def forget(self) -> None:
         """Hold no lock any more: the connection is gone."""
         self._locks.clear()
-        self.lost = None
+
+    def has_lost(self, queue: str) -> bool:
+        """Return, once, whether the lock of *queue* was held and is no more."""
+        channel = self._locks.get(queue)
+        if channel is None or channel.raw.consumer_tags:
+            return False
+        del self._locks[queue]
+        return True
 
     def _lock(self, queue: str) -> bool:
         """Hold the lock of *queue*, unless another daemon does."""
         if queue in self._locks:
             return True
         name = lock_queue(queue)
-        channel = self._link.open_channel()
+        channel = self._connection.open_channel()
         try:
             channel.call("queue_declare", queue=name, exclusive=True, arguments=_ARGUMENTS)
         except ChannelFault as fault:
             # Not found: it was on a node that is gone, and the broker has not cleaned up yet.
-            if fault.code in {_NOT_FOUND, _RESOURCE_LOCKED}:
+            if fault.code in {NOT_FOUND, RESOURCE_LOCKED}:
                 return False
             raise
         # A policy may delete queues that nobody uses; and if it is gone, the broker says so.
-        channel.raw.add_on_cancel_callback(lambda _frame: self._on_lost(queue))
         channel.call(
             "basic_consume", queue=name, auto_ack=True, on_message_callback=lambda *_: None
         )
         self._locks[queue] = channel
         return True
 
-    def _on_lost(self, queue: str) -> None:
-        self.lost = queue
-        self._link.wake()
-
     @staticmethod
     def _is_locked(scratch: Scratch, queue: str) -> bool:
         try:
             scratch.call("queue_declare", queue=lock_queue(queue), passive=True)
         except ChannelFault as fault:
-            return fault.code == _RESOURCE_LOCKED
+            return fault.code == RESOURCE_LOCKED
         # It is this connection's own, or somebody's who does not know orderd.
         return False
 

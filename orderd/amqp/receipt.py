@@ -1,27 +1,44 @@
 """What the broker has answered to a sequence of published messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
 
 NACKED = "nacked"
+# Whether the broker has it is not known: it has not said so in time, or could not.
+UNANSWERED = "no answer"
+LOST = "the connection was lost"
+RETURNED = "returned: "
+
+
+def returned(method: Any) -> str:
+    """Return why the broker gave a message back, in its own words."""
+    return f"{RETURNED}{method.reply_code} {method.reply_text}"
 
 
 class Receipt:
-    """The answers to *messages*, whose delivery tags begin at *first_tag*.
+    """The answers to *messages*, whose delivery tags count up from *first_tag*.
 
-    `failed` maps the index of a message to why it was not taken: ``returned: 312 NO_ROUTE``
-    or ``nacked``. It is complete once `done`.
+    `failed` maps the index of a message to why it was not taken: ``returned: 312 NO_ROUTE``,
+    ``nacked``, or the broker's reason to close the channel over it. Those in *refused* have failed
+    before they were sent, and have no tag. It is complete once `done`.
     """
 
-    __slots__ = ("_first_tag", "_last_tag", "_messages", "_waiting", "failed")
+    __slots__ = ("_last_tag", "_messages", "_waiting", "failed")
 
-    def __init__(self, messages: Sequence[OutgoingMessage], first_tag: int) -> None:
+    def __init__(
+        self,
+        messages: Sequence[OutgoingMessage],
+        first_tag: int,
+        refused: Mapping[int, str] | None = None,
+    ) -> None:
         self._messages = messages
-        self._first_tag = first_tag
-        self._last_tag = first_tag + len(messages) - 1
-        self._waiting = set(range(first_tag, first_tag + len(messages)))
-        self.failed: dict[int, str] = {}
+        self.failed: dict[int, str] = dict(refused or {})
+        sent = [index for index in range(len(messages)) if index not in self.failed]
+        # Tag to index, in the order of sending.
+        self._waiting = dict(enumerate(sent, first_tag))
+        self._last_tag = first_tag + len(sent) - 1
 
     @property
     def done(self) -> bool:
@@ -36,20 +53,35 @@ class Receipt:
     @property
     def unanswered(self) -> list[int]:
         """The indexes of the messages without an answer, in order."""
-        return sorted(tag - self._first_tag for tag in self._waiting)
+        return [*self._waiting.values()]
+
+    def message(self, index: int) -> OutgoingMessage:
+        """Return the message with that *index*."""
+        return self._messages[index]
+
+    def close(self, index: int, why: str | None) -> None:
+        """Note what became of an unanswered message in another way: taken, or refused and *why*."""
+        self._waiting = {tag: each for tag, each in self._waiting.items() if each != index}
+        if why is not None:
+            self.failed.setdefault(index, why)
+
+    def close_all(self, why: str) -> None:
+        """Note that no answer is waited for any more."""
+        for index in self.unanswered:
+            self.close(index, why)
 
     def settle(self, tag: int, *, multiple: bool, nacked: bool) -> None:
         """Note the broker's answer to *tag*, and with *multiple* to all before it."""
         if not multiple:
-            settled = {tag} if tag in self._waiting else set()
+            settled = [tag] if tag in self._waiting else []
         elif tag >= self._last_tag:
-            settled = self._waiting
+            settled = [*self._waiting]
         else:
-            settled = {waiting for waiting in self._waiting if waiting <= tag}
-        if nacked:
-            for failed in settled:
-                self.failed.setdefault(failed - self._first_tag, NACKED)
-        self._waiting = self._waiting - settled
+            settled = [waiting for waiting in self._waiting if waiting <= tag]
+        for each in settled:
+            index = self._waiting.pop(each)
+            if nacked:
+                self.failed.setdefault(index, NACKED)
 
     def note_return(self, returned: OutgoingMessage, why: str) -> bool:
         """Note that the broker returned a message equal to *returned*; false if it is not here.
@@ -57,8 +89,7 @@ class Receipt:
         A return does not say which tag it belongs to, and acks of earlier messages may come
         between it and its own: so it is the first unanswered one with the same content.
         """
-        for tag in sorted(self._waiting):
-            index = tag - self._first_tag
+        for index in self._waiting.values():
             message = self._messages[index]
             if index not in self.failed and message.mandatory and _same(message, returned):
                 self.failed[index] = why

@@ -7,39 +7,34 @@ from dataclasses import replace
 from typing import Any, Final
 
 from orderd.amqp import topology
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.connection import Channel, Connection, nothing
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, NoReply, NotRouted
-from orderd.amqp.link import SLICE_S, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import NACKED
 from orderd.amqp.reply_address import REPLY_TO
 from orderd.amqp.topology import QueueDepth
 
-_CONFIRM_TIMEOUT_S: Final = 30.0
+_SLICE_S: Final = 0.25
 
 
 class RpcClient:
     """Publishes with confirms, and calls through the broker's direct reply-to."""
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
-        self._publisher = Publisher(endpoint)
-        self._listening = False
+        self.connection = Connection(endpoint)
+        self._publisher = ConfirmedPublisher(self.connection)
+        self._listening_on: Channel | None = None
         self._replies: dict[str, bytes] = {}
 
-    @property
-    def link(self) -> Link:
-        """The connection, for the functions of topology.py."""
-        return self._publisher.link
-
-    def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
+    def connect(self, keep_alive: Callable[[], None] = nothing) -> None:
         """Connect: one attempt over all URLs; raises BrokerFault."""
-        self._listening = False
-        self._publisher.connect(on_slice)
+        self.connection.open(keep_alive)
 
     def close(self) -> None:
         """Close the connection; never raises."""
-        self._publisher.close()
+        self.connection.close()
 
     def publish(self, queue: str, body: bytes, properties: Properties) -> None:
         """Publish to *queue*, and return once the broker has taken it.
@@ -47,13 +42,11 @@ class RpcClient:
         Raises NotRouted when there is no such queue, BrokerFault when it was not taken.
         """
         message = OutgoingMessage("", queue, body, properties, mandatory=True)
-        receipt = self._publisher.publish([message])
-        self._publisher.wait(receipt, _CONFIRM_TIMEOUT_S)
-        why = receipt.failed.get(0)
+        why = self._publisher.publish(message)
         if why == NACKED:
-            raise BrokerFault(f"{self.link.where}: queue {queue}: {why} by the broker")
+            raise BrokerFault(f"{self.connection.where}: queue {queue}: {why} by the broker")
         if why is not None:
-            raise NotRouted(f"{self.link.where}: queue {queue}: {why}")
+            raise NotRouted(f"{self.connection.where}: queue {queue}: {why}")
 
     def call(self, queue: str, body: bytes, properties: Properties, timeout_s: float) -> bytes:
         """Publish to *queue*, and return the body of the reply.
@@ -70,26 +63,25 @@ class RpcClient:
         while correlation_id not in self._replies:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                raise NoReply(f"{self.link.where}: queue {queue}: no reply in {timeout_s:g} s")
-            self.link.run(min(left_s, SLICE_S))
+                raise NoReply(
+                    f"{self.connection.where}: queue {queue}: no reply in {timeout_s:g} s"
+                )
+            self.connection.turn(min(left_s, _SLICE_S))
             self._publisher.channel.raise_if_closed()
         return self._replies.pop(correlation_id)
 
     def queue_depth(self, queue: str) -> QueueDepth | None:
         """Return what *queue* holds, None when there is no such queue."""
-        return topology.queue_depth(self.link, queue)
+        return topology.queue_depth(self.connection, queue)
 
     def _listen(self) -> None:
-        if not self._listening:
+        channel = self._publisher.channel
+        if channel is not self._listening_on:
             # Direct reply-to: on the channel of the publish, before it, and without acks.
-            self._publisher.channel.call(
-                "basic_consume",
-                queue=REPLY_TO,
-                auto_ack=True,
-                on_message_callback=self._on_reply,
+            channel.call(
+                "basic_consume", queue=REPLY_TO, auto_ack=True, on_message_callback=self._on_reply
             )
-            self._listening = True
+            self._listening_on = channel
 
     def _on_reply(self, _raw: Any, _method: Any, found: Any, body: bytes) -> None:
         self._replies[found.decoded.correlation_id or ""] = body
-        self.link.wake()

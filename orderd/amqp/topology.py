@@ -1,18 +1,14 @@
 """The queues and the exchange that orderd uses: found as they are, created where absent."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderd.amqp.channel import Channel
-from orderd.amqp.faults import ChannelFault, TopologyMismatch
-from orderd.amqp.link import Link
-from orderd.contract.names import EVENTS_EXCHANGE, Queue, dead_letter_queue, retry_queue
+from orderd.amqp.connection import Channel, Connection
+from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
+from orderd.amqp.scratch import Scratch
+from orderd.contract.names import EVENTS_EXCHANGE, dead_letter_queue
 
-_NOT_FOUND: Final = 404
-_PRECONDITION_FAILED: Final = 406
-_QUEUE_TYPES: Final = ("", "classic", "quorum")
 _ARGUMENTS_MAX: Final = 20
 _MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})
 _WHOLE_NUMBERS: Final = frozenset({"byte", "short", "long", "signedint", "unsignedint"})
@@ -33,53 +29,54 @@ class QueueDepth:
     consumers: int
 
 
-def declare(link: Link, retry_delays_s: Sequence[float], queue_type: str) -> None:
-    """Make sure that every queue and the exchange of orderd exist.
+def declare_commands(scratch: Scratch, queue: str, queue_type: str) -> None:
+    """Make sure that *queue* of commands exists, with the one for its dead letters.
 
     *queue_type* (empty: the virtual host's default) counts only for queues created here.
     Raises TopologyMismatch with the broker's words where an existing one cannot be used.
     """
-    scratch = Scratch(link)
-    for queue in Queue:
-        _ensure_queue(scratch, queue, queue_type)
-        if (difference := unusable(scratch, queue)) is not None:
-            raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
-        _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
-        for delay_s in retry_delays_s:
-            _declare_retry_queue(scratch, queue, delay_s, queue_type)
+    _ensure_queue(scratch, queue, queue_type)
+    if (difference := unusable(scratch, queue)) is not None:
+        raise TopologyMismatch(f"queue {queue} cannot be used: {difference}")
+    _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
+
+
+def declare_exchange(connection: Connection) -> None:
+    """Make sure that the exchange of events exists; raises TopologyMismatch."""
+    scratch = Scratch(connection)
     _declare_exchange(scratch)
     scratch.close()
 
 
-def declare_listener(link: Link, queue: str, pattern: str, queue_type: str) -> None:
+def declare_listener(connection: Connection, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
-    scratch = Scratch(link)
+    scratch = Scratch(connection)
     _declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
     scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
     scratch.close()
 
 
-def queue_depth(link: Link, queue: str) -> QueueDepth | None:
+def queue_depth(connection: Connection, queue: str) -> QueueDepth | None:
     """Return what *queue* holds, None when there is no such queue."""
-    scratch = Scratch(link)
+    scratch = Scratch(connection)
     try:
         return depth_on(scratch, queue)
     except ChannelFault as fault:
-        if fault.code == _NOT_FOUND:
+        if fault.code == NOT_FOUND:
             return None
         raise
     finally:
         scratch.close()
 
 
-def depth_on(channel: "Channel | Scratch", queue: str) -> QueueDepth:
+def depth_on(channel: Channel | Scratch, queue: str) -> QueueDepth:
     """Return what *queue* holds; when there is none, the broker closes *channel*."""
-    found = channel.call("queue_declare", queue=queue, passive=True)
+    found = channel.call("queue_declare", queue=queue, passive=True).method
     return QueueDepth(ready=found.message_count, consumers=found.consumer_count)
 
 
-def unusable(channel: "Scratch", queue: str) -> str | None:
+def unusable(channel: Scratch, queue: str) -> str | None:
     """Return in what a queue that exists differs from one of commands, None where it does not.
 
     It may be classic or quorum and have any arguments, but it must be durable, stay when its
@@ -92,7 +89,7 @@ def unusable(channel: "Scratch", queue: str) -> str | None:
             channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
         except ChannelFault as fault:
             told = _DIFFERENCE.search(fault.reason)
-            if fault.code != _PRECONDITION_FAILED or told is None:
+            if fault.code != PRECONDITION_FAILED or told is None:
                 # Who may not declare it may still consume it, or is told so when it tries.
                 return None
             if told["name"] in _MUST_BE or told["current"] == "stream":
@@ -106,30 +103,11 @@ def unusable(channel: "Scratch", queue: str) -> str | None:
     return None
 
 
-class Scratch:
-    """A channel that is opened anew whenever the broker closed it with its answer."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._channel: Channel | None = None
-
-    def call(self, method: str, **arguments: Any) -> Any:
-        """Do as `Channel.call`."""
-        if self._channel is None or not self._channel.is_open:
-            self._channel = self._link.open_channel()
-        return self._channel.call(method, **arguments)
-
-    def close(self) -> None:
-        """Close the channel, if there is one and it is open."""
-        if self._channel is not None and self._link.is_open:
-            self._channel.close()
-
-
 def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, passive=True)
     except ChannelFault as fault:
-        if fault.code != _NOT_FOUND:
+        if fault.code != NOT_FOUND:
             raise
         _create_queue(scratch, queue, queue_type)
 
@@ -139,35 +117,10 @@ def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, durable=True, arguments=arguments)
     except ChannelFault as fault:
-        if fault.code != _PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED or fault.is_queue_limit:
             raise
         # Somebody created it in the meantime, in another way: then that is how it is.
         scratch.call("queue_declare", queue=queue, passive=True)
-
-
-def _declare_retry_queue(scratch: Scratch, queue: str, delay_s: float, queue_type: str) -> None:
-    name = retry_queue(queue, delay_s)
-    arguments = {
-        "x-message-ttl": round(delay_s * 1000),
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": str(queue),
-    }
-    # Any type of queue will do, so one that was created under another setting is not a mismatch.
-    others = [kind for kind in _QUEUE_TYPES if kind != queue_type]
-    for kind in (queue_type, *others):
-        try:
-            scratch.call(
-                "queue_declare", queue=name, durable=True, arguments=_typed(arguments, kind)
-            )
-        except ChannelFault as fault:
-            if fault.code != _PRECONDITION_FAILED:
-                raise
-            mismatch = fault
-            if "x-queue-type" not in fault.reason:
-                break
-        else:
-            return
-    raise TopologyMismatch(f"queue {name} cannot be used: {mismatch.reason}") from mismatch
 
 
 def _declare_exchange(scratch: Scratch) -> None:
@@ -176,7 +129,7 @@ def _declare_exchange(scratch: Scratch) -> None:
             "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True
         )
     except ChannelFault as fault:
-        if fault.code != _PRECONDITION_FAILED:
+        if fault.code != PRECONDITION_FAILED:
             raise
         text = f"exchange {EVENTS_EXCHANGE} cannot be used: {fault.reason}"
         raise TopologyMismatch(text) from fault

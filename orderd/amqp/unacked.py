@@ -4,35 +4,45 @@ from collections.abc import Iterable
 
 
 class Unacked:
-    """The open delivery tags of one channel, in the order of delivery.
+    """The open deliveries of one channel, in the order of delivery: their tags, and the broker's.
 
-    `received` counts all that were ever added.
+    `received` counts all that were ever added; `body_bytes` are those of the open ones' bodies.
     """
 
     def __init__(self) -> None:
-        # Tags count up, so the order of insertion is also the numerical one.
-        self._tags: dict[int, None] = {}
+        # Both kinds of tags count up, so the order of insertion is also the numerical one.
+        self._tags: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
         self.received = 0
+        self.body_bytes = 0
 
     def __len__(self) -> int:
         """Return how many deliveries are open."""
         return len(self._tags)
 
+    def __contains__(self, tag: int) -> bool:
+        """Return whether the delivery with that *tag* is open."""
+        return tag in self._tags
+
     def newer_than(self, tag: int) -> int:
         """Return how many of the open deliveries came after *tag*."""
         return sum(one > tag for one in self._tags)
 
-    def add(self, tag: int) -> None:
+    def add(self, tag: int, brokers_tag: int, body_bytes: int = 0) -> None:
         """Note a delivery, the newest one."""
-        self._tags[tag] = None
+        self._tags[tag] = brokers_tag
+        self._sizes[tag] = body_bytes
+        self.body_bytes += body_bytes
         self.received += 1
 
     def clear(self) -> None:
         """Forget all: the channel is gone."""
         self._tags.clear()
+        self._sizes.clear()
+        self.body_bytes = 0
 
     def settle(self, tags: Iterable[int]) -> list[tuple[int, bool]]:
-        """Forget *tags*, and return what to send for them: tags with their `multiple` flag.
+        """Forget *tags*, and return what to send for them: the broker's, with `multiple` or not.
 
         The oldest ones go in a single step, any others one by one; unknown ones are left out.
         """
@@ -42,7 +52,7 @@ class Unacked:
             if tag != open_tag:
                 break
             oldest += 1
-        for tag in known:
-            del self._tags[tag]
-        steps = [(known[oldest - 1], oldest > 1)] if oldest else []
-        return [*steps, *((tag, False) for tag in known[oldest:])]
+        numbers = [self._tags.pop(tag) for tag in known]
+        self.body_bytes -= sum(self._sizes.pop(tag) for tag in known)
+        steps = [(numbers[oldest - 1], oldest > 1)] if oldest else []
+        return [*steps, *((number, False) for number in numbers[oldest:])]

@@ -6,7 +6,7 @@ from orderd.batch.requests import Request
 from orderd.batch.results import Result
 from orderd.contract.envelope import Command
 from orderd.contract.names import DeferralCode, UnavailableCode
-from orderd.db.faults import TransactionConflict
+from orderd.db.faults import IdsTaken, LockedOut, TransactionConflict
 from orderd.domain.decide import response_to
 from orderd.domain.outcomes import Deferred, Unavailable
 
@@ -28,4 +28,6 @@ def outcome_of(command: Command, fault: Exception) -> Deferred | Unavailable:
         code, message = DeferralCode.UNEXPECTED, f"{type(fault).__name__}: {fault}"
     if command.content.is_query:
         return Unavailable(UnavailableCode.UNAVAILABLE, f"cannot be answered now: {message}")
-    return Deferred(code, message, "".join(traceback.format_exception(fault)))
+    is_lock = isinstance(fault, LockedOut) or (isinstance(fault, IdsTaken) and fault.is_awaited)
+    lock = message if is_lock else ""
+    return Deferred(code, message, "".join(traceback.format_exception(fault)), lock=lock)

@@ -1,7 +1,7 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from orderd.batch.ids import IdPool
 from orderd.contract.names import Queue
@@ -11,6 +11,10 @@ from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 from orderd.domain.needs import Needs
 from orderd.domain.world import LedgerEntry, Table, World
+
+# Small rows, and rows that hold many lines; see `Transaction.pieces`.
+PIECE_LINES: Final = 1_000
+PIECE_ORDERS: Final = 100
 
 
 def open_world(
@@ -55,21 +59,21 @@ def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
     }
     to_change = needs.products_to_change | returned
     if to_change:
-        world.load(Product(*row) for row in tx.rows("lock_products", ids=array(to_change)))
+        world.load(Product(*row) for row in tx.pieces("lock_products", ids=array(to_change)))
     if needs.products_to_read - world.products.keys():
-        rows = tx.rows("read_products", ids=array(needs.products_to_read))
+        rows = tx.pieces("read_products", ids=array(needs.products_to_read))
         world.load((Product(*row) for row in rows), without=to_change)
 
 
 def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
     if needs.users_to_change:
-        world.load(User(*row) for row in tx.rows("lock_users", ids=array(needs.users_to_change)))
+        world.load(User(*row) for row in tx.pieces("lock_users", ids=array(needs.users_to_change)))
     if needs.users_to_refer_to:
         ids = array(needs.users_to_refer_to)
-        rows = tx.rows("refer_to_users", ids=ids)
+        rows = tx.pieces("refer_to_users", ids=ids)
         world.load((User(*row) for row in rows), without=needs.users_to_change)
     if needs.users_to_read or needs.usernames or needs.emails:
-        rows = tx.rows(
+        rows = tx.pieces(
             "read_users",
             ids=array(needs.users_to_read),
             usernames=list(needs.usernames),
@@ -81,10 +85,11 @@ def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
 
 def _lock_orders(tx: Transaction, order_ids: set[int]) -> list[Order]:
     """Return the orders with their items, all locked."""
-    rows = tx.rows("lock_orders", ids=array(order_ids))
+    rows = tx.pieces("lock_orders", ids=array(order_ids))
     items: dict[int, list[OrderItem]] = {row[0]: [] for row in rows}
     if rows:
-        for order_id, *item in tx.rows("lock_order_items", order_ids=array(items)):
+        lines = tx.pieces("lock_order_items", rows_max=PIECE_LINES, order_ids=array(items))
+        for order_id, *item in lines:
             items[order_id].append(OrderItem(*item))
     return [_order(row, tuple(items[row[0]])) for row in rows]
 
@@ -92,7 +97,9 @@ def _lock_orders(tx: Transaction, order_ids: set[int]) -> list[Order]:
 def read_orders(tx: Transaction, name: str, **wanted: object) -> list[Order]:
     """Return the orders that the query *name* reads, each with the items of the same moment."""
     orders = []
-    for *row, ids, product_ids, quantities, prices in tx.rows(name, **wanted):
+    for *row, ids, product_ids, quantities, prices in tx.pieces(
+        name, rows_max=PIECE_ORDERS, **wanted
+    ):
         columns = zip(ids or (), product_ids or (), quantities or (), prices or (), strict=True)
         orders.append(_order(row, tuple(OrderItem(*item) for item in columns)))
     return orders

@@ -1,108 +1,48 @@
-"""Tables that other sessions have locked: found after a lock wait, known until released."""
+"""What others have locked, tables and rows: who has met a lock once does not wait for it again."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
-
-from orderd.batch.uses import SHARED, TRIES, USES, Use
+from orderd.batch.row_locks import RowLock, RowLocks
+from orderd.batch.table_locks import TableLock, TableLocks
 from orderd.contract.envelope import Command
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage
-from orderd.ops.logs import Event, emit
-
-# The weakest use that each mode of lock keeps waiting.
-_KEEPS_WAITING: Final = {
-    "AccessExclusiveLock": Use.READ,
-    "ExclusiveLock": Use.LOCK_ROWS,
-    "ShareRowExclusiveLock": Use.WRITE,
-    "ShareLock": Use.WRITE,
-}
-_TABLES: Final = ("users", "products", "orders", "order_items", *SHARED, TRIES)
+from orderd.db.faults import LockedOut
 
 
-@dataclass(frozen=True, slots=True)
-class TableLock:
-    """A lock that another session has on a table, or is waiting for.
-
-    `pid` is None for a prepared transaction; `application` and `query_start` where not known.
-    """
-
-    table: str
-    mode: str
-    is_granted: bool
-    pid: int | None
-    application: str | None
-    query_start: str | None
-
-    def __str__(self) -> str:
-        holder = "a prepared transaction" if self.pid is None else f"pid {self.pid}"
-        known = [self.application] if self.application else []
-        known += [f"query start {self.query_start}"] if self.query_start else []
-        details = f" ({', '.join(known)})" if known else ""
-        verb = "is locked by" if self.is_granted else "is about to be locked by"
-        return f"table {self.table} {verb} {holder}{details}"
-
-
-class TableLocks:
-    """The locks of others on the tables of orderd, as far as one has been waited for in vain."""
+class Locks:
+    """The locks of others, as far as one has been waited for in vain."""
 
     def __init__(self, database: Database) -> None:
         """Ask *database*; nothing is known to be locked."""
-        self._database = database
-        self._known: tuple[TableLock, ...] = ()
+        self._tables = TableLocks(database)
+        self._rows = RowLocks(database)
 
     @property
     def are_known(self) -> bool:
-        """Whether a table is known to be locked."""
-        return bool(self._known)
+        """Whether a table or a row is known to be locked."""
+        return self._tables.are_known or self._rows.are_known
 
-    def find(self) -> None:
-        """Find out which tables are locked; to be called when a lock was waited for in vain."""
-        self._note(self._look())
+    def find(self, fault: LockedOut, *, has_suspects: bool) -> LockedOut:
+        """Find out what is locked, after a wait in vain; return *fault*, with the holder if known.
+
+        Raises `DatabaseOutage` where a table is locked that every command needs.
+        """
+        self._tables.find()
+        self._tables.raise_if_all_wait(has_suspects=has_suspects)
+        return self._rows.find(fault)
 
     def refresh(self) -> None:
-        """Forget the locks that are gone; costs nothing while none is known.
+        """Forget the locks that are gone; costs nothing while none is known."""
+        self._tables.refresh()
+        self._rows.refresh()
 
-        A lock that is new since `find` may be a short one: it is to be waited for first.
-        """
-        if self._known:
-            known = {(lock.table, lock.pid) for lock in self._known}
-            self._note(lock for lock in self._look() if (lock.table, lock.pid) in known)
+    def raise_if_all_wait(self, *, has_suspects: bool) -> None:
+        """Raise DatabaseOutage where a table is locked that every command needs."""
+        self._tables.raise_if_all_wait(has_suspects=has_suspects)
 
-    def against(self, command: Command) -> TableLock | None:
-        """Return a lock that keeps *command* waiting, None where there is none.
+    def against(self, command: Command) -> TableLock | RowLock | None:
+        """Return a lock that keeps *command* waiting, None where none is known.
 
         One whose time is over is refused, and waits for no table but those that all need.
         """
         if command.is_expired:
             return None
-        uses = USES[type(command.content)]
-        return next((lock for lock in self._known if _keeps_waiting(lock, uses)), None)
-
-    def raise_if_all_wait(self, *, has_suspects: bool) -> None:
-        """Raise DatabaseOutage where a table is locked that every command needs."""
-        needed = (*SHARED, TRIES) if has_suspects else SHARED
-        for lock in self._known:
-            if lock.table in needed:
-                raise DatabaseOutage(f"every command waits: {lock}")
-
-    def _look(self) -> list[TableLock]:
-        with self._database.transaction() as tx:
-            rows = tx.rows("table_locks", tables=list(_TABLES), modes=list(_KEEPS_WAITING))
-        return [TableLock(*row) for row in rows]
-
-    def _note(self, found: Iterable[TableLock]) -> None:
-        """Remember what was *found*, and log each table once when it is locked and released."""
-        before = {lock.table for lock in self._known}
-        self._known = tuple(found)
-        now = {lock.table: lock for lock in reversed(self._known)}
-        for table, lock in now.items():
-            if table not in before:
-                emit(Event.TABLE_LOCKED, str(lock))
-        for table in sorted(before - now.keys()):
-            emit(Event.TABLE_RELEASED, f"table {table} is no longer locked")
-
-
-def _keeps_waiting(lock: TableLock, uses: Mapping[str, Use]) -> bool:
-    use = uses.get(lock.table)
-    return use is not None and use >= _KEEPS_WAITING[lock.mode]
+        return self._tables.against(command) or self._rows.against(command)

@@ -3,27 +3,27 @@
 Read `process` first, then `_transact`: the way of a message from top to bottom.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from orderd.amqp.faults import BrokerFault
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.duplicates import as_taken, mark_taken
 from orderd.batch.failures import outcome_of
-from orderd.batch.ids import IdPool, catch_up
+from orderd.batch.ids import IdPool
 from orderd.batch.lists import answer_list, bounded
 from orderd.batch.load import load_rows, open_world
-from orderd.batch.locks import TableLocks
+from orderd.batch.locks import Locks
 from orderd.batch.persist import persist
 from orderd.batch.probe import Probe
+from orderd.batch.redo import Redo
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.batch.results import Result, attempt_of, correlation_of
+from orderd.batch.surroundings import Surroundings, Withheld
 from orderd.batch.suspects import Suspects, mark_committed, was_tried
 from orderd.batch.written import check_written
 from orderd.contract.amqp10 import TYPE_ENCODED, message_id_of
@@ -31,14 +31,7 @@ from orderd.contract.commands import List
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
-from orderd.db.faults import (
-    DatabaseOutage,
-    IdsTaken,
-    LockedOut,
-    SchemaFault,
-    TransactionConflict,
-    UniqueTaken,
-)
+from orderd.db.faults import LockedOut, UniqueTaken
 from orderd.db.transaction import Transaction
 from orderd.domain.authorize import Grants, authorize
 from orderd.domain.decide import ArrivalsUnknown, Decision, decide, in_line, response_to
@@ -46,12 +39,10 @@ from orderd.domain.needs import needs_of
 from orderd.domain.world import Table, World
 from orderd.ops.failpoints import reach
 from orderd.ops.logs import Event, emit
-from orderd.outbox.rows import Confirmed, OutboxRow, insert_rows
+from orderd.outbox.rows import OutboxRow, insert_rows
 
-TRIES_MAX: Final = 3
-# How many ids are left out, beyond those known to be taken, at each catching up in a try: rows that
-# are not committed yet cannot be seen.
-LEAPS: Final = (0, 100, 10_000)
+__all__ = ["BatchProcessor", "Limits", "Surroundings", "Withheld"]
+
 # To read a mebibyte of hostile JSON takes up to two seconds.
 BREATHE_AFTER_BYTES: Final = 100_000
 # Once a batch is being cut up, whoever holds a row is known to hold it for long.
@@ -68,33 +59,12 @@ class Limits:
     reply_bytes_max: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a batch asks of the world outside the database.
-
-    `arriving` is given the deliveries that are being tried together, and returns the queues that
-    may still bring users or products; it asks the broker.
-    `breathe` is called between two tries, two portions and big bodies, so that heartbeats go on.
-    `assert_ours` is called right before COMMIT. It raises BrokerFault where the deliveries in hand
-    are no longer this daemon's, and `Withheld` where they cannot be settled now.
-    """
-
-    arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
-    breathe: Callable[[], None]
-    assert_ours: Callable[[], None] = lambda: None
-
-
-class Withheld(Exception):
-    """Nothing may be committed now; the deliveries stay in hand."""
-
-
 class BatchProcessor:
     """Turns deliveries into committed results."""
 
     def __init__(
         self,
         database: Database,
-        confirmed: Confirmed,
         limits: Limits,
         *,
         suspects: Suspects,
@@ -102,17 +72,17 @@ class BatchProcessor:
         events_source: str,
         grants: Grants,
     ) -> None:
-        """Work on *database*; delete from the outbox, on the way, what is *confirmed*."""
+        """Work on *database*; a token has the rights that *grants* give it, None: everybody all."""
         self.limits = limits
         self._database = database
-        self._confirmed = confirmed
         self.events_source = events_source
         self.grants = grants
         self._suspects = suspects
         self._deferrals = deferrals
         self._ids = IdPool()
-        self._locks = TableLocks(database)
+        self._locks = Locks(database)
         self._probe = Probe(database)
+        self._redo = Redo(database, self._ids, self._probe)
         self.has_committed = False
 
     def keep_places(self, deliveries: Sequence[Delivery]) -> dict[int, str]:
@@ -188,7 +158,7 @@ class BatchProcessor:
             return decoded
         decoded = self._deferrals.known(delivery, decoded)
         # Now, not as it came: it may have waited here, for a server or for somebody's lock.
-        is_over = is_expired(delivery, time.time())
+        is_over = is_expired(delivery, self._database.clock.seconds())
         return replace(decoded, is_expired=True) if is_over else decoded
 
     def _commit_unlocked(
@@ -225,10 +195,10 @@ class BatchProcessor:
             yield results
             return
         if isinstance(results, LockedOut):
-            self._locks.find()
-            self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
+            has_suspects = any(was_tried(request.delivery) for request in group)
+            results = self._locks.find(results, has_suspects=has_suspects)
             if any(self._locks.against(request.command) for request in group):
-                yield from self._commit_unlocked(group, surroundings, is_cut=is_cut)
+                yield from self._commit_unlocked(group, surroundings, is_cut=True)
                 return
         if len(group) == 1:
             taken = self._as_taken(group[0], results)
@@ -239,8 +209,8 @@ class BatchProcessor:
             return
         emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
         middle = len(group) // 2
-        yield from self._commit(group[:middle], surroundings, is_cut=True)
-        yield from self._commit(group[middle:], surroundings, is_cut=True)
+        for half in (group[:middle], group[middle:]):
+            yield from self._commit_unlocked(half, surroundings, is_cut=True)
 
     def _as_taken(self, request: Request, fault: Exception) -> Request | None:
         """Return *request* for another go, knowing what *fault* says is taken; None for others."""
@@ -252,56 +222,12 @@ class BatchProcessor:
         self, group: list[Request], surroundings: Surroundings, *, is_cut: bool
     ) -> list[Result] | Exception:
         """Return the results of *group*, or what kept it from being committed whole."""
-        arriving: frozenset[Queue] | None = None
-        tries = 1
-        while True:
-            try:
-                return self._with_free_ids(group, arriving, surroundings, is_cut=is_cut)
-            except ArrivalsUnknown:
-                arriving = surroundings.arriving([request.delivery for request in group])
-            except TransactionConflict as error:
-                surroundings.breathe()
-                is_cut_up_next = is_cut and len(group) > 1
-                is_of_no_use = isinstance(error, LockedOut | IdsTaken)
-                if is_cut_up_next or tries == TRIES_MAX or is_of_no_use:
-                    return error
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
-                tries += 1
-            except (BrokerFault, Withheld):
-                raise
-            except DatabaseOutage:
-                # A COMMIT whose outcome is unknown may have used ids from the pool.
-                self._ids.clear()
-                raise
-            except SchemaFault as error:
-                self._ids.clear()
-                # Raises it again where the tables themselves do not fit; else it is one command's.
-                self._probe.run()
-                return error
-            except Exception as error:  # noqa: BLE001 - cut up by the caller, to find whose it is
-                return error
-
-    def _with_free_ids(
-        self,
-        group: list[Request],
-        arriving: frozenset[Queue] | None,
-        surroundings: Surroundings,
-        *,
-        is_cut: bool,
-    ) -> list[Result]:
-        """Return the results of *group*, with other ids where rows of others have those at hand."""
-        leaps = list(LEAPS)
-        while True:
-            try:
-                return self._transact(group, arriving, surroundings, is_cut=is_cut)
-            except IdsTaken as error:
-                table = Table(error.table)
-                self._ids.forget(table)
-                if not leaps:
-                    raise
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
-            surroundings.breathe()
-            catch_up(self._database, table, leaps.pop(0), surroundings.breathe)
+        return self._redo.results(
+            lambda arriving: self._transact(group, arriving, surroundings, is_cut=is_cut),
+            group,
+            surroundings,
+            is_cut=is_cut,
+        )
 
     def _transact(
         self,
@@ -331,7 +257,6 @@ class BatchProcessor:
         reach("after_commit", _ids_of(group))
         self.has_committed = True
         self._ids.drop_used(world.fresh_ids)
-        self._confirmed.forget_deleted()
         return results
 
     def _load(
@@ -340,6 +265,7 @@ class BatchProcessor:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
         needs = needs_of(commands)
         world, are_places_kept = open_world(tx, needs, self._ids, arriving)
+        self._database.clock.learn(world.now)
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
             # Whose turn it is not must neither lock rows nor wait for them.
@@ -360,8 +286,6 @@ class BatchProcessor:
             for request, decision in zip(group, decisions, strict=True)
         ]
         persist(tx, world, decisions)
-        # Before new rows: where the sequence was set back, one may get an id of those.
-        self._confirmed.delete(tx)
         events = [row for result in results for row in result.events]
         insert_rows(tx, events)
         mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])

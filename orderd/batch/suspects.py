@@ -22,6 +22,7 @@ from orderd.db.connection import Database
 from orderd.db.faults import (
     RowFault,
     SchemaFault,
+    ServerFault,
     TransactionConflict,
 )
 from orderd.db.transaction import Transaction
@@ -129,7 +130,7 @@ class Suspects:
             with self._database.transaction() as tx:
                 touch(tx)
                 _record(tx, suspects)
-        except (TransactionConflict, RowFault, SchemaFault):
+        except (TransactionConflict, RowFault, SchemaFault, ServerFault):
             # The try itself will meet it, and find out whose fault it is; nothing there kills.
             return
         self._in_hand |= suspects

@@ -195,13 +195,12 @@ def explain(error: ValidationError, more: int = 0) -> str:
     more += max(0, len(details) - ERRORS_SHOWN_MAX)
     tail = [f"and {more} more"] if more > 0 else []
     # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
-    return _plain("; ".join(faults + tail))
+    return _printable("; ".join(faults + tail))
 
 
 def _fault(detail: Any) -> str:
     path = "data" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part[:VALUE_CHARACTERS_MAX]}"
-        for part in detail["loc"]
+        f"[{part}]" if isinstance(part, int) else _step(part) for part in detail["loc"]
     )
     match detail["type"]:
         case "missing":
@@ -221,8 +220,15 @@ def _fault(detail: Any) -> str:
     return f"{path}: {wanted}, is {shown(detail['input'])}"
 
 
-def _plain(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode()
+def _step(name: str) -> str:
+    """Return how *name* goes on with a path: quoted where a dot alone would not tell it apart."""
+    cut = name[:VALUE_CHARACTERS_MAX]
+    return f".{cut}" if cut.isidentifier() else f"[{cut!r}]"
+
+
+def _printable(text: str) -> str:
+    """Return *text* in one line, letters of every script as they are."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def shown(value: object) -> str:

@@ -69,13 +69,24 @@ HEADER_CODE: Final = "orderd-code"
 HEADER_FAILED_AT: Final = "orderd-failed-at"
 HEADER_QUEUE: Final = "orderd-queue"
 HEADER_ERROR: Final = "orderd-error"
+# Of a dead letter whose body had to be cut, because the broker takes no larger one.
+HEADER_ORIGINAL_BYTES: Final = "orderd-original-bytes"
+HEADER_ORIGINAL_SHA256: Final = "orderd-original-sha256"
 # Properties that a copy must not carry: the broker would expire it, or refuse the publisher.
 HEADER_EXPIRATION: Final = "orderd-expiration"
 HEADER_USER_ID: Final = "orderd-user-id"
 # When a command on its way through a retry queue expires, in milliseconds since 1970.
 HEADER_EXPIRES_AT: Final = "orderd-expires-at"
 DEAD_LETTER_HEADERS: Final = frozenset(
-    {HEADER_REASON, HEADER_CODE, HEADER_FAILED_AT, HEADER_QUEUE, HEADER_ERROR}
+    {
+        HEADER_REASON,
+        HEADER_CODE,
+        HEADER_FAILED_AT,
+        HEADER_QUEUE,
+        HEADER_ERROR,
+        HEADER_ORIGINAL_BYTES,
+        HEADER_ORIGINAL_SHA256,
+    }
 )
 # How often a copy took the message's place in its own queue, and how many of the tries on record
 # ended in a clean stop that could not say so in the database.

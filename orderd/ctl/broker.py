@@ -5,8 +5,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.connection import Connection
 from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
-from orderd.amqp.publisher import Publisher
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.exits import Failure, Misconfigured, Unavailable
 from orderd.ctl.interrupts import interruptible
@@ -19,16 +20,16 @@ _ACCESS_REFUSED: Final = 403
 
 
 @contextmanager
-def broker_of(settings: "Settings") -> Iterator[Publisher]:
-    """Give a publisher that is connected; raises Unavailable, Misconfigured or Failure."""
+def broker_of(settings: "Settings") -> Iterator[ConfirmedPublisher]:
+    """Give a publisher, connected; raises Unavailable, Misconfigured or Failure."""
     silence_libraries()
     try:
         with (
-            closing(Publisher(endpoint_of(settings))) as publisher,
-            interruptible(publisher.link),
+            closing(Connection(endpoint_of(settings))) as connection,
+            interruptible(connection),
         ):
-            publisher.connect()
-            yield publisher
+            connection.open()
+            yield ConfirmedPublisher(connection)
     except TopologyMismatch as fault:
         raise Misconfigured(f"broker: {fault}") from fault
     except ChannelFault as fault:
@@ -39,11 +40,11 @@ def broker_of(settings: "Settings") -> Iterator[Publisher]:
 
 
 @contextmanager
-def browser_of(publisher: Publisher) -> Iterator[Browser]:
+def browser_of(publisher: ConfirmedPublisher) -> Iterator[Browser]:
     """Give a browser on the publisher's connection; what it took goes back at the end."""
-    browser = Browser(publisher.link)
+    browser = Browser(publisher.connection)
     try:
-        with interruptible(publisher.link):
+        with interruptible(publisher.connection):
             yield browser
     finally:
         browser.give_back()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from orderd.amqp.inspection import needed
 from orderd.amqp.topology import QueueDepth
 from orderd.contract.names import Queue, dead_letter_queue, retry_queue
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
@@ -28,7 +29,12 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
         with client_of(settings) as client:
             findings.append(Finding("broker", is_well=True, summary=client.where))
             depths = {queue: client.queue_depth(queue) for queue in _queues(settings)}
-            findings.append(judge_queues(depths))
+            former = [
+                each.name
+                for each in needed(settings.retry_delays)
+                if depths.get(each.name) is not None and client.is_former(each)
+            ]
+            findings.append(judge_queues(depths, former))
             findings.append(_ask_daemon(client, depths, token, timeout_s))
     except Failure as failure:
         summary = str(failure).removeprefix("broker: ")
@@ -44,10 +50,11 @@ def _queues(settings: "Settings") -> Sequence[str]:
     ]
 
 
-def judge_queues(depths: Depths) -> Finding:
+def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
     """Return whether all queues are there and somebody takes from those of commands.
 
-    Dead letters are told of, but no fault of the system: they wait for a person.
+    Dead letters, and retry queues of *former* versions, are told of, but no fault of the system:
+    they wait for a person.
     """
     missing = [name for name, depth in depths.items() if depth is None]
     idle = [queue for queue in Queue if not (depths[queue] or _NO_QUEUE).consumers]
@@ -60,7 +67,15 @@ def judge_queues(depths: Depths) -> Finding:
         said.append(f"missing: {missing[0]}{more}")
     elif idle:
         said.append(f"nobody takes from: {', '.join(idle)}")
-    facts = {"queues": [_row(name, depth) for name, depth in depths.items()]}
+    if former:
+        more = f" and {len(former) - 1} more" if former[1:] else ""
+        said.append(
+            f"of a former version, may lose retries: {former[0]}{more} (orderctl topology apply)"
+        )
+    facts = {
+        "former": list(former),
+        "queues": [_row(name, depth) for name, depth in depths.items()],
+    }
     return Finding("queues", not missing and not idle, "; ".join(said), facts)
 
 

@@ -10,7 +10,7 @@ from orderd.ctl.request import (
     add_request_arguments,
     add_timeout_argument,
     request_of,
-    saying_how_to_repeat,
+    telling_id,
 )
 
 TIMEOUT_S: Final = 10.0
@@ -26,7 +26,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print the reply, a JSON document in any case; one that tells of an error is a failure."""
     request = request_of(options)
-    with client_of(context.settings) as client, saying_how_to_repeat(request):
+    screen = context.screen
+    with client_of(context.settings) as client, telling_id(request, screen):
         reply = client.call(request, options.timeout_s)
-    context.screen.document(reply.document)
+        screen.document(reply.document)
+        screen.flush()
     return ExitCode.DONE if reply.error is None else ExitCode.FAILED

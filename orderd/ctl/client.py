@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orderd import __version__
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault, NoReply, NotRouted, Unpublishable
+from orderd.amqp.faults import (
+    ACCESS_REFUSED,
+    BrokerFault,
+    ChannelFault,
+    NoReply,
+    NotRouted,
+    Unpublishable,
+)
+from orderd.amqp.inspection import Needed, is_former
 from orderd.amqp.message import Properties
 from orderd.amqp.rpc import RpcClient
 from orderd.amqp.topology import QueueDepth
@@ -83,7 +91,7 @@ class Client:
     @property
     def where(self) -> str:
         """Return the broker's host, port and virtual host."""
-        return self._rpc.link.where
+        return self._rpc.connection.where
 
     def publish(self, request: Request) -> None:
         """Publish *request*, persistent, and return once the broker has it."""
@@ -108,6 +116,16 @@ class Client:
         with self._failures(queue):
             return self._rpc.queue_depth(queue)
 
+    def is_former(self, wanted: Needed) -> bool:
+        """Return whether a retry queue that exists may lose messages; False where it is hidden."""
+        with self._failures(wanted.name):
+            try:
+                return is_former(self._rpc.connection, wanted)
+            except ChannelFault as fault:
+                if fault.code != ACCESS_REFUSED:
+                    raise
+                return False
+
     def _call(self, request: Request, properties: Properties, timeout_s: float) -> Reply:
         with self._failures(request.queue):
             try:
@@ -120,9 +138,9 @@ class Client:
         try:
             document = loads(body)
         except MalformedJson as error:
-            raise Failure(f"the reply is no JSON: {error}") from error
+            raise NoAnswer(f"the reply is no JSON: {error}") from error
         if not isinstance(document, dict):
-            raise Failure("the reply is no JSON object")
+            raise NoAnswer("the reply is no JSON object")
         return Reply(document)
 
     @contextmanager
@@ -144,7 +162,7 @@ class Client:
 def client_of(settings: "Settings") -> Iterator[Client]:
     """Give a client that is connected; raises Unavailable or Misconfigured."""
     silence_libraries()
-    with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.link):
+    with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.connection):
         try:
             rpc.connect()
         except BrokerFault as fault:

@@ -1,4 +1,4 @@
-"""How the database is: reachable, migrated, and how much lies in ledger and outbox."""
+"""How the database is: reachable, migrated, who waits for locks, what ledger and outbox hold."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # The daemon sends events within moments; what is older is not on its way any more.
 OUTBOX_AGE_MAX_S: Final = 60
+# A short lock is nothing to act on.
+LOCK_WAIT_MAX_S: Final = 60
+# So much later than it was due, a command that waits may be tried again.
+_LATE_S: Final = 60
 
 
 class Refused(NamedTuple):
@@ -58,9 +62,11 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
         events, age_s = tx.row("count_outbox")
         refused = Refused(*tx.row("measure_refused_outbox"))
         (mode,) = tx.row("last_authorization")
+        waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
     yield _authorization(mode, settings)
     yield _ledger(requests, is_estimate=is_estimate)
     yield _outbox(events, age_s, refused)
+    yield _locks(*waits)
 
 
 def _authorization(mode: str | None, settings: "Settings") -> Finding:
@@ -103,3 +109,11 @@ def _outbox(events: int, age_s: float, refused: Refused) -> Finding:
     }
     is_well = age_s <= OUTBOX_AGE_MAX_S and not refused.set_aside
     return Finding("outbox", is_well, "; ".join(said), facts)
+
+
+def _locks(commands: int, oldest_s: float, because: str | None) -> Finding:
+    summary = "no command waits for a lock"
+    if commands:
+        summary = f"{commands} commands wait, the first for {oldest_s:.0f} s: {because}"
+    facts = {"commands": commands, "oldest_s": Decimal(f"{oldest_s:.1f}"), "because": because}
+    return Finding("locks", oldest_s <= LOCK_WAIT_MAX_S, summary, facts)

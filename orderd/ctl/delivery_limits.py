@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orderd.amqp.connection import Connection
 from orderd.amqp.inspection import declared_delivery_limit
-from orderd.amqp.link import Link
 from orderd.amqp.renewal import ASSUMED_LIMIT
 from orderd.ctl.management import Management, ManagementFault
 from orderd.ctl.queue_facts import RECREATE, Limit, QueueFacts, limits, queue_facts
@@ -33,10 +33,10 @@ class DeliveryLimit:
     fix: str = ""
 
 
-def version_of(link: Link) -> Version:
+def version_of(connection: Connection) -> Version:
     """Return major and minor version of the broker; one that it does not tell has a limit."""
-    major, minor, *_ = (*link.version, 0, 0)
-    return (major, minor) if link.version else _LIMITED_BY_DEFAULT_FROM
+    major, minor, *_ = (*connection.version, 0, 0)
+    return (major, minor) if connection.version else _LIMITED_BY_DEFAULT_FROM
 
 
 def delivery_limit(facts: QueueFacts, version: Version) -> DeliveryLimit:
@@ -80,14 +80,14 @@ def _meant(each: Limit, version: Version) -> DeliveryLimit:
 
 
 def limits_in_force(
-    link: Link, management: Management, names: Sequence[str]
+    connection: Connection, management: Management, names: Sequence[str]
 ) -> dict[str, int | None]:
     """Return the delivery limit of each queue in *names*, which have to exist; None for no limit.
 
     Where the management API does not tell, a limit is assumed with which all that is usual is
     safe, or what the queue was declared with, if that is less.
     """
-    version = version_of(link)
+    version = version_of(connection)
     try:
         facts = queue_facts(management)
     except ManagementFault:
@@ -95,13 +95,13 @@ def limits_in_force(
     return {
         name: delivery_limit(facts[name], version).value
         if name in facts
-        else _assumed(link, name, version)
+        else _assumed(connection, name, version)
         for name in names
     }
 
 
-def _assumed(link: Link, name: str, version: Version) -> int:
-    declared = declared_delivery_limit(link, name)
+def _assumed(connection: Connection, name: str, version: Version) -> int:
+    declared = declared_delivery_limit(connection, name)
     arguments = {} if declared is None else {f"x-{_KEY}": declared}
     facts = QueueFacts(name, "quorum", is_durable=True, messages=0, arguments=arguments)
     known = delivery_limit(facts, version).value

@@ -1,10 +1,11 @@
 """`orderctl dlq`: the dead letters; to look at them changes neither them nor their order."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.ctl.broker import broker_of, browser_of
+from orderd.amqp.browse import Browser
+from orderd.ctl.broker import broker_of
 from orderd.ctl.context import Context
 from orderd.ctl.dlq_moves import discard, replay
 from orderd.ctl.letter_filters import (
@@ -14,6 +15,7 @@ from orderd.ctl.letter_filters import (
     filters_of,
 )
 from orderd.ctl.letter_walk import Letters
+from orderd.ctl.letters import Letter
 from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
 
@@ -61,17 +63,16 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def list_letters(options: argparse.Namespace, context: Context) -> int:
     """Print what tells each letter from the others."""
-    filters, screen = filters_of(options), context.screen
+    filters, screen = filters_of(options, context), context.screen
+    found: list[dict[str, Any]] = []
+
+    def note(_browser: Browser, matching: Iterator[Letter]) -> None:
+        found.extend(letter.summary() for letter in matching)
+
     with broker_of(context.settings) as publisher:
         letters = Letters(context.settings, publisher, options.queue, screen)
-        with (
-            browser_of(publisher) as browser,
-            screen.progress("looking", letters.total) as advance,
-        ):
-            found = [
-                letter.summary()
-                for letter in letters.matching(browser, filters, options.limit, advance)
-            ]
+        with screen.progress("looking", letters.total) as advance:
+            letters.go_through(filters, options.limit, advance, note)
     if screen.is_json:
         screen.document(found)
     else:
@@ -81,14 +82,18 @@ def list_letters(options: argparse.Namespace, context: Context) -> int:
 
 def show_letters(options: argparse.Namespace, context: Context) -> int:
     """Print each letter as one JSON document, as soon as it is read."""
-    filters, screen = filters_of(options), context.screen
+    filters, screen = filters_of(options, context), context.screen
     shown = 0
+
+    def show(_browser: Browser, matching: Iterator[Letter]) -> None:
+        nonlocal shown
+        for letter in matching:
+            screen.document(letter.document())
+            shown += 1
+
     with broker_of(context.settings) as publisher:
         letters = Letters(context.settings, publisher, options.queue, screen)
-        with browser_of(publisher) as browser:
-            for letter in letters.matching(browser, filters, options.limit, lambda: None):
-                screen.document(letter.document())
-                shown += 1
+        letters.go_through(filters, options.limit, lambda: None, show)
     return _end(screen, letters, filters, shown, options.limit)
 
 
@@ -98,9 +103,9 @@ def _end(screen: Screen, letters: Letters, filters: Filters, shown: int, limit: 
         screen.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
     elif not shown and letters.total:
         screen.note(f"none of {letters.total} dead letters is like that")
-    # Who asks for a request by its id expects it.
-    is_missing = filters.ids and not shown
-    return ExitCode.FAILED if is_missing or not letters.are_safe else ExitCode.DONE
+    # Who asks for a request by its id expects it; but it may be in a queue that fails.
+    is_missing = filters.ids and not shown and not letters.failing
+    return letters.code(is_whole=not is_missing, screen=screen)
 
 
 def _cells(summary: dict[str, Any]) -> list[str]:

@@ -2,16 +2,16 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage
-from orderd.amqp.publisher import Publisher
 from orderd.contract.exit_codes import ExitCode
-from orderd.ctl.broker import broker_of, browser_of
+from orderd.ctl.broker import broker_of
 from orderd.ctl.changes import changed_since
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
@@ -24,7 +24,6 @@ from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
 from orderd.ops.failpoints import reach
 
-CONFIRM_TIMEOUT_S: Final = 30.0
 _REMARKS_MAX: Final = 20
 
 Move = Callable[[Browser, list[Letter]], None]
@@ -89,7 +88,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
 def _go_through(
     options: argparse.Namespace,
     context: Context,
-    publisher: Publisher,
+    publisher: ConfirmedPublisher,
     move: Move,
     *,
     is_moving: bool,
@@ -97,13 +96,14 @@ def _go_through(
     letters = Letters(
         context.settings, publisher, options.queue, context.screen, is_moving=is_moving
     )
-    with (
-        browser_of(publisher) as browser,
-        context.screen.progress("dead letters", letters.total) as advance,
-    ):
-        matching = letters.matching(browser, filters_of(options), options.limit, advance)
+
+    def move_all(browser: Browser, matching: Iterator[Letter]) -> None:
         for window in windows(matching):
             move(browser, window)
+
+    with context.screen.progress("dead letters", letters.total) as advance:
+        filters = filters_of(options, context)
+        letters.go_through(filters, options.limit, advance, move_all)
     return letters
 
 
@@ -158,11 +158,11 @@ def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Let
 
 
 def _copies(
-    publisher: Publisher, letters: Sequence[Letter], tally: Tally
+    publisher: ConfirmedPublisher, letters: Sequence[Letter], tally: Tally
 ) -> list[tuple[Letter, OutgoingMessage]]:
     copies = []
     for letter in letters:
-        message = letter.original(publisher.link.user)
+        message = letter.original(publisher.connection.user)
         try:
             publisher.check(message)
         except Unpublishable as fault:
@@ -173,16 +173,17 @@ def _copies(
 
 
 def _published(
-    publisher: Publisher, copies: Sequence[tuple[Letter, OutgoingMessage]], tally: Tally
+    publisher: ConfirmedPublisher, copies: Sequence[tuple[Letter, OutgoingMessage]], tally: Tally
 ) -> list[tuple[Letter, OutgoingMessage]]:
     """Return the copies that the broker has; the others are said."""
-    receipt = publisher.publish([message for _, message in copies])
-    publisher.wait(receipt, CONFIRM_TIMEOUT_S)
-    reach("dlq_replay_published", (letter.request_id for letter, _ in copies))
-    for index, why in receipt.failed.items():
-        letter, message = copies[index]
-        tally.remark("failed", letter, f"queue {message.routing_key}: {why}")
-    return [copy for index, copy in enumerate(copies) if index not in receipt.failed]
+    published = []
+    for letter, message in copies:
+        if (why := publisher.publish(message)) is None:
+            published.append((letter, message))
+        else:
+            tally.remark("failed", letter, f"queue {message.routing_key}: {why}")
+    reach("dlq_replay_published", (letter.request_id for letter, _ in published))
+    return published
 
 
 def _report(
@@ -211,6 +212,5 @@ def _report(
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
         screen.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
-    is_found = counts[done] or kept or not options.ids
-    is_whole = is_found and not counts["failed"] and letters.are_safe
-    return ExitCode.DONE if is_whole else ExitCode.FAILED
+    is_found = counts[done] or kept or not options.ids or letters.failing
+    return letters.code(is_whole=bool(is_found and not counts["failed"]), screen=screen)

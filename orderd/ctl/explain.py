@@ -116,12 +116,18 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
         yield "crashes", f"in hand in {tried['tries']} tries that were not settled, {end}"
-    place = known["place"]
-    if place is not None:
-        ahead = f"behind {place['ahead']} earlier" if place["ahead"] else "the first"
-        line = f"{ahead} in the line of {place['queue']} {place['row_id']}, since {place['since']}"
-        yield "place", f"{line}, to {place['ends_at']} at most"
+    if known["place"] is not None:
+        yield from _place(known["place"])
     yield from _unseen(known)
+
+
+def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if place["row_id"] is not None:
+        ahead = f"behind {place['ahead']} earlier" if place["ahead"] else "the first"
+        line = f"{ahead} in the line of {place['queue']} {place['row_id']}"
+        yield "place", f"{line}, since {place['since']}, to {place['ends_at']} at most"
+    if place["waits_for"] is not None:
+        yield "waits", f"since {place['waits_since']}: {place['waits_for']}"
 
 
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.exits import Misconfigured
-from orderd.ops import health_file
+from orderd.ctl.streams import discard_stdout
+from orderd.ops import health_file, patient
 from orderd.ops.durations import parse_duration
 from orderd.ops.places import CONFIG_FILE
 
@@ -56,8 +57,12 @@ def run(options: argparse.Namespace, _context: "Context") -> int:
     """Print how the daemon is; the exit code says it again."""
     path = options.file or _configured(options.config)
     found = look(path, options.max_age_s)
-    # A screen would take longer to load than all the rest.
-    print(json.dumps(found) if options.json else _in_words(found))  # noqa: T201
+    try:
+        # A screen would take longer to load than all the rest.
+        print(json.dumps(found) if options.json else _in_words(found), flush=True)  # noqa: T201
+    except OSError:
+        # Probes read the exit code, whatever stdout is.
+        discard_stdout()
     if not found["live"]:
         return ExitCode.UNAVAILABLE
     return ExitCode.DONE if found["ready"] or options.live else ExitCode.FAILED
@@ -111,11 +116,11 @@ def _configured(config: str | None) -> str:
         return path
     file = str(config or CONFIG_FILE)
     try:
-        with open(file, "rb") as stream:  # noqa: PTH123 - light to load
-            # Most containers have no such file, and then its parser need not be loaded.
-            import tomllib  # noqa: PLC0415
+        text = patient.read(file).decode()
+        # Most containers have no such file, and then its parser need not be loaded.
+        import tomllib  # noqa: PLC0415
 
-            path = tomllib.load(stream).get(SETTING)
+        path = tomllib.loads(text).get(SETTING)
     except FileNotFoundError:
         if config is not None:
             raise Misconfigured(f"configuration: {file}: there is no such file") from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orderd.contract.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from orderd.amqp.link import Link
+    from orderd.amqp.connection import Connection
 
 
 def end_at_once() -> None:
@@ -52,12 +52,12 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def interruptible(link: "Link") -> Iterator[None]:
+def interruptible(connection: "Connection") -> Iterator[None]:
     """Abandon the connection at Ctrl-C, so that whatever cleans up afterwards leaves it alone."""
     try:
         yield
     except KeyboardInterrupt:
-        link.abandon()
+        connection.abandon()
         raise
 
 

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from orderd.contract.names import Queue, dead_letter_queue
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
 from orderd.ctl.entity import whole_number
 from orderd.ctl.letters import Letter
 from orderd.ctl.request import duration, request_id, text
@@ -98,12 +100,18 @@ def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> 
     )
 
 
-def filters_of(options: argparse.Namespace) -> Filters:
-    """Return what the arguments ask for."""
-    now = datetime.now(UTC)
+def filters_of(options: argparse.Namespace, context: Context) -> Filters:
+    """Return what the arguments ask for.
+
+    Where they ask for an age, the database tells the time: letters have their times from there.
+    """
+    by_age = (options.older_than, options.newer_than)
+    now = None if by_age == (None, None) else _time_of_the_database(context)
 
     def ago(seconds: float | None) -> datetime | None:
-        return None if seconds is None else now - timedelta(seconds=min(seconds, _AGO_MAX_S))
+        if seconds is None or now is None:
+            return None
+        return now - timedelta(seconds=min(seconds, _AGO_MAX_S))
 
     return Filters(
         options.codes,
@@ -112,6 +120,11 @@ def filters_of(options: argparse.Namespace) -> Filters:
         before=ago(options.older_than),
         after=ago(options.newer_than),
     )
+
+
+def _time_of_the_database(context: Context) -> datetime:
+    with database_of(context.settings) as database:
+        return database.clock.now()
 
 
 def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:

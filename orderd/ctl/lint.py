@@ -6,24 +6,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.declaration import hindrance
 from orderd.amqp.faults import ChannelFault
 from orderd.amqp.inspection import (
     Kind,
     Needed,
     find,
-    frame_bytes_max,
+    is_former,
     locks,
     needed,
     unusable,
 )
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.publisher import Publisher
+from orderd.amqp.retry_queues import FORMER_ADVICE
 from orderd.contract.names import EVENTS_EXCHANGE
 from orderd.ctl.delivery_limits import DeliveryLimit, delivery_limit, version_of
 from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint_rules import (
     Contradiction,
     judge_delivery_limit,
+    judge_former,
     judge_leftovers,
     judge_listeners,
     judge_queue,
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
     from orderd.ops.settings import Settings
 
 _ACCESS_REFUSED: Final = 403
-_CONFIRM_TIMEOUT_S: Final = 30.0
+# orderd takes nothing from these.
+_UNREAD: Final = frozenset({Kind.EVENTS, Kind.RETRY})
 # Besides an outage or a drain, a message in hand waits for the batches before it.
 _HELD_MARGIN_S: Final = 60
 
@@ -53,14 +57,14 @@ class Lint:
     unanswered: bool = False
 
 
-def lint(settings: "Settings", publisher: Publisher, management: Management) -> Lint:
+def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Management) -> Lint:
     """Return all that contradicts *settings*; only AMQP's own faults are raised."""
     found = Lint()
     wanted = needed(settings.retry_delays)
     found.contradictions += _judge_topology(publisher, wanted)
     found.contradictions += _judge_sharing(found, settings, publisher, wanted)
-    found.contradictions += judge_frames(frame_bytes_max(publisher.link))
-    user = publisher.link.user or ""
+    found.contradictions += judge_frames(publisher.connection.frame_max)
+    user = publisher.connection.user or ""
     held = [*wanted, *locks(settings.exclusive_queues)]
     judges: dict[str, Callable[[], list[Contradiction]]] = {
         "policies and arguments": lambda: _judge_queues(settings, management, wanted),
@@ -89,17 +93,24 @@ def held_s(settings: "Settings") -> float:
     return max(settings.give_back_after, settings.shutdown_timeout) + _HELD_MARGIN_S
 
 
-def _judge_topology(publisher: Publisher, wanted: Sequence[Needed]) -> Iterator[Contradiction]:
+def _judge_topology(
+    publisher: ConfirmedPublisher, wanted: Sequence[Needed]
+) -> Iterator[Contradiction]:
+    fix_of_former: str | None = None
     for each in wanted:
         what = "exchange" if each.is_exchange else "queue"
         try:
-            if find(publisher.link, each) is None:
+            if find(publisher.connection, each) is None:
                 if not each.is_optional:
                     fix = "orderctl topology apply"
                     yield Contradiction(each.name, f"there is no such {what}", fix)
-            elif (reason := unusable(publisher.link, each)) is not None:
+            elif (reason := unusable(publisher.connection, each)) is not None:
                 fix = f"delete the {what} when it is not in use, then: orderctl topology apply"
                 yield Contradiction(each.name, reason, fix)
+            elif is_former(publisher.connection, each):
+                fix = fix_of_former or hindrance(publisher.connection) or FORMER_ADVICE
+                fix_of_former = fix
+                yield judge_former(each, fix)
         except ChannelFault as fault:
             if fault.code != _ACCESS_REFUSED:
                 raise
@@ -107,14 +118,14 @@ def _judge_topology(publisher: Publisher, wanted: Sequence[Needed]) -> Iterator[
 
 
 def _judge_sharing(
-    lint: Lint, settings: "Settings", publisher: Publisher, wanted: Sequence[Needed]
+    lint: Lint, settings: "Settings", publisher: ConfirmedPublisher, wanted: Sequence[Needed]
 ) -> Iterator[Contradiction]:
     for each in wanted:
         if each.kind is not Kind.COMMANDS:
             continue
         # Who may not ask has been told so.
         with suppress(ChannelFault):
-            found = find(publisher.link, each)
+            found = find(publisher.connection, each)
             consumers = 0 if found is None else found.consumers or 0
             if consumers > 1 and each.name in settings.exclusive_queues:
                 problem = f"{consumers} consumers, though consume is exclusive: no order is kept"
@@ -137,14 +148,14 @@ def _judge_queues(
 
 
 def _judge_delivery_limits(
-    lint: Lint, publisher: Publisher, management: Management, wanted: Sequence[Needed]
+    lint: Lint, publisher: ConfirmedPublisher, management: Management, wanted: Sequence[Needed]
 ) -> list[Contradiction]:
     facts = queue_facts(management)
-    version = version_of(publisher.link)
+    version = version_of(publisher.connection)
     found: list[Contradiction] = []
     for each in wanted:
         queue = facts.get(each.name)
-        if queue is not None and queue.type == "quorum" and each.kind is not Kind.EVENTS:
+        if queue is not None and queue.type == "quorum" and each.kind not in _UNREAD:
             limit = delivery_limit(queue, version)
             lint.delivery_limits[each.name] = limit
             found += judge_delivery_limit(each, queue, limit)
@@ -192,13 +203,15 @@ def _judge_limits(
     return found
 
 
-def _judge_body_size(settings: "Settings", publisher: Publisher) -> Iterator[Contradiction]:
+def _judge_body_size(
+    settings: "Settings", publisher: ConfirmedPublisher
+) -> Iterator[Contradiction]:
     """Publish the largest body to nobody: the broker measures it before it looks for a queue."""
     nobody = f"orderctl.lint.{uuid.uuid4()}"
     body = bytes(settings.body_bytes_max)
     message = OutgoingMessage("", nobody, body, Properties(), mandatory=False)
     try:
-        publisher.wait(publisher.publish([message]), _CONFIRM_TIMEOUT_S)
+        publisher.publish(message)
     except ChannelFault as fault:
         fix = "raise max_message_size in rabbitmq.conf, or lower body_bytes_max"
         if fault.code == _ACCESS_REFUSED:

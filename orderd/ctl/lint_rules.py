@@ -42,6 +42,15 @@ def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Co
         yield Contradiction(facts.name, problem, timeout.fix)
 
 
+def judge_former(wanted: Needed, fix: str) -> Contradiction:
+    """Return what is wrong with a retry queue that was declared as former versions did it."""
+    problem = (
+        f"of a former version: a message whose delay ends while {wanted.returns_to} is full, "
+        "missing or down is lost"
+    )
+    return Contradiction(wanted.name, problem, fix)
+
+
 def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]]:
     """Yield the keys that do harm in a queue of this kind, and which."""
     drops = not refuses_when_full(facts)
@@ -52,7 +61,7 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
             full = (
                 "its oldest commands vanish"
                 if drops
-                else "producers are refused, and commands to be tried again are lost"
+                else "producers are refused, and retries come back later"
             )
         case Kind.DEAD_LETTERS:
             yield "message-ttl", "dead letters vanish before anybody looked at them"

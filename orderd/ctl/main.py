@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -12,6 +13,7 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.ctl import interrupts
 from orderd.ctl.context import Context
 from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.streams import discard_stdout
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
@@ -34,6 +36,7 @@ COMMANDS: Final = {
     "demo": "run the reference scenario on an empty database",
     "completion": "print what makes a shell complete command lines",
 }
+_COLUMNS_MAX: Final = 80
 EPILOG: Final = (
     "Settings come from the configuration file and the environment, as for orderd. Exit codes: 0 "
     "done, 1 failed or refused, 2 usage, 69 a server cannot be reached, 78 bad configuration or "
@@ -65,7 +68,7 @@ def main(
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="orderctl",
         description="Publish commands to orderd, and look after it.",
         epilog=EPILOG,
@@ -97,8 +100,7 @@ def _complain(error: Exception, context: Context) -> int | None:
         return error.code
     if not isinstance(error, OSError):
         return None
-    # Python flushes once more at the end, and would complain of stdout then.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_stdout()
     if not isinstance(error, BrokenPipeError):
         context.screen.complain(str(error))
     return ExitCode.FAILED
@@ -115,7 +117,32 @@ def _arm_failpoints() -> None:
         raise Misconfigured(str(error)) from error
 
 
-class CommandParser(argparse.ArgumentParser):
+class SuggestingParser(argparse.ArgumentParser):
+    """A parser whose help fits into 80 columns, and which knows what a misspelt verb could be."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=_Narrow)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            # Loaded only for the sake of an error.
+            from difflib import get_close_matches  # noqa: PLC0415
+
+            close = get_close_matches(str(value), list(map(str, action.choices or ())), n=1)
+            if close:
+                error.message += f"; did you mean {close[0]}?"
+            raise
+
+
+class _Narrow(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        columns = shutil.get_terminal_size().columns
+        super().__init__(prog, width=min(columns, _COLUMNS_MAX) - 2)
+
+
+class CommandParser(SuggestingParser):
     """The parser of one command, or of one verb of it; common options may stand here too."""
 
     def __init__(self, *, module: str | None = None, **settings: Any) -> None:

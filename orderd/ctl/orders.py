@@ -15,7 +15,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", choices=STATUSES, help="only orders in this status")
+    parser.add_argument(
+        "--status",
+        metavar="STATUS",
+        choices=STATUSES,
+        help=f"only orders in this status: {', '.join(STATUSES)}",
+    )
     parser.add_argument(
         "--user", dest="user_id", metavar="ID", type=whole_number, help="only this user's orders"
     )

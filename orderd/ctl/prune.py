@@ -8,12 +8,16 @@ from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import whole_number
+from orderd.ctl.exits import Failure
 from orderd.ctl.request import duration
 from orderd.db.connection import Database
+from orderd.db.faults import LockedOut, TransactionConflict
 from orderd.ops.durations import format_duration
 
 # Few enough for a transaction that nobody has to wait for.
 SLICE_ROWS_MAX: Final = 1_000
+# A deadlock with another session ends one of both.
+TRIES_MAX: Final = 5
 # Who forgets a request while it may still be delivered again would do it twice.
 OLDER_THAN_MIN_S: Final = 3_600.0
 OLDER_THAN_MAX_S: Final = 36_500 * 86_400.0
@@ -61,16 +65,48 @@ def run(options: argparse.Namespace, context: Context) -> int:
 
 
 def _prune(database: Database, horizon: Any, limit: int | None) -> int:
-    """Delete slice by slice, each for good, and return how many requests that were."""
+    """Delete slice by slice, each for good, and return how many requests that were.
+
+    Of two that prune at once, one waits for the other's slice, finds it gone, and goes on.
+    """
     left: float = math.inf if limit is None else limit
     pruned = 0
-    while True:
+    since, first_id = "-infinity", None
+    while pruned < left:
         wanted = int(min(left - pruned, SLICE_ROWS_MAX))
-        with database.transaction() as tx:
-            rows = int(tx.row("prune_ledger", horizon=horizon, rows_max=wanted)[0])
+        rows, last, next_id = _prune_slice(database, horizon, since, wanted)
+        if last is None:
+            break
+        if rows == 0 and next_id == first_id:
+            raise Failure(f"{pruned} requests were deleted; a trigger or rule keeps the others")
         pruned += rows
-        if rows < wanted or pruned >= left:
-            return pruned
+        since, first_id = last, next_id
+    return pruned
+
+
+def _prune_slice(
+    database: Database, horizon: Any, since: str, rows_max: int
+) -> tuple[int, str | None, str | None]:
+    """Return how many were deleted of the next slice, the time of its last, the least of its ids.
+
+    None, where no request is left.
+    """
+    tries = 1
+    while True:
+        try:
+            with database.transaction() as tx:
+                tx.later("read_in_order")
+                rows, last, first_id = tx.row(
+                    "prune_ledger", horizon=horizon, since=since, rows_max=rows_max
+                )
+        except LockedOut:
+            raise
+        except TransactionConflict:
+            if tries == TRIES_MAX:
+                raise
+            tries += 1
+        else:
+            return int(rows), last, first_id
 
 
 def _count(database: Database, horizon: Any, limit: int | None) -> int:

@@ -5,7 +5,7 @@ import argparse
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import client_of
 from orderd.ctl.context import Context
-from orderd.ctl.request import add_request_arguments, request_of, saying_how_to_repeat
+from orderd.ctl.request import add_request_arguments, request_of, telling_id
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +17,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Publish, and print the request's id once the broker has taken it."""
     request = request_of(options)
-    with client_of(context.settings) as client, saying_how_to_repeat(request):
+    screen = context.screen
+    with client_of(context.settings) as client, telling_id(request, screen):
         client.publish(request)
-    if context.screen.is_json:
-        context.screen.document({"id": request.request_id, "queue": request.queue})
-    else:
-        context.screen.line(str(request.request_id))
+        if screen.is_json:
+            screen.document({"id": request.request_id, "queue": request.queue})
+        else:
+            screen.line(str(request.request_id))
+        screen.flush()
     return ExitCode.DONE

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import Delivery
-from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import ASSUMED_LIMIT, delivery_count, is_due, renewed
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.delivery_limits import limits_in_force
@@ -17,7 +17,6 @@ from orderd.ctl.management import URL_VARIABLE, management_of
 if TYPE_CHECKING:
     from orderd.ops.settings import Settings
 
-_CONFIRM_TIMEOUT_S: Final = 30.0
 # A look need not wait long for an API that it can do without.
 _API_TIMEOUT_S: Final = 2.0
 
@@ -32,7 +31,7 @@ class Renewals:
     def __init__(
         self,
         settings: "Settings",
-        publisher: Publisher,
+        publisher: ConfirmedPublisher,
         queues: Sequence[str],
         tell: Callable[[str], None],
     ) -> None:
@@ -45,9 +44,9 @@ class Renewals:
             return
         url = os.environ.get(URL_VARIABLE) or None
         management = management_of(
-            endpoint_of(settings), publisher.link.where, url, timeout_s=_API_TIMEOUT_S
+            endpoint_of(settings), publisher.connection.where, url, timeout_s=_API_TIMEOUT_S
         )
-        self._limits = limits_in_force(publisher.link, management, queues)
+        self._limits = limits_in_force(publisher.connection, management, queues)
 
     @property
     def untouchable(self) -> list[str]:
@@ -78,8 +77,6 @@ class Renewals:
     def _publish(self, delivery: Delivery) -> str | None:
         """Return why the broker has no copy of the message, None where it has one."""
         try:
-            receipt = self._publisher.publish([renewed(delivery)])
+            return self._publisher.publish(renewed(delivery))
         except Unpublishable as fault:
             return f"AMQP cannot carry it: {fault}"
-        self._publisher.wait(receipt, _CONFIRM_TIMEOUT_S)
-        return receipt.failed.get(0)

@@ -11,9 +11,12 @@ from typing import Any, BinaryIO, Final
 
 from orderd.contract.limits import REQUEST_ID_MAX
 from orderd.contract.strict_json import MalformedJson, loads
+from orderd.ctl import interrupts
 from orderd.ctl.client import NoAnswer, Request
 from orderd.ctl.context import TOKEN_VARIABLE
-from orderd.ctl.exits import Unavailable, WrongUsage
+from orderd.ctl.exits import Failure, Unavailable, WrongUsage
+from orderd.ctl.screen import Screen
+from orderd.ctl.streams import discard_stdout
 from orderd.ops.durations import parse_duration
 
 TIMEOUT_MAX_S: Final = 3600.0
@@ -98,16 +101,28 @@ def token_of(options: argparse.Namespace) -> str | None:
 
 
 @contextmanager
-def saying_how_to_repeat(request: Request) -> Iterator[None]:
-    """Where it is unknown whether *request* was carried out, say so and what its id is."""
+def telling_id(request: Request, screen: Screen) -> Iterator[None]:
+    """Print the id of *request* on stderr, then run the block, which sends it and prints its end.
+
+    Where the block ends without showing what became of it, tell so: by an interrupt, without an
+    answer, or because stdout cannot be written.
+    """
+    screen.note(f"id {request.request_id}")
+    said = (
+        f"it may still be carried out as {request.request_id}; "
+        "with the same id it is safe to send it again"
+    )
     try:
         yield
-    except (NoAnswer, Unavailable) as failure:
-        text = (
-            f"{failure}\nit may still be carried out; its id is {request.request_id}, "
-            "and with the same id it is safe to send it again"
-        )
-        raise type(failure)(text) from failure
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interrupts.has_come():
+            screen.complain(said)
+        elif isinstance(error, NoAnswer | Unavailable):
+            raise type(error)(f"{error}\n{said}") from error
+        elif isinstance(error, OSError):
+            discard_stdout()
+            raise Failure(f"stdout: {error.strerror}\n{said}") from error
+        raise
 
 
 def text(value: str) -> str:

@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from orderd.ctl.json_text import compact, pretty
@@ -44,7 +44,9 @@ class Screen:
     def note(self, text: str) -> None:
         """Say on stderr what is no part of the result, after what was printed before."""
         self.flush()
-        sys.stderr.write(f"{printable(text)}\n")
+        # Without a reader of stderr the work goes on.
+        with suppress(OSError):
+            sys.stderr.write(f"{printable(text)}\n")
 
     def complain(self, text: str) -> None:
         """Say on stderr, line by line, what is wrong."""

@@ -30,6 +30,7 @@ PARTS: Final = (
     "authorization",
     "ledger",
     "outbox",
+    "locks",
 )
 TIMEOUT_S: Final = 3.0
 

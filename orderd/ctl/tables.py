@@ -31,10 +31,10 @@ class Table:
 def plain(table: Table) -> str:
     """Return *table* as lines of aligned columns, the titles first."""
     lines = [[column.title for column in table.columns], *map(_printable_cells, table.rows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(
         _GAP.join(
-            cell.rjust(width) if column.is_right else cell.ljust(width)
+            _aligned(cell, width, is_right=column.is_right)
             for cell, width, column in zip(line, widths, table.columns, strict=True)
         ).rstrip()
         for line in lines
@@ -66,6 +66,21 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def _aligned(cell: str, width: int, *, is_right: bool) -> str:
+    gap = " " * (width - _width(cell))
+    return f"{gap}{cell}" if is_right else f"{cell}{gap}"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal *text* takes: two for CJK and emoji."""
+    if text.isascii():
+        return len(text)
+    # Slow to load, for few texts only.
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    return cell_len(text)
 
 
 def _printable_cells(row: Sequence[str]) -> list[str]:

@@ -5,9 +5,16 @@ import os
 from dataclasses import asdict
 from typing import Any, Final
 
-from orderd.amqp import topology
-from orderd.amqp.inspection import Needed, declare_listeners, find, needed, unusable
-from orderd.amqp.publisher import Publisher
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.declaration import Declaration
+from orderd.amqp.inspection import (
+    Needed,
+    declare_listeners,
+    find,
+    is_former,
+    needed,
+    unusable,
+)
 from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of
 from orderd.ctl.client import endpoint_of
@@ -16,10 +23,12 @@ from orderd.ctl.json_text import compact
 from orderd.ctl.lint import Lint, lint
 from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
 from orderd.ctl.queue_facts import QueueFacts, queue_facts
+from orderd.ctl.replacement import replace
 from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
 
 MISSING: Final = "missing"
+FORMER: Final = "of a former version; may lose messages when their delay ends"
 _COLUMNS: Final = (
     Column("name"),
     Column("for"),
@@ -60,21 +69,35 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def apply(options: argparse.Namespace, context: Context) -> int:
-    """Declare everything; what exists is left as it is."""
-    settings = context.settings
+    """Declare everything; what exists is left as it is, but for retry queues of former versions."""
+    settings, screen = context.settings, context.screen
+    left: dict[str, str] = {}
+    replaced: list[str] = []
     with broker_of(settings) as publisher:
-        topology.declare(publisher.link, settings.retry_delays, settings.queue_type)
+        connection = publisher.connection
+        declaration = Declaration(connection, settings.retry_delays, settings.queue_type)
+        declaration.look()
+        declaration.everything()
+        for each in needed(settings.retry_delays):
+            if each.name in declaration.former:
+                why = declaration.hindrance or replace(connection, each)
+                left |= {} if why is None else {each.name: why}
+                replaced += [each.name] if why is None else []
         if options.events:
-            declare_listeners(publisher.link, settings.queue_type)
+            declare_listeners(publisher.connection, settings.queue_type)
         names = [
             each.name
             for each in needed(settings.retry_delays)
             if options.events or not each.is_optional
         ]
-    if context.screen.is_json:
-        context.screen.document({"there": names})
-    else:
-        context.screen.line(f"all there: {', '.join(names)}")
+    if screen.is_json:
+        screen.document({"there": names, "replaced": replaced, "left": left})
+        return ExitCode.DONE
+    screen.line(f"all there: {', '.join(names)}")
+    if replaced:
+        screen.line(f"replaced: {', '.join(replaced)}")
+    for name, why in left.items():
+        screen.note(f"{name} is left as a former version declared it: {why}")
     return ExitCode.DONE
 
 
@@ -130,15 +153,19 @@ def check(options: argparse.Namespace, context: Context) -> int:
     return code
 
 
-def _management(options: argparse.Namespace, context: Context, publisher: Publisher) -> Management:
+def _management(
+    options: argparse.Namespace, context: Context, publisher: ConfirmedPublisher
+) -> Management:
     endpoint = endpoint_of(context.settings)
-    return management_of(endpoint, publisher.link.where, options.management_url)
+    return management_of(endpoint, publisher.connection.where, options.management_url)
 
 
-def _row(publisher: Publisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
-    found = find(publisher.link, wanted)
-    difference = None if found is None else unusable(publisher.link, wanted)
+def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
+    found = find(publisher.connection, wanted)
+    difference = None if found is None else unusable(publisher.connection, wanted)
     state = MISSING if found is None else difference or "as needed"
+    if found is not None and difference is None and is_former(publisher.connection, wanted):
+        state = FORMER
     if found is None and wanted.is_optional:
         state = "not declared, for listeners only"
     return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.browse import Browser
-from orderd.amqp.publisher import Publisher
+from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.topology import queue_depth
 from orderd.batch.load import read_orders
 from orderd.batch.suspects import key_of
@@ -38,7 +38,10 @@ class Messages:
 
 
 def in_broker(
-    settings: "Settings", publisher: Publisher, request_id: str, tell: Callable[[str], None]
+    settings: "Settings",
+    publisher: ConfirmedPublisher,
+    request_id: str,
+    tell: Callable[[str], None],
 ) -> Messages:
     """Return what waits in retry queues and dead letter queues, and how full the others are.
 
@@ -51,7 +54,7 @@ def in_broker(
     depths = {
         name: depth.ready
         for name in (*retries, *letters)
-        if (depth := queue_depth(publisher.link, name)) is not None and depth.ready
+        if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
     }
     renewals = Renewals(settings, publisher, list(depths), tell)
     with browser_of(publisher) as browser:
@@ -64,7 +67,7 @@ def in_broker(
                 if letter.request_id == request_id:
                     found.append(letter)
     for queue in Queue:
-        depth = queue_depth(publisher.link, queue)
+        depth = queue_depth(publisher.connection, queue)
         messages.ready[str(queue)] = 0 if depth is None else depth.ready
     return messages
 
@@ -94,13 +97,15 @@ def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
     found = tx.rows("find_place", id=request_id)
     if not found:
         return None
-    ((queue, row_id, since, ends_at, ahead),) = found
+    ((queue, row_id, since, ends_at, waits_since, waits_for, ahead),) = found
     return {
         "queue": queue,
         "row_id": row_id,
         "since": rfc3339(since),
         "ends_at": rfc3339(ends_at),
         "ahead": ahead,
+        "waits_since": None if waits_since is None else rfc3339(waits_since),
+        "waits_for": waits_for,
     }
 
 

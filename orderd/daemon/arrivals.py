@@ -24,7 +24,8 @@ class Arrivals:
     def queues(self, in_hand: Callable[[], Iterable[Delivery]]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order refers to.
 
-        Such a queue has messages *in_hand*, in a retry queue, or ready, or another consumer.
+        Such a queue has messages *in_hand*, in a retry queue or on the way back, or ready, or
+        another consumer; or it cannot be consumed for now.
         Raises BrokerFault.
         """
         found = _queues_of(in_hand())
@@ -35,6 +36,8 @@ class Arrivals:
         return frozenset(found)
 
     def _has_waiting(self, queue: Queue) -> bool:
+        if queue in self._consumer.failing or queue in self._consumer.underway:
+            return True
         # In the order in which a message goes through them, so that none slips by.
         names = (retry_queue(queue, delay_s) for delay_s in self._retry_delays())
         if any(self._consumer.depth(name).ready for name in names):

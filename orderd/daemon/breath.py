@@ -6,6 +6,7 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault
 from orderd.daemon.parts import Parts
+from orderd.daemon.relief import Relief
 from orderd.daemon.state import State
 
 # Statements that were sent together may each take their 10 s; and a COMMIT that waits for its
@@ -28,6 +29,7 @@ class Breath:
         """Breathe for the daemon of *parts*, whose database does so too from now on."""
         self._parts = parts
         self._state = state
+        self._relief = Relief(parts, state)
         self._give_up_at_s = float("inf")
         self._is_last = False
         parts.database.on_slice = self._take_unanswered
@@ -43,10 +45,19 @@ class Breath:
         parts.vitals.breathe()
         if parts.consumer.is_ready:
             parts.consumer.poll(0)
+            self._state.note_consumers()
         if parts.publisher.is_ready:
             parts.publisher.pump()
             self._state.note_blocked(is_blocked=parts.publisher.blocked)
+        if parts.consumer.is_ready:
+            self._relief.take()
+        parts.direct_replies.pump()
         self._state.log_if_asked()
+        self._give_up_if_asked()
+
+    def keep_alive(self) -> None:
+        """Do what can be done in the middle of a call to the broker; raises `GiveUp`."""
+        self._parts.vitals.breathe()
         self._give_up_if_asked()
 
     def end(self) -> None:
@@ -63,6 +74,7 @@ class Breath:
             if parts.is_broker_connected:
                 parts.consumer.poll(0)
                 parts.publisher.pump()
+        parts.direct_replies.pump()
         self._give_up_if_asked()
 
     def _give_up_if_asked(self) -> None:

@@ -1,12 +1,12 @@
 """The main loop: take what has arrived, commit it, settle it; pause while a server is away."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final
 
-from orderd.amqp.faults import BrokerFault, TopologyMismatch
+from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
 from orderd.amqp.message import Delivery
 from orderd.batch.processor import Surroundings, Withheld
 from orderd.batch.results import Result
@@ -26,7 +26,8 @@ from orderd.ops.failpoints import reach
 from orderd.ops.faults import ConfigError
 from orderd.ops.settings import Settings
 
-TICK_S: Final = 1.0
+# A signal that comes while the broker is waited for is seen this late.
+TICK_S: Final = 0.25
 # One batch's confirms come in while the next one is in its transaction.
 ON_THE_WAY_MAX: Final = 1
 SWEEPS_PER_GRACE: Final = 5
@@ -105,8 +106,25 @@ class Daemon:
             parts.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
-            self._let_go()
+            self._lose_broker(was_connected=is_connected)
             self._pause("broker", fault)
+
+    def _lose_broker(self, *, was_connected: bool) -> None:
+        """Give up what is lost of the broker, and nothing else."""
+        parts = self._parts
+        # What can be done without is not to take away the connection that is needed.
+        parts.direct_replies.close()
+        if was_connected:
+            self._backoff.note_lost(has_settled=parts.consumer.has_settled)
+        if parts.consumer.is_ready and not parts.publisher.is_ready:
+            try:
+                parts.settler.publisher_lost()
+            except BrokerFault:
+                self._let_go()
+            else:
+                parts.publisher.close()
+        else:
+            self._let_go()
 
     def _connect(self) -> None:
         """Connect what is not connected, and take what others have left.
@@ -120,11 +138,12 @@ class Daemon:
             self._state.database_connected(missing)
         self._protection.remember(parts.settings)
         if not parts.is_broker_connected:
-            parts.connect_broker(self._breath.take)
+            parts.connect_broker(self._breath.take, self._breath.keep_alive)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
-        elif not parts.publisher.blocked:
-            parts.consumer.look_around()
+        else:
+            if not parts.publisher.blocked:
+                parts.consumer.look_around()
             self._state.note_consumers()
         parts.suspects.withdraw()
         if not self._is_doubtful:
@@ -142,12 +161,11 @@ class Daemon:
         self._renew()
         if not parts.consumer.inbox:
             parts.settler.finish(self._breath.take)
-            parts.sweeper.delete_confirmed()
             parts.suspects.forget_settled()
             parts.deferrals.forget_ended()
             # An ack reads too, so something may have come by now.
             if not parts.consumer.inbox:
-                parts.consumer.poll(TICK_S)
+                parts.consumer.poll(self._idle_wait_s())
             parts.consumer.fill(parts.settings.batch_max)
         if parts.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
@@ -155,14 +173,20 @@ class Daemon:
             parts.consumer.poll(TICK_S)
         elif parts.consumer.inbox:
             self._process_batch()
-        parts.settler.retry_held(self._breath.take)
+        parts.settler.retry_held()
+        parts.sweeper.delete_confirmed(parts.settings.outbox_grace)
         parts.sweeper.mark()
         if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
         parts.publisher.pump()
-        parts.direct_replies.pump()
+        parts.direct_replies.turn()
         self._breath.take()
         self._reload_if_asked()
+
+    def _idle_wait_s(self) -> float:
+        """Return how long the loop may wait for the next delivery."""
+        wait_s = self._parts.direct_replies.wait_s(TICK_S)
+        return self._parts.sweeper.wait_s(wait_s, self._parts.settings.outbox_grace)
 
     def _renew(self) -> None:
         """Renew what the broker might soon drop; it keeps its place, though it goes to the end."""
@@ -184,19 +208,24 @@ class Daemon:
                 for results in self._results_of(group):
                     committed_s = time.monotonic()
                     commands += sum(result.command is not None for result in results)
-                    parts.settler.begin(results, self._breath.take)
+                    parts.settler.begin(results)
                     for result in results:
                         del unsettled[result.delivery.tag]
                     parts.vitals.figures.count(results)
                     parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
-        except (DatabaseOutage, TransactionConflict, SchemaFault):
-            # They are still ours: tried again as soon as the database is back.
-            inbox.extendleft(reversed(unsettled.values()))
+        except (Withheld, DeliveriesLost):
+            self._put_back(unsettled.values())
+        except (BrokerFault, DatabaseOutage, TransactionConflict, SchemaFault):
+            # Tried again as soon as the server is back, those that are still ours.
+            self._put_back(unsettled.values())
             raise
-        except Withheld:
-            inbox.extendleft(reversed(unsettled.values()))
         if commands:
             self._state.batch_committed(commands, committed_s - started_s)
+
+    def _put_back(self, deliveries: Collection[Delivery]) -> None:
+        consumer = self._parts.consumer
+        ours = [delivery for delivery in deliveries if consumer.holds(delivery)]
+        consumer.inbox.extendleft(reversed(ours))
 
     def _results_of(self, group: list[Delivery] | Condemned) -> Iterable[list[Result]]:
         if isinstance(group, Condemned):
@@ -225,7 +254,7 @@ class Daemon:
             try:
                 self._wait_a_slice(until_s)
             except BrokerFault as loss:
-                self._let_go()
+                self._lose_broker(was_connected=False)
                 self._state.paused("broker", loss)
 
     def _wait_a_slice(self, until_s: float) -> None:
@@ -233,7 +262,7 @@ class Daemon:
         self._breath.take()
         self._state.remind()
         self._reload_if_asked()
-        if not parts.is_broker_connected:
+        if not parts.consumer.is_ready:
             parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
         elif self._state.paused_for_s > parts.settings.give_back_after and not self._is_doubtful:
             # Others may be able to do what this daemon cannot.
@@ -241,10 +270,11 @@ class Daemon:
             self._let_go()
         else:
             parts.consumer.poll(TICK_S)
-            parts.settler.renew(self._breath.take, {})
-            # What is committed needs no database to be settled.
-            parts.settler.finish(self._breath.take)
-            parts.settler.retry_held(self._breath.take)
+            if parts.publisher.is_ready:
+                parts.settler.renew(self._breath.take, {})
+                # What is committed needs no database to be settled.
+                parts.settler.finish(self._breath.take)
+                parts.settler.retry_held()
 
     def _reload_if_asked(self) -> None:
         parts = self._parts
@@ -278,10 +308,11 @@ class Daemon:
                 self._process_batch()
                 self._breath.take()
             parts.settler.finish(self._breath.take)
+            parts.direct_replies.finish(self._breath.take)
             inbox, worn = parts.consumer.inbox, parts.consumer.worn
             if left := len(inbox) + len(worn) + parts.settler.held:
                 self._state.gave_back(left)
-            parts.sweeper.delete_confirmed()
+            parts.sweeper.delete_confirmed(0.0)
             parts.suspects.forget_settled()
             parts.deferrals.forget_ended()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
@@ -291,6 +322,7 @@ class Daemon:
         """Leave to the broker what is in hand; that was no crash, and is not to count as one."""
         with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
             self._parts.suspects.withdraw()
+        self._parts.settler.ack_at_last()
         self._parts.disconnect_broker()
 
     def _forgive(self) -> None:
@@ -306,7 +338,7 @@ class Daemon:
     def _assert_ours(self) -> None:
         """Look, before COMMIT, whether the deliveries in hand are ours and can be settled."""
         parts = self._parts
-        parts.consumer.assert_held()
+        parts.consumer.assert_held(self._unsettled.values())
         parts.publisher.pump()
         if parts.publisher.blocked:
             raise Withheld

@@ -39,12 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     if armed:
         emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
+    if service.fault:
+        emit(Event.SERVICE_UNREACHED, f"{service.fault}: the service manager is told nothing")
     doubt(settings)
     service.expect_watchdog(settings.watchdog)
     try:
         parts = Parts(settings, signals, service)
+        parts.vitals.claim_health_file()
     except ValueError as error:
-        # A URL that only its driver can judge; the text quotes no password.
+        # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, service)
     _spare_the_garbage_collector()
     State(parts).started()

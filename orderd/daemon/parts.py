@@ -8,6 +8,7 @@ from orderd import __version__
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
+from orderd.amqp.stepwise import StepwisePublisher
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.processor import BatchProcessor, Limits
 from orderd.batch.suspects import Suspects
@@ -48,14 +49,16 @@ class Parts:
             settings.retry_delays,
             settings.queue_type,
             exclusive=settings.exclusive_queues,
+            now_s=self.database.clock.seconds,
         )
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()
         self.suspects = Suspects(self.database)
-        self.deferrals = Deferrals(self.database, max(settings.retry_delays))
+        self.deferrals = Deferrals(
+            self.database, max(settings.retry_delays), settings.lock_patience
+        )
         self.processor = BatchProcessor(
             self.database,
-            confirmed,
             limits_of(settings),
             suspects=self.suspects,
             deferrals=self.deferrals,
@@ -63,14 +66,15 @@ class Parts:
             grants=grants_of(settings),
         )
         reporter = Reporter()
-        self.direct_replies = DirectReplies(Publisher(endpoint), reporter)
+        own = StepwisePublisher(endpoint)
+        self.direct_replies = DirectReplies(own, self.publisher, reporter)
         self.settler = Settler(
             self.consumer,
             self.publisher,
             confirmed,
             suspects=self.suspects,
             deferrals=self.deferrals,
-            consequences=Consequences(self.settle_policy(), reporter),
+            consequences=Consequences(self.settle_policy(), reporter, self.database.clock.now),
             direct_replies=self.direct_replies,
             reporter=reporter,
         )
@@ -86,16 +90,22 @@ class Parts:
         """Whether commands are being delivered and events can be published."""
         return self.consumer.is_ready and self.publisher.is_ready
 
-    def connect_broker(self, on_slice: Callable[[], None]) -> None:
-        """Connect publisher, then consumer: whoever takes work can also settle it."""
-        self.disconnect_broker()
-        self.publisher.connect(on_slice)
-        # In an alarm nothing could be settled, so nothing is begun.
-        self.publisher.find_alarm()
-        self.consumer.connect(on_slice)
+    def connect_broker(self, on_slice: Callable[[], None], keep_alive: Callable[[], None]) -> None:
+        """Connect publisher, then consumer: whoever takes work can also settle it.
+
+        *on_slice* is called while the publisher waits, *keep_alive* while the consumer does.
+        """
+        if not self.consumer.is_ready:
+            self.disconnect_broker()
+        if not self.publisher.is_ready:
+            self.publisher.connect(on_slice)
+            # In an alarm nothing could be settled, so nothing is begun.
+            self.publisher.find_alarm()
+        if not self.consumer.is_ready:
+            self.consumer.connect(keep_alive)
 
     def disconnect_broker(self) -> None:
-        """Close both connections; the broker delivers again what was not acked."""
+        """Close all its connections; the broker delivers again what was not acked."""
         self.settler.abandon()
         self.consumer.close()
         self.publisher.close()
@@ -104,6 +114,7 @@ class Parts:
     def close(self) -> None:
         """Close every connection; never raises."""
         self.disconnect_broker()
+        self.direct_replies.drop("the daemon ends")
         self.database.close()
         self._health.close()
 

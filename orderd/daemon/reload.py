@@ -59,7 +59,7 @@ def doubt(settings: Settings) -> None:
 def _declare_steps(parts: Parts, outcome: Reload) -> None:
     """Declare the queues of new retry steps, before any message could be sent to one."""
     if _STEPS in outcome.changed:
-        parts.consumer.change_retry_delays(outcome.settings.retry_delays)
+        parts.consumer.declaration.everything(outcome.settings.retry_delays)
 
 
 def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
@@ -72,6 +72,7 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     parts.processor.events_source = settings.events_source
     parts.settler.consequences.policy = parts.settle_policy()
     parts.deferrals.delay_max_s = max(settings.retry_delays)
+    parts.deferrals.lock_patience_s = settings.lock_patience
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed

@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
+from logging import WARNING
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from orderd import __version__
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.faults import BrokerFault, BrokerRefused, TopologyMismatch
 from orderd.contract.events import Event as CloudEvent
 from orderd.contract.exit_codes import ExitCode
@@ -35,6 +36,10 @@ _ORDER_LOST: Final = (
     "commands take effect in the order sent only among those that one daemon takes; "
     'consume = "exclusive" keeps it'
 )
+_LOSES: Final = (
+    "is of a former version: a message whose delay ends while its queue is full, missing or down "
+    "is lost"
+)
 # Nobody mends it but an operator, who may look at the log at any time.
 REFUSED_AGAIN_S: Final = 60.0
 
@@ -53,7 +58,10 @@ class State:
         self._switched_off: tuple[str, ...] = ()
         self._blocked_since_s: float | None = None
         self._standing_by: Sequence[str] = ()
+        self._failing: Mapping[str, str] = {}
         self._shared: Mapping[str, int] = {}
+        self._outdated: set[str] = set()
+        self._changed: str | None = None
         self.has_been_running = False
 
     @property
@@ -95,7 +103,7 @@ class State:
         self.note_consumers()
 
     def note_consumers(self) -> None:
-        """Tell, once per change, which queues are left to other daemons, and which are shared."""
+        """Tell, once per change, which queues are left to others, are shared, or are failing."""
         consumer = self._parts.consumer
         why = consumer.standing_by
         queues = tuple(why)
@@ -106,12 +114,38 @@ class State:
         if queues != self._standing_by:
             self._standing_by = queues
             self._parts.vitals.standing_by(queues, takes_any=bool(consumer.consumers))
+        self._note_failing(consumer.failing)
+        self._note_declaration(consumer.declaration)
         shared = {queue: count for queue, count in consumer.consumers.items() if count > 1}
         if shared != self._shared:
             self._shared = shared
             if shared:
                 counts = ", ".join(f"{queue} ({count})" for queue, count in shared.items())
                 emit(Event.CONSUMER_SHARED, f"several consumers: {counts}: {_ORDER_LOST}")
+
+    def _note_failing(self, failing: Mapping[str, str]) -> None:
+        if failing == self._failing:
+            return
+        for queue, why in failing.items():
+            if why != self._failing.get(queue):
+                emit(Event.QUEUE_FAILING, f"queue {queue}: {why}", queue=queue)
+        for queue in self._failing:
+            if queue not in failing:
+                emit(Event.QUEUE_RECOVERED, f"taking commands from {queue} again", queue=queue)
+        self._failing = dict(failing)
+        self._parts.vitals.failing_queues(self._failing)
+
+    def _note_declaration(self, declaration: Declaration) -> None:
+        """Tell, once in a run, of retry queues that may lose messages; of a changed exchange."""
+        for queue, advice in declaration.former.items():
+            if queue not in self._outdated:
+                self._outdated.add(queue)
+                text = f"retry queue {queue} {_LOSES}: {advice}"
+                emit(Event.QUEUE_OUTDATED, text, queue=queue)
+        if declaration.changed not in {None, self._changed}:
+            text = f"{declaration.changed}; commands go on"
+            emit(Event.TOPOLOGY_MISMATCHED, text, level=WARNING)
+        self._changed = declaration.changed
 
     def running(self) -> None:
         """Tell, once per change, that work goes on."""
@@ -138,6 +172,8 @@ class State:
         elif dependency not in self._lost:
             self._lost.add(dependency)
             emit(_LOST[dependency], str(fault))
+        if not self._parts.publisher.is_ready:
+            self._forget_blocked()
         if self._paused_since_s is None:
             self._paused_since_s = time.monotonic()
             if self.has_been_running:
@@ -235,6 +271,12 @@ class State:
         self._parts.vitals.failed(code, error)
         return code
 
+    def _forget_blocked(self) -> None:
+        """Claim no end of an alarm that nobody saw: the connection that told of it is lost."""
+        if self._blocked_since_s is not None:
+            self._blocked_since_s = None
+            self._parts.vitals.blocked(is_blocked=False)
+
     def _forget_loss(self, dependency: str) -> None:
         self._lost.discard(dependency)
         self._refused.pop(dependency, None)
@@ -248,7 +290,7 @@ class State:
         content = dumps({"instance": settings.instance_name, "version": __version__, **told})
         event = CloudEvent(event_type, f"instance/{settings.instance_name}", content)
         event_id = str(uuid4())
-        body = event.body(event_id, settings.events_source, datetime.now(UTC), None)
+        body = event.body(event_id, settings.events_source, self._parts.database.clock.now(), None)
         try:
             self._parts.publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
         except BrokerFault:

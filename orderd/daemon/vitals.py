@@ -2,7 +2,7 @@
 
 import errno
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -34,7 +34,12 @@ class Vitals:
         self._is_draining = False
         self._standing_by: tuple[str, ...] = ()
         self._takes_any = True
+        self._failing: Mapping[str, str] = {}
         self._next_status_s = 0.0
+
+    def claim_health_file(self) -> None:
+        """Lock the health file; raises ValueError where another daemon writes to it."""
+        self._health.claim()
 
     def breathe(self, silent_s: float = 0.0) -> None:
         """Show that the loop turns; the database has not answered for *silent_s* seconds.
@@ -90,6 +95,11 @@ class Vitals:
         self._standing_by, self._takes_any = tuple(queues), takes_any
         self._next_status_s = 0.0
 
+    def failing_queues(self, failing: Mapping[str, str]) -> None:
+        """Show which queues cannot be consumed for now, and why."""
+        self._failing = failing
+        self._next_status_s = 0.0
+
     def draining(self) -> None:
         """Show that what is in hand is finished, and nothing else taken."""
         if not self._is_draining:
@@ -114,10 +124,11 @@ class Vitals:
         self._service.failed(int(code), str(error), _errno_of(error) or _ERRNO.get(code))
 
     def _at_work(self, state: str) -> str:
-        others = f"{', '.join(self._standing_by)} left to another daemon"
-        if state == STANDBY:
-            return others
-        return f"{self.figures.brief()}{f'; {others}' if self._standing_by else ''}"
+        said = [] if state == STANDBY else [self.figures.brief()]
+        if self._standing_by:
+            said.append(f"{', '.join(self._standing_by)} left to another daemon")
+        said += [f"{queue} failing: {why}" for queue, why in self._failing.items()]
+        return "; ".join(said)
 
     def _state(self, silent_s: float) -> tuple[str, str | None]:
         """Return the state for the health file, and which server it waits for."""

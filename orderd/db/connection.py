@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - likewise
 from psycopg2.extensions import register_type
 
+from orderd.db.clock import Clock
 from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
 from orderd.db.moments import MOMENT
 from orderd.db.options import check_dsn, masked
@@ -54,6 +55,7 @@ class Database:
         self._opening: tuple[str, ...] = ()
         # What the operator has switched off: a power cut may then lose what is committed.
         self.switched_off: tuple[str, ...] = ()
+        self.clock = Clock()
         self.on_slice: OnSlice = no_slice
         self.patience_s = float("inf")
 
@@ -132,6 +134,9 @@ class Database:
         Behind a pooler its server's pid is not the one that was given at connect. Then it is also
         that of others: nothing is set on it, and none is ended, whosever it may be by now.
         """
+        cursor.execute(self._queries["tell_time"])
+        ((now,),) = cursor.fetchall()
+        self.clock.learn(now)
         cursor.execute(self._queries["find_session"])
         ((pid, started_at, encoding, name, switched_off),) = cursor.fetchall()
         self.switched_off = tuple(switched_off)

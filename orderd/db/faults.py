@@ -1,5 +1,6 @@
 """What a database error means for the work in hand; the one place that decides it."""
 
+import re
 from enum import Enum, auto
 from typing import Final
 
@@ -17,6 +18,10 @@ class DatabaseRefused(DatabaseOutage):
     """The server is there, but lets nobody in with this login or to this database."""
 
 
+class ServerFault(DatabaseOutage):
+    """The server failed to do what it was asked to do: one command may be alone in meeting it."""
+
+
 class TransactionConflict(Exception):
     """Another transaction was in the way; the same transaction may succeed when redone."""
 
@@ -24,14 +29,21 @@ class TransactionConflict(Exception):
 class LockedOut(TransactionConflict):
     """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
 
+    def __init__(self, text: str, table: str | None = None, tid: str | None = None) -> None:
+        """Note the *table* and the place in it of the row that was waited for, where known."""
+        super().__init__(text)
+        self.table = table
+        self.tid = tid
+
 
 class IdsTaken(TransactionConflict):
     """Rows of others have ids that were taken ahead: redone with the same ids, it fails again."""
 
-    def __init__(self, text: str, table: str) -> None:
-        """Note the *table* whose ids are taken."""
+    def __init__(self, text: str, table: str, *, is_awaited: bool = False) -> None:
+        """Note the *table* whose ids are taken, *is_awaited* where not for certain yet."""
         super().__init__(text)
         self.table = table
+        self.is_awaited = is_awaited
 
 
 class UniqueTaken(TransactionConflict):
@@ -57,12 +69,16 @@ class TablesChanged(SchemaFault):
 
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
 _WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
+# As in "while locking tuple (0,7) in relation "products"", whatever the language.
+_TUPLE: Final = re.compile(r"\([0-9]+,[0-9]+\)")
+_RELATION: Final = re.compile(rf"\b({'|'.join(_WITH_IDS)})(_\w+)?\b")
 
 
 class Fault(Enum):
     """The kinds of database error, by what to do about them."""
 
     OUTAGE = auto()
+    SERVER = auto()
     CONFLICT = auto()
     LOCKED = auto()
     ROW = auto()
@@ -77,6 +93,8 @@ _BY_SQLSTATE: Final = {
     "23505": Fault.CONFLICT,  # unique_violation: another daemon was faster, the redo will see it
     "25006": Fault.OUTAGE,  # read_only_sql_transaction: after a failover
     "25P03": Fault.OUTAGE,  # idle_in_transaction_session_timeout
+    "53100": Fault.OUTAGE,  # disk_full: what writes little may still get through
+    "53300": Fault.OUTAGE,  # too_many_connections
     "57P01": Fault.OUTAGE,  # admin_shutdown
     "57P02": Fault.OUTAGE,  # crash_shutdown
     "57P03": Fault.OUTAGE,  # cannot_connect_now
@@ -87,13 +105,15 @@ _BY_CLASS: Final = {
     "08": Fault.OUTAGE,  # connection exception
     "28": Fault.OUTAGE,  # invalid authorization: a password is being changed
     "3D": Fault.OUTAGE,  # invalid catalog name: the database is not there yet
-    "53": Fault.OUTAGE,  # insufficient resources: disk full, too many connections
-    "58": Fault.OUTAGE,  # system error: I/O
+    "53": Fault.SERVER,  # insufficient resources: memory, temporary files
+    "58": Fault.SERVER,  # system error: I/O
     "F0": Fault.OUTAGE,  # configuration file error
-    "XX": Fault.OUTAGE,  # internal error, corrupted index: no message's doing
+    "XX": Fault.SERVER,  # internal error, damaged page, corrupted index
     "3F": Fault.SCHEMA,  # invalid schema name
     "42": Fault.SCHEMA,  # undefined table, insufficient privilege
 }
+
+_BY_KIND: Final = {Fault.SERVER: ServerFault, Fault.SCHEMA: SchemaFault, Fault.ROW: RowFault}
 
 
 def classify(error: BaseException) -> Fault:
@@ -107,7 +127,14 @@ def classify(error: BaseException) -> Fault:
     if sqlstate is None:
         is_connection = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         return Fault.OUTAGE if is_connection else Fault.ROW
-    return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.ROW)
+    fault = _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], Fault.ROW)
+    return Fault.OUTAGE if fault is Fault.SERVER and _has_ended(error) else fault
+
+
+def _has_ended(error: BaseException) -> bool:
+    """Return whether *error* ended the session, and not only a statement."""
+    diag = error.diag if isinstance(error, psycopg2.Error) else None
+    return diag is not None and diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
 
 def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
@@ -125,11 +152,22 @@ def translated(error: psycopg2.Error, role: str | None = None) -> Exception:
             return _conflict(error, text)
         case Fault.LOCKED:
             table = _table_of_awaited_ids(error)
-            return LockedOut(text) if table is None else IdsTaken(text, table)
-        case Fault.SCHEMA:
-            return SchemaFault(text)
-        case Fault.ROW:
-            return RowFault(text)
+            if table is None:
+                return _locked_out(error, text)
+            return IdsTaken(text, table, is_awaited=True)
+        case Fault.SERVER | Fault.SCHEMA | Fault.ROW as kind:
+            return _BY_KIND[kind](text)
+
+
+def _locked_out(error: psycopg2.Error, text: str) -> LockedOut:
+    """Return the fault, with the row that was waited for where the server tells it."""
+    where = (error.diag.context or "").partition("\n")[0]
+    relation, place = _RELATION.search(where), _TUPLE.search(where)
+    if relation is None:
+        return LockedOut(text)
+    # A place that is told with an index is that of the new row, not of the one that is in its way.
+    is_row = place is not None and not relation[2]
+    return LockedOut(text, relation[1], place[0] if place is not None and is_row else None)
 
 
 def _conflict(error: psycopg2.Error, text: str) -> TransactionConflict:

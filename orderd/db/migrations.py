@@ -1,11 +1,12 @@
 """Schema migrations: forward only, one transaction each, each with its checksum on record."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 from orderd.db.connection import Database
-from orderd.db.faults import SchemaFault, TablesChanged
+from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged
 from orderd.db.queries import sql_folder
 from orderd.db.shape import differences, weakened
 from orderd.db.transaction import Transaction
@@ -33,11 +34,16 @@ def _quietly(_name: str) -> None:
 def load_migrations() -> list[Migration]:
     """Return the migrations this version of orderd brings, oldest first."""
     found = []
-    for source in sorted(sql_folder("migrations").iterdir(), key=lambda file: file.name):
-        if source.name.endswith(".sql"):
-            name = source.name.removesuffix(".sql")
-            sql = source.read_text(encoding="utf-8")
-            found.append(Migration(int(name.partition("_")[0]), name, sql))
+    try:
+        for source in sorted(sql_folder("migrations").iterdir(), key=lambda file: file.name):
+            if source.name.endswith(".sql"):
+                name = source.name.removesuffix(".sql")
+                sql = source.read_text(encoding="utf-8")
+                found.append(Migration(int(name.partition("_")[0]), name, sql))
+    except OSError as error:
+        if error.errno not in {errno.EMFILE, errno.ENFILE}:
+            raise
+        raise DatabaseOutage(f"the migrations cannot be read: {error.strerror}") from error
     return found
 
 

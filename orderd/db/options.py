@@ -1,5 +1,6 @@
 """The connection string of PostgreSQL: read, checked and shown with the help of libpq itself."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ _WHOLE_NUMBERS: Final = (
 _PORT_MAX: Final = 65_535
 # No directory, so there can be no socket in it.
 _NOWHERE: Final = "/dev/null/orderd"
+# What a connection ends with there, or on a machine that has no socket left to try it.
+_NO_REFUSAL: Final = (_NOWHERE, os.strerror(errno.EMFILE), os.strerror(errno.ENFILE))
 _VARIABLES: Final = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
 
 _NUMBER: Final = re.compile(r"\s*[+-]?\d+\s*")
@@ -146,6 +149,8 @@ def _option_problems(parameters: Mapping[str, Any]) -> list[str]:
     """Return the options that libpq refuses before it connects to anything."""
     if _is_accepted(parameters):
         return []
+    if "user" not in parameters and _is_accepted({**parameters, "user": HIDDEN}):
+        return [f"user: is needed: the user id {os.geteuid()} has no name on this machine"]
     if not _is_accepted({}):
         names = ", ".join(sorted(name for name in os.environ if name.startswith("PG")))
         return [f"libpq refuses one of the environment variables {names}"]
@@ -162,7 +167,7 @@ def _is_accepted(parameters: Mapping[str, Any]) -> bool:
     try:
         psycopg2.connect(**{"password": HIDDEN} | dict(parameters) | nowhere)
     except psycopg2.Error as error:
-        return _NOWHERE in str(error)
+        return any(text in str(error) for text in _NO_REFUSAL)
     return True
 
 

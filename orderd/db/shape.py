@@ -171,9 +171,12 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "key": _TEXT,
         "place": _Wanted("whole number", _whole(18), made_by="any"),
         "queue": _WORD,
-        "row_id": _Wanted("whole number", _whole(18)),
+        "row_id": _or_null(_Wanted("whole number", _whole(18))),
         "since": _LEASE,
         "ends_at": _Wanted("timestamptz", _exactly("timestamp with time zone")),
+        "waits_since": _or_null(_LEASE),
+        "waits_for": _or_null(_TEXT),
+        "tried_at": _LEASE,
     },
 }
 TABLES: Final = tuple(WANTED)

@@ -1,9 +1,12 @@
 """A transaction in hand: named queries, sent at once or together with the next."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
+
+# Rows of users or products that fit into the buffer of a Unix socket, some 200 kB by default.
+PIECE_ROWS: Final = 250
 
 
 class Transaction:
@@ -26,6 +29,27 @@ class Transaction:
         self.later(name, **parameters)
         self._send()
         return self._cursor.fetchall()
+
+    def pieces(
+        self, name: str, /, *, rows_max: int = PIECE_ROWS, **parameters: object
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows of the query *name*, of which *rows_max* at a time are sent.
+
+        A server that can hand over all that it has to send is idle then, whatever becomes of who
+        reads it; so its time-outs apply, and whose process stands still does not hold locks.
+        """
+        query = self._named(name, parameters)
+        self._waiting.append(b"DECLARE piece NO SCROLL CURSOR FOR " + query)
+        rows: list[tuple[Any, ...]] = []
+        is_more = True
+        while is_more:
+            self._waiting.append(f"FETCH FORWARD {rows_max} FROM piece".encode())
+            self._send()
+            piece = self._cursor.fetchall()
+            rows += piece
+            is_more = len(piece) == rows_max
+        self._waiting.append(b"CLOSE piece")
+        return rows
 
     def row(self, name: str, /, **parameters: object) -> tuple[Any, ...]:
         """Return the one row of the query *name*."""

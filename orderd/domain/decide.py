@@ -92,12 +92,10 @@ def in_line(
     What is given up keeps its place until the dead letter queue has it.
     """
     match outcome:
-        case Waiting():
-            return replace(outcome, place=turns.keep(command, now))
-        case Deferred():
-            if command.attempt >= attempts_max:
-                return outcome
-            return replace(outcome, place=turns.keep(command, now))
+        case Deferred(lock="") if outcome.is_last or command.attempt >= attempts_max:
+            return outcome
+        case Waiting(lock=lock) | Deferred(lock=lock):
+            return replace(outcome, place=turns.keep(command, now, lock))
     turns.end(command)
     return outcome
 

@@ -73,24 +73,29 @@ class Duplicate:
 class Deferred:
     """The command may work later; `error` is for the dead letter, should it never.
 
-    `place` is the key by which it keeps its place, empty where it has none.
+    `place` is the key by which it keeps its place, empty where it has none. `lock` tells of the
+    lock that it waits for, which costs it no attempt. With `is_last` it is not tried again.
     """
 
     code: DeferralCode
     message: str
     error: str = ""
     place: str = ""
+    lock: str = ""
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The command waits behind an earlier one that changes the same row and was deferred.
+    """The command waits behind an earlier one of its row that was deferred, or still for a lock.
 
-    That costs it no attempt. `place` is the key by which it keeps its own place.
+    That costs it no attempt. `place` is the key by which it keeps its own place, and `lock` tells
+    of the lock, where it waits for one.
     """
 
     message: str
     place: str = ""
+    lock: str = ""
 
     @classmethod
     def behind(cls, ahead: Place) -> "Waiting":

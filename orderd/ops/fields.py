@@ -1,6 +1,5 @@
 """The types that settings are made of: durations, lists as texts, URLs that hide themselves."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr
 
 from orderd.contract.names import Queue
 from orderd.ops.durations import parse_duration
+from orderd.ops.json_tables import NameTwice, json_table
 
 EXCLUSIVE: Final = "exclusive"
 SHARED: Final = "shared"
@@ -72,7 +72,9 @@ def _split(value: str) -> list[str]:
 
 def _json(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json_table(value)
+    except NameTwice as error:
+        raise ValueError(str(error)) from None
     except (ValueError, RecursionError):
         raise ValueError("is not valid JSON") from None
 
@@ -117,6 +119,11 @@ def _database_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _checksum(value: object) -> object:
+    """Return the sum alone of what `sha256sum` prints, which names its input behind it."""
+    return value.strip().removesuffix("  -") if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -126,6 +133,7 @@ WholeNumber = Annotated[int, BeforeValidator(_not_bool)]
 Listed = BeforeValidator(_listed)
 Mapped = BeforeValidator(_mapped)
 Lowered = BeforeValidator(_lower)
+Checksum = BeforeValidator(_checksum)
 Modes = Annotated[Mode | Mapping[str, Mode], PlainValidator(_modes)]
 AmqpUrls = Annotated[tuple[SecretStr, ...], BeforeValidator(_url_list), AfterValidator(_amqp_urls)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

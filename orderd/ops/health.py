@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from orderd.ops import health_file
+from orderd.ops.health_writer import HealthWriter, Taken
 from orderd.ops.logs import Event, emit
 
 INTERVAL_S: Final = 1.0
@@ -22,6 +23,7 @@ class Health:
     def __init__(self, path: str, now_s: Callable[[], float] = health_file.now_s) -> None:
         """Write to *path*; an empty one means that nobody wants the file."""
         self._path = path
+        self._file = HealthWriter(path)
         self._now_s = now_s
         self._state = "starting"
         self._waiting_for: str | None = None
@@ -29,6 +31,13 @@ class Health:
         self._since = _now()
         self._next_s = float("-inf")
         self._is_failing = False
+
+    def claim(self) -> None:
+        """Take the file, so that no other daemon does; raises `Taken` where one has it."""
+        if self._path:
+            # What else there is to say of it is said with the first turn.
+            with suppress(OSError):
+                self._file.claim()
 
     def note(
         self, state: str, waiting_for: str | None = None, standing_by: Iterable[str] = ()
@@ -60,9 +69,11 @@ class Health:
             "monotonic_s": math.floor(now_s * 1_000) / 1_000,
         }
         try:
-            health_file.write(self._path, content)
+            self._file.write(content)
         except OSError as error:
-            self._tell_once(error)
+            self._tell_once(f"{self._path}: {error.strerror}")
+        except Taken as error:
+            self._tell_once(str(error))
         else:
             self._is_failing = False
 
@@ -70,14 +81,13 @@ class Health:
         """Remove the file: whoever ends in good order is not to look like one that hangs."""
         if self._path:
             with suppress(OSError):
-                health_file.remove(self._path)
+                self._file.remove()
             self._path = ""
 
-    def _tell_once(self, error: OSError) -> None:
+    def _tell_once(self, why: str) -> None:
         if not self._is_failing:
             self._is_failing = True
-            text = f"{self._path}: {error.strerror}: orderctl health cannot see this daemon"
-            emit(Event.HEALTH_DROPPED, text)
+            emit(Event.HEALTH_DROPPED, f"{why}: orderctl health cannot see this daemon")
 
 
 def _now() -> str:

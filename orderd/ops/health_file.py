@@ -5,6 +5,7 @@ This module is all that `orderctl health` needs, so it loads next to nothing.
 
 import errno
 import json
+import math
 import os
 import stat
 import time
@@ -18,6 +19,8 @@ STANDBY: Final = "standby"
 STATES: Final = ("starting", RUNNING, STANDBY, "paused", "blocked", "draining")
 FILE_NAME: Final = "health"
 _BYTES_MAX: Final = 4_096
+_READS_MAX: Final = 10
+_PID_MAX: Final = 2**31 - 1
 
 
 class NoHealth(Exception):
@@ -45,54 +48,6 @@ def now_s() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def write(path: str, content: Mapping[str, Any]) -> None:
-    """Put *content* in the place of what was there, whole or not at all; raises OSError.
-
-    Only a regular file is replaced: not a FIFO, a socket, a device or a directory, nor a symbolic
-    link to one of these.
-    """
-    text = json.dumps(content).encode()
-    _expect_regular(path)
-    beside = f"{path}.new"
-    descriptor = _create(beside)
-    try:
-        # Whatever the umask: it holds no secret, and those who ask are other users.
-        os.fchmod(descriptor, 0o644)
-        if os.write(descriptor, text) < len(text):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(descriptor)
-    os.rename(beside, path)  # noqa: PTH104 - light to load
-
-
-def remove(path: str) -> None:
-    """Remove the file, if it is one that `write` could have written; raises OSError."""
-    _expect_regular(path)
-    os.unlink(path)  # noqa: PTH108 - light to load
-
-
-def _create(path: str) -> int:
-    """Return a descriptor of a new file, in the place of one that a crash left behind."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o644)
-    except FileExistsError:
-        # Opened as it is, a FIFO would wait for a reader, and a hard link be another file.
-        _expect_regular(path, follow=False)
-        os.unlink(path)  # noqa: PTH108 - light to load
-        return os.open(path, flags, 0o644)
-
-
-def _expect_regular(path: str, *, follow: bool = True) -> None:
-    """Raise OSError where something is there that is no file."""
-    try:
-        mode = os.stat(path, follow_symlinks=follow).st_mode  # noqa: PTH116 - light to load
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EEXIST, "not a regular file")
-
-
 def read(path: str) -> dict[str, Any]:
     """Return what the file says; raises NoHealth."""
     try:
@@ -100,14 +55,45 @@ def read(path: str) -> dict[str, Any]:
     except OSError as error:
         raise NoHealth(f"{path}: {error.strerror}") from error
     try:
-        content = json.loads(os.read(descriptor, _BYTES_MAX))
-        known = {name: content[name] for name in ("pid", "state", "waiting_for", "since")}
-        known["standing_by"] = content.get("standing_by", [])
-        return {**known, "age_s": round(now_s() - content["monotonic_s"], 3)}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return _known(json.loads(_whole(descriptor)))
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise NoHealth(f"{path}: is no health file: {error}") from error
     finally:
         os.close(descriptor)
+
+
+def _whole(descriptor: int) -> bytes:
+    """Return what the file holds, never half of a change: that is made in place."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EEXIST, "not a regular file")
+    content = os.pread(descriptor, _BYTES_MAX, 0)
+    for _ in range(_READS_MAX):
+        again = os.pread(descriptor, _BYTES_MAX, 0)
+        if again == content:
+            break
+        content = again
+    return content
+
+
+def _known(content: Any) -> dict[str, Any]:
+    """Return what is told in *content*; raises ValueError for a value that no daemon writes."""
+    names = ("pid", "state", "waiting_for", "since")
+    known = {name: content[name] for name in names}
+    known["standing_by"] = content.get("standing_by", [])
+    age_s = now_s() - content["monotonic_s"]
+    is_told = (
+        type(known["pid"]) is int
+        and 0 < known["pid"] <= _PID_MAX
+        and known["state"] in STATES
+        and (known["waiting_for"] is None or isinstance(known["waiting_for"], str))
+        and isinstance(known["since"], str)
+        and isinstance(known["standing_by"], list)
+        and all(isinstance(queue, str) for queue in known["standing_by"])
+        and math.isfinite(age_s)
+    )
+    if not is_told:
+        raise ValueError("a value is none that a daemon writes")
+    return {**known, "age_s": round(age_s, 3)}
 
 
 def is_alive(pid: int) -> bool:

@@ -32,14 +32,14 @@ class Event(StrEnum):
     BROKER_REFUSED = (
         "broker.refused",
         ERROR,
-        "RabbitMQ refuses the login or the virtual host; said again every minute.",
+        "RabbitMQ refuses login or virtual host, or has too low a limit; said again every minute.",
     )
     BROKER_BLOCKED = "broker.blocked", WARNING, "RabbitMQ takes no messages: an alarm of its own."
     BROKER_UNBLOCKED = "broker.unblocked", INFO, "RabbitMQ takes messages again."
     TOPOLOGY_MISMATCHED = (
         "topology.mismatched",
         CRITICAL,
-        "A queue or exchange exists in a way orderd cannot use: the exact difference.",
+        "A queue or exchange exists in a way orderd cannot use, or too few channels are allowed.",
     )
     CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
     CONSUMER_STANDBY = (
@@ -57,12 +57,28 @@ class Event(StrEnum):
         INFO,
         "A queue has further consumers: the order in which commands were sent is not kept.",
     )
+    QUEUE_FAILING = (
+        "queue.failing",
+        WARNING,
+        "A queue cannot be consumed; the others go on, and it is tried again with a back-off.",
+    )
+    QUEUE_RECOVERED = "queue.recovered", INFO, "Commands are taken from such a queue again."
+    QUEUE_OUTDATED = (
+        "queue.outdated",
+        WARNING,
+        "A retry queue of a former version loses a message whose queue is full or away.",
+    )
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
     DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
     DURABILITY_WEAKENED = (
         "durability.weakened",
         WARNING,
         "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
+    )
+    SESSION_ENDED = (
+        "session.ended",
+        WARNING,
+        "The session of a daemon that stands still in the middle of an answer was ended.",
     )
     DATABASE_REFUSED = (
         "database.refused",
@@ -98,7 +114,7 @@ class Event(StrEnum):
     COMMAND_POSTPONED = (
         "command.postponed",
         DEBUG,
-        "A command waits behind a deferred one that changes the same row.",
+        "A command waits behind a deferred one that changes the same row, or still for a lock.",
     )
     MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
     MESSAGE_HELD_BACK = (
@@ -112,8 +128,24 @@ class Event(StrEnum):
         "Copies took the place of messages near their queue's delivery limit.",
     )
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
+    MESSAGE_SHORTENED = (
+        "message.shortened",
+        ERROR,
+        "RabbitMQ takes no dead letter of that size: it goes with the beginning of its body.",
+    )
     MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
+    REPLY_REFUSED = (
+        "reply.refused",
+        WARNING,
+        "RabbitMQ did not take replies: too large, no right to, no answer; at most every 10 s.",
+    )
+    REPLIES_REROUTED = (
+        "replies.rerouted",
+        WARNING,
+        "No connection for direct replies (a limit?): they go by the publishing one meanwhile.",
+    )
+    REPLIES_SEPARATED = "replies.separated", INFO, "Direct replies have a connection again."
     REPLY_IGNORED = "reply.ignored", WARNING, "A reply_to that orderd does not send to."
     REQUEST_UNIDENTIFIED = (
         "request.unidentified",
@@ -125,18 +157,28 @@ class Event(StrEnum):
     OUTBOX_REFUSED = (
         "outbox.refused",
         WARNING,
-        "A queue that listens for events refuses some; they are sent again, ever later.",
+        "Events are not taken, by the exchange or a listener's queue; they are sent again later.",
     )
     OUTBOX_SET_ASIDE = (
         "outbox.set_aside",
         ERROR,
         "An event that AMQP cannot carry stays in the outbox until an operator acts.",
     )
+    OUTBOX_DELAYED = (
+        "outbox.delayed",
+        WARNING,
+        "Rows of sent events cannot be deleted: locked, or protected by others; tried again later.",
+    )
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
     HEALTH_DROPPED = (
         "health.dropped",
         WARNING,
         "The health file cannot be written; the work goes on.",
+    )
+    SERVICE_UNREACHED = (
+        "service.unreached",
+        WARNING,
+        "The socket in NOTIFY_SOCKET cannot be used; the work goes on.",
     )
     FAILPOINT_ARMED = "failpoint.armed", WARNING, "A crash point is armed: for tests only."
     LIBRARY_LOGGED = "library.logged", WARNING, "A line of a library that orderd uses."

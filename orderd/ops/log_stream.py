@@ -1,18 +1,22 @@
 """Writes lines to a descriptor that others share, and neither waits for it nor dies of it."""
 
+import fcntl
 import os
 import select
 import time
 from collections.abc import Callable
 
 _PATIENCE_S = 0.1
+# ioctl_tty(2): the number of the terminal that a descriptor leads to.
+_TIOCGDEV = 0x80045432
 
 
 class LogStream:
     """Lines to a descriptor; what it does not take within 100 ms is dropped and counted.
 
     The descriptor stays blocking, since others may share it: nothing is written before it has room
-    for a piece of PIPE_BUF bytes, and no piece is larger.
+    for a piece of PIPE_BUF bytes, and no piece is larger. A terminal, which may say that it has
+    room and have less, is opened once more, without blocking.
     """
 
     def __init__(
@@ -28,8 +32,9 @@ class LogStream:
         self._now_s = now_s
         self._unsent = b""
         self._is_stalled = False
+        self._output = _unblocked_terminal(descriptor) if os.isatty(descriptor) else descriptor
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
+        self._poll.register(self._output, select.POLLOUT)
 
     def write(self, line: bytes) -> bool:
         """Write the whole line and return True, or count it as dropped.
@@ -79,7 +84,7 @@ class LogStream:
 
     def _send_piece(self, left_s: float) -> bool:
         try:
-            sent = os.write(self.descriptor, self._unsent[: select.PIPE_BUF])
+            sent = os.write(self._output, self._unsent[: select.PIPE_BUF])
         except BlockingIOError:
             # Somebody else made it non-blocking or was faster; while time is left, try again.
             return left_s > 0
@@ -88,3 +93,27 @@ class LogStream:
 
     def _is_writable(self, wait_s: float) -> bool:
         return bool(self._poll.poll(round(wait_s * 1_000)))
+
+
+def _unblocked_terminal(descriptor: int) -> int:
+    """Return a descriptor of the same terminal that nobody shares and that never blocks.
+
+    Where the terminal is another user's, it can only be had as the one that controls the process;
+    where that is another one, return *descriptor* itself.
+    """
+    for path in (f"/proc/self/fd/{descriptor}", "/dev/tty"):
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        if _terminal(opened) == _terminal(descriptor) is not None:
+            return opened
+        os.close(opened)
+    return descriptor
+
+
+def _terminal(descriptor: int) -> bytes | None:
+    try:
+        return fcntl.ioctl(descriptor, _TIOCGDEV, bytes(4))
+    except OSError:
+        return None

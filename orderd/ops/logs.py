@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Literal, Unpack
 
+from orderd.ops.descriptors import occupy
 from orderd.ops.log_events import Event, LogFields
 from orderd.ops.log_lines import JsonLines, TextLines
 from orderd.ops.log_stream import LogStream
@@ -60,7 +61,7 @@ def configure(
     stream: LogStream | None = None,
 ) -> None:
     """Log to stdout, or to the stream, from now on; to be called again after a reload."""
-    _occupy_standard_descriptors()
+    occupy()
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler, LineHandler):
@@ -135,12 +136,3 @@ class LineHandler(logging.Handler):
         if not self._is_prefixed:
             return line
         return _PRIORITIES.get(record.levelno, b"<5>") + line
-
-
-def _occupy_standard_descriptors() -> None:
-    """Point closed ones at /dev/null: else the next connection would take their place."""
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)

@@ -1,17 +1,19 @@
 """Tells the service manager how the daemon is; silent where there is none."""
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from sdnotify import SystemdNotifier
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _STATUS_CHARS_MAX = 500
+_ADDRESS_CHARS_MAX: Final = 200
 _USEC_PER_S = 1_000_000
+_USEC_DIGITS_MAX: Final = 20
 # Three pings in a watchdog's time: one may be late, and one lost.
 _PINGS: Final = 3
 # More than the longest stretch in which the loop cannot ask again.
@@ -34,7 +36,11 @@ class Service:
         """Expect a watchdog of *watchdog_s* seconds, 0 for none, unless the environment says."""
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._notifier = _connect(self._address) if address else None
+        self._notifier: SystemdNotifier | None = None
+        # Why the socket that was named cannot be used; empty where it can.
+        self.fault = ""
+        if address:
+            self._connect(address)
         self._watchdog_s = _watchdog_s()
         self.expect_watchdog(watchdog_s)
         for variable in _VARIABLES:
@@ -110,6 +116,19 @@ class Service:
             self._notifier = None
             self._unsent.clear()
 
+    def _connect(self, address: str) -> None:
+        try:
+            # Tried here first, for sdnotify would leave its socket open.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as tried:
+                tried.connect(self._address)
+            notifier = SystemdNotifier(debug=True)
+        except OSError as error:
+            self.fault = f"{address[:_ADDRESS_CHARS_MAX]}: {error.strerror or error}"
+            return
+        # A manager that does not read must not hold up the loop.
+        notifier.socket.setblocking(False)
+        self._notifier = notifier
+
     def _status(self, text: str) -> tuple[str, ...]:
         # sdnotify drops what is not Latin-1, and a line end would begin another assignment.
         line = " ".join(text.split()).encode("ascii", "replace").decode()[:_STATUS_CHARS_MAX]
@@ -159,19 +178,6 @@ class Service:
         return True
 
 
-def _connect(address: str) -> SystemdNotifier | None:
-    if not (address.startswith("\0") or Path(address).exists()):
-        # sdnotify would leave its socket open.
-        return None
-    try:
-        notifier = SystemdNotifier(debug=True)
-    except OSError:
-        return None
-    # A manager that does not read must not hold up the loop.
-    notifier.socket.setblocking(False)
-    return notifier
-
-
 def _watchdog_s() -> float | None:
     """Return the time that the manager told, 0 for no watchdog, None where it told nothing."""
     watchdog_pid = os.environ.get("WATCHDOG_PID", "")
@@ -180,4 +186,6 @@ def _watchdog_s() -> float | None:
     watchdog_usec = os.environ.get("WATCHDOG_USEC", "")
     if not watchdog_usec:
         return None
-    return int(watchdog_usec) / _USEC_PER_S if watchdog_usec.isdecimal() else 0.0
+    # More digits than a 64-bit number has are no time that a manager would wait.
+    is_number = watchdog_usec.isdecimal() and len(watchdog_usec) <= _USEC_DIGITS_MAX
+    return int(watchdog_usec) / _USEC_PER_S if is_number else 0.0

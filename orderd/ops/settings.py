@@ -12,6 +12,7 @@ from orderd.ops.fields import (
     EXCLUSIVE,
     SHARED,
     AmqpUrls,
+    Checksum,
     DatabaseUrl,
     Listed,
     Lowered,
@@ -51,7 +52,7 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    sha256: Annotated[str, Lowered, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
+    sha256: Annotated[str, Lowered, Checksum, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
     allow: Annotated[tuple[_Permission, ...], Listed, Field(min_length=1, max_length=100)]
 
 
@@ -162,6 +163,13 @@ class Settings(LayeredSettings):
         le=1_500,
         description="outage of the database after which messages in hand go back to the broker, "
         "1s to 25min",
+    )
+    lock_patience: Annotated[Seconds, RELOADABLE] = Field(
+        default=_DAY_S,
+        ge=1,
+        le=30 * _DAY_S,
+        description="how long a command waits for what somebody else has locked before it is "
+        "dead-lettered, 1s to 30d",
     )
     wait_for_servers: bool = Field(
         default=True,

@@ -14,6 +14,9 @@ EFFECTS: Final = {
     "a second one": "give up at once, losing nothing; exit 0",
     "SIGUSR1": "log a status line (`status.logged`)",
     "SIGHUP": "read the configuration again",
+    "SIGQUIT, SIGKILL": "end as in a crash: the broker delivers again what was in hand",
+    "SIGTSTP, SIGSTOP, SIGCONT": "stop the process, and let it go on",
+    "all others": "none, such as SIGUSR2 and SIGALRM",
 }
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)

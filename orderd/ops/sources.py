@@ -1,10 +1,7 @@
 """Where settings come from: each source is read into a layer that remembers its origins."""
 
-import errno
-import json
 import os
-import select
-import time
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +9,35 @@ from stat import S_ISREG
 from typing import Any
 from urllib.parse import quote
 
+from orderd.ops import patient
 from orderd.ops.faults import ConfigError, Problem
+from orderd.ops.json_tables import json_table
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.
-NOT_SETTINGS = frozenset({"ORDERD_FAILPOINT", "ORDERD_TOKEN"})
+NOT_SETTINGS = frozenset(
+    {
+        "ORDERD_FAILPOINT",
+        "ORDERD_IMAGE",
+        "ORDERD_SOAK_FACTOR",
+        "ORDERD_SOAK_SEED",
+        "ORDERD_TEST_SUITE",
+        "ORDERD_TOKEN",
+    }
+)
+
+# What Kubernetes sets in every pod for a Service called orderd, or orderd-…
+_OF_KUBERNETES = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_OF_KUBERNETES_PORT = re.compile(rf"{PREFIX}(\w+_)?PORT")
+_PORT_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
 
 _NESTED = "__"
 _MAPPINGS = frozenset({"consume", "tokens"})
-_FILE_BYTES_MAX = 1 << 20
-_PIPE_PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +72,20 @@ def from_overrides(overrides: Mapping[str, Any]) -> Layer:
 def from_environment(environ: Mapping[str, str]) -> Layer:
     """Return what `ORDERD_…` variables set, known or not; an empty variable counts as absent."""
     layer = Layer()
-    names = [name for name in environ if name.startswith(PREFIX) and name not in NOT_SETTINGS]
+    names = [name for name, value in environ.items() if _is_setting(name, value)]
     for name in sorted(names, key=lambda name: (name.count(_NESTED), name)):
         if environ[name]:
             path = _path(name.removeprefix(PREFIX))
             layer.put(path, environ[name], f"environment variable {_printable(name)}")
     return layer
+
+
+def _is_setting(name: str, value: str) -> bool:
+    """Return whether the variable is meant to be a setting, known or not."""
+    if not name.startswith(PREFIX) or name in NOT_SETTINGS or _OF_KUBERNETES.fullmatch(name):
+        return False
+    # As its value is always a URL, a port that somebody meant for a setting is still found.
+    return not (_OF_KUBERNETES_PORT.fullmatch(name) and _PORT_VALUE.match(value))
 
 
 def from_plain_environment(environ: Mapping[str, str]) -> Layer:
@@ -80,7 +101,7 @@ def from_plain_environment(environ: Mapping[str, str]) -> Layer:
         return layer
     names = ("HOST", "PORT", "USER", "PASSWORD", "VHOST")
     parts = {name: value for name in names if (value := environ.get(f"RABBITMQ_{name}"))}
-    if parts.get("PORT", "").startswith("tcp://"):
+    if _PORT_VALUE.match(parts.get("PORT", "")):
         # Kubernetes sets this one by itself beside a service that is called rabbitmq.
         del parts["PORT"]
     if parts:
@@ -108,7 +129,7 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
         path = _path(name)
         if path[0] in known:
             try:
-                layer.put(path, _read_regular(file, path).rstrip("\r\n"), f"credential {file}")
+                layer.put(path, _read_regular(file, path).rstrip(), f"credential {file}")
             except ConfigError as error:
                 problems += error.problems
         elif is_ours and not name.startswith("."):
@@ -129,6 +150,9 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
     text = _read(file, ("config",))
     if not (text.strip() or may_be_empty):
         raise ConfigError([Problem("config", "is empty", str(file))])
+    if text.startswith("\ufeff"):
+        reason = "begins with a byte order mark; save it as UTF-8 without one"
+        raise ConfigError([Problem("config", reason, str(file))])
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -155,7 +179,7 @@ def _parsed_table(value: object) -> object:
     """Return the table that a JSON text holds, so that other sources can add to it."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            return json_table(value)
         except (ValueError, RecursionError):
             return value
     return value
@@ -221,8 +245,8 @@ def _read_regular(file: Path, path: KeyPath) -> str:
 
 def _read(file: Path, path: KeyPath) -> str:
     try:
-        content = _content(file)
-        if len(content) > _FILE_BYTES_MAX:
+        content = patient.read(str(file))
+        if len(content) > patient.BYTES_MAX:
             raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
         return content.decode()
     except OSError as error:
@@ -230,35 +254,3 @@ def _read(file: Path, path: KeyPath) -> str:
     except UnicodeDecodeError:
         reason = "is not UTF-8"
     raise ConfigError([Problem(".".join(path), reason, str(file))])
-
-
-def _content(file: Path) -> bytes:
-    """Return what the file holds, up to what is too much; raises OSError.
-
-    A pipe, as `--config <(…)` gives one, has some seconds.
-    """
-    with open(file, "rb", opener=_opened_at_once) as stream:
-        if S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return stream.read(_FILE_BYTES_MAX + 1)
-        return _drained(stream.fileno())
-
-
-def _opened_at_once(path: str, flags: int) -> int:
-    # Opened as it is, a FIFO would wait for its writer.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _drained(pipe: int) -> bytes:
-    until_s = time.monotonic() + _PIPE_PATIENCE_S
-    readable = select.poll()
-    readable.register(pipe, select.POLLIN)
-    content = b""
-    while len(content) <= _FILE_BYTES_MAX:
-        left_s = until_s - time.monotonic()
-        if left_s <= 0 or not readable.poll(left_s * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, f"no end within {_PIPE_PATIENCE_S} s")
-        part = os.read(pipe, _FILE_BYTES_MAX)
-        if not part:
-            break
-        content += part
-    return content

@@ -1,8 +1,8 @@
 """What follows from a result: which messages must be out before the delivery may be acked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 from typing import assert_never
 from uuid import uuid4
@@ -73,10 +73,16 @@ class SettlePolicy:
 class Consequences:
     """Makes the messages that follow from results."""
 
-    def __init__(self, policy: SettlePolicy, reporter: Reporter) -> None:
-        """Follow *policy*; what is noteworthy on the way is told to *reporter*."""
+    def __init__(
+        self, policy: SettlePolicy, reporter: Reporter, now: Callable[[], datetime]
+    ) -> None:
+        """Follow *policy*; what is noteworthy on the way is told to *reporter*.
+
+        *now* tells the time, which is the database's wherever it stands in data.
+        """
         self.policy = policy
         self._reporter = reporter
+        self._now = now
 
     def of(self, results: Sequence[Result]) -> list[Consequence]:
         """Return what must be sent for *results*: events in the order of commit, then the rest."""
@@ -108,10 +114,10 @@ class Consequences:
         """Return the copy that waits for another try, or the letter where no try is left."""
         delays_s = self.policy.retry_delays_s
         attempt = result.attempt
-        if isinstance(outcome, Waiting):
-            # As short as can be: the one ahead of it may be done by then.
+        if isinstance(outcome, Waiting) or outcome.lock:
+            # As short as can be: the one ahead of it, or who holds the lock, may be done by then.
             delay_s = min(delays_s)
-        elif attempt < len(delays_s):
+        elif attempt < len(delays_s) and not outcome.is_last:
             delay_s = delays_s[attempt]
             attempt += 1
         else:
@@ -136,7 +142,7 @@ class Consequences:
         self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
     ) -> Consequence:
         """Return the letter; that it went is told, also to the caller, once the broker has it."""
-        letter = dead_letter(result, code, reason, error, datetime.now(UTC))
+        letter = dead_letter(result, code, reason, error, self._now())
         notice = self.notice(dead_lettered_event(result, code, reason), result)
         then = (notice, *self._reply(result, response))
         return Consequence(Role.DEAD_LETTER, letter, result, then=then)
@@ -144,8 +150,6 @@ class Consequences:
     def notice(self, event: Event, result: Result) -> Consequence:
         """Return an event of the system itself, which no outbox keeps."""
         event_id = str(uuid4())
-        body = event.body(
-            event_id, self.policy.events_source, datetime.now(UTC), result.correlation_id
-        )
+        body = event.body(event_id, self.policy.events_source, self._now(), result.correlation_id)
         message = event_message(OutboxRow(0, event_id, event.type, body))
         return Consequence(Role.NOTICE, message, result)

@@ -1,7 +1,9 @@
 """What the log says of a delivery's end; all wording of it is here."""
 
+from hashlib import sha256
 from typing import Final
 
+from orderd.amqp.receipt import RETURNED
 from orderd.batch.results import Result
 from orderd.contract.amqp10 import is_address
 from orderd.contract.rows import Order, Product, User
@@ -19,7 +21,9 @@ from orderd.domain.outcomes import (
 )
 from orderd.ops.log_events import LogFields
 from orderd.ops.logs import Event, emit, is_enabled
+from orderd.settle.seldom import Seldom
 
+_TOLD_EVERY_S: Final = 10.0
 _NO_QUEUE: Final = "an address of AMQP 1.0; set reply-to to the name of the queue alone"
 
 
@@ -29,6 +33,8 @@ class Reporter:
     def __init__(self) -> None:
         """Begin with no command seen that had no id."""
         self._unidentified_seen = False
+        self._are_rerouted = False
+        self._refusals = Seldom(_TOLD_EVERY_S)
 
     def settled(self, result: Result) -> None:
         """Tell what a command has come to; results that are tried again are told elsewhere."""
@@ -58,7 +64,7 @@ class Reporter:
         if isinstance(outcome, Deferred):
             message = f"tried again in {delay_s:g} s: {outcome.message}"
             fields = _fields(result, outcome.code)
-            fields["attempt"] = result.attempt + 1
+            fields["attempt"] = result.attempt + (not outcome.lock)
             emit(Event.COMMAND_DEFERRED, message, **fields)
         elif isinstance(outcome, Waiting) and is_enabled(Event.COMMAND_POSTPONED):
             fields = _fields(result)
@@ -70,6 +76,15 @@ class Reporter:
         fields = _fields(result, code)
         fields["attempt"] = result.attempt
         emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+
+    def shortened(self, result: Result, bytes_kept: int) -> None:
+        """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
+        body = result.delivery.body
+        text = (
+            f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
+            f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
+        )
+        emit(Event.MESSAGE_SHORTENED, text, **_fields(result))
 
     def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
         """Tell that *queue* refuses messages that must go there, and that they wait for it."""
@@ -99,12 +114,31 @@ class Reporter:
         emit(Event.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
 
     def reply_dropped(self, result: Result, why: str) -> None:
-        """Tell that nobody was there to take the reply."""
+        """Tell that nobody was there to take the reply, or that the broker did not."""
         reply_to = result.delivery.properties.reply_to
         if is_address(reply_to or ""):
             emit(Event.REPLY_IGNORED, f"reply to {reply_to}: {why}; {_NO_QUEUE}", **_fields(result))
-        elif is_enabled(Event.REPLY_DROPPED):
+            return
+        if not why.startswith(RETURNED):
+            told = self._refusals.told(f"reply to {reply_to}: {why}", kind=why.split(maxsplit=1)[0])
+            if told is not None:
+                emit(Event.REPLY_REFUSED, told, **_fields(result))
+                return
+        if is_enabled(Event.REPLY_DROPPED):
             emit(Event.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
+
+    def replies_rerouted(self, why: str, delay_s: float) -> None:
+        """Tell, once, that direct replies have no connection of their own; tried again later."""
+        if not self._are_rerouted:
+            self._are_rerouted = True
+            text = f"direct replies go by the publishing connection, theirs cannot be had: {why}"
+            emit(Event.REPLIES_REROUTED, f"{text}; tried again in {delay_s:g} s and ever later")
+
+    def replies_apart(self) -> None:
+        """Tell that direct replies have a connection of their own, if that is new."""
+        if self._are_rerouted:
+            self._are_rerouted = False
+            emit(Event.REPLIES_SEPARATED, "direct replies have a connection of their own again")
 
     def _note_unidentified(self, result: Result) -> None:
         if not self._unidentified_seen and result.request_id is None:

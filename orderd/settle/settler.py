@@ -1,5 +1,6 @@
 """Settling: what a batch caused is published and confirmed, and only then acked."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,25 +8,33 @@ from itertools import chain
 from typing import Final
 
 from orderd.amqp.consumer import Consumer
-from orderd.amqp.faults import TopologyMismatch, Unpublishable
+from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch, Unpublishable
 from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.receipt import NACKED, Receipt
+from orderd.amqp.receipt import LOST, NACKED, UNANSWERED, Receipt
 from orderd.amqp.renewal import renewed_command
 from orderd.batch.deferrals import Deferrals
 from orderd.batch.results import Result
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import HEADER_CODE, HEADER_REASON
 from orderd.domain.outcomes import Applied
-from orderd.ops.failpoints import reach
+from orderd.ops.failpoints import Failpoint, reach
 from orderd.outbox.rows import Confirmed
 from orderd.settle.consequences import Consequence, Consequences, Role
 from orderd.settle.dead_letters import without_original_headers
-from orderd.settle.direct_replies import DirectReplies, DirectSending
+from orderd.settle.direct_replies import DirectReplies
 from orderd.settle.held import HeldBack
+from orderd.settle.oversize import shortened
 from orderd.settle.report import Reporter
 
 CONFIRM_TIMEOUT_S: Final = 15.0
+_DECLARE_EVERY_S: Final = 1.0
+_PUBLISHED: Final[dict[Role, Failpoint]] = {
+    Role.EVENT: "events_published",
+    Role.REPLY: "replies_published",
+    Role.RETRY: "retry_published",
+    Role.DEAD_LETTER: "dlq_published",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,11 @@ class _Settlement:
     deliveries: Sequence[Delivery]
     consequences: Sequence[Consequence]
     receipt: Receipt
-    direct: DirectSending
+
+    @property
+    def waiting(self) -> set[int]:
+        """The tags of the deliveries that must not be acked before something has gone."""
+        return {each.result.delivery.tag for each in self.consequences if each.must_go}
 
 
 class Settler:
@@ -68,6 +81,7 @@ class Settler:
         self._reporter = reporter
         self._held = HeldBack()
         self._is_missing = False
+        self._declare_at_s = 0.0
         self._on_the_way: deque[_Settlement] = deque()
         # Tags of deliveries that would take effect a second time, were they delivered again.
         self._unrepeatable: set[int] = set()
@@ -85,13 +99,12 @@ class Settler:
             if consequence.role is Role.RETRY:
                 yield consequence.result.delivery
 
-    def begin(self, results: Sequence[Result], on_slice: Callable[[], None]) -> None:
+    def begin(self, results: Sequence[Result]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
         self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
-        deliveries = [result.delivery for result in results]
-        self._send(self.consequences.of(results), deliveries, on_slice)
+        self._send(self.consequences.of(results), [each.delivery for each in results])
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -106,11 +119,22 @@ class Settler:
 
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
-            self._publisher.wait_out(settlement.receipt, CONFIRM_TIMEOUT_S, on_slice_in_alarm)
-            self._direct_replies.finish(settlement.direct, on_slice)
+            patience_s = self._patience_s(settlement)
+            self._publisher.wait_out(settlement.receipt, patience_s, on_slice_in_alarm)
+            self._direct_replies.wait()
             reach("events_confirmed")
-            self._conclude(self._on_the_way[0], on_slice)
+            self._conclude(self._on_the_way[0])
             self._on_the_way.popleft()
+
+    def _patience_s(self, settlement: _Settlement) -> float:
+        """Return how long the confirms of *settlement* are waited for, in seconds.
+
+        Only retries and dead letters must have gone before the ack: an event is in the outbox, and
+        a queue that confirms nothing is not to hold up all others.
+        """
+        if any(each.must_go for each in settlement.consequences):
+            return CONFIRM_TIMEOUT_S
+        return self._publisher.patience.seconds
 
     def ack_in_alarm(self) -> None:
         """Ack what would be done twice, where the broker takes no messages for now.
@@ -121,15 +145,22 @@ class Settler:
         if not (self._unrepeatable and self._publisher.blocked):
             return
         for place, each in enumerate(self._on_the_way):
-            waiting = {one.result.delivery.tag for one in each.consequences if one.must_go}
-            due = self._unrepeatable - waiting
-            alone = [delivery for delivery in each.deliveries if delivery.tag in due]
-            if alone:
+            due = self._unrepeatable - each.waiting
+            if alone := [delivery for delivery in each.deliveries if delivery.tag in due]:
                 self._ack(alone)
                 rest = [delivery for delivery in each.deliveries if delivery.tag not in due]
                 self._on_the_way[place] = replace(each, deliveries=rest)
 
-    def retry_held(self, on_slice: Callable[[], None]) -> None:
+    def ack_at_last(self) -> None:
+        """Ack what is committed, where the broker did not answer and the connection is given up.
+
+        Events are in the outbox, and a caller without a reply asks again. Never raises.
+        """
+        for each in self._on_the_way:
+            waiting = each.waiting
+            self._consumer.ack_at_last([d for d in each.deliveries if d.tag not in waiting])
+
+    def retry_held(self) -> None:
         """Send again what was refused, where it is time; raises `BrokerFault`.
 
         What has waited too long goes back to its own queue: others may have better luck with it.
@@ -138,10 +169,9 @@ class Settler:
         if overdue:
             self._reporter.held_too_long(len(overdue))
             self._consumer.requeue(overdue)
-        due = self._held.take_due()
-        if due:
-            self._declare_missing()
-            self._send(due, [each.result.delivery for each in due], on_slice)
+        self._declare_missing()
+        if due := self._held.take_due():
+            self._send(due, [each.result.delivery for each in due])
 
     def renew(self, on_slice: Callable[[], None], places: Mapping[int, str]) -> None:
         """Let copies take the place of deliveries that the broker might soon drop.
@@ -169,11 +199,22 @@ class Settler:
         current = [
             delivery
             for delivery in suspects
-            if delivery.generation == self._consumer.generation and delivery.tag not in leaving
+            if self._consumer.holds(delivery) and delivery.tag not in leaving
         ]
         if current and not self._publisher.blocked:
             copies = [(each, renewed_command(each, is_clean_stop=True)) for each in current]
             self._replace(copies, on_slice)
+
+    def publisher_lost(self) -> None:
+        """Ack what is committed all the same; hold what must go and was not confirmed.
+
+        Events are in the outbox, and a caller without a reply asks again. Raises `BrokerFault`.
+        """
+        while self._on_the_way:
+            settlement = self._on_the_way[0]
+            settlement.receipt.close_all(LOST)
+            self._conclude(settlement)
+            self._on_the_way.popleft()
 
     def abandon(self) -> None:
         """Forget what is on its way: the connection that could confirm or ack it is gone."""
@@ -195,12 +236,7 @@ class Settler:
         tags = {delivery.tag for delivery in taken}
         return [delivery for delivery, _ in copies if delivery.tag not in tags]
 
-    def _send(
-        self,
-        wanted: Sequence[Consequence],
-        deliveries: Sequence[Delivery],
-        on_slice: Callable[[], None],
-    ) -> None:
+    def _send(self, wanted: Sequence[Consequence], deliveries: Sequence[Delivery]) -> None:
         """Publish *wanted*; ack *deliveries* later, but for those of which something is held."""
         held = {each.result.delivery.tag for each in wanted if self._is_held(each)}
         if held:
@@ -210,15 +246,18 @@ class Settler:
         if direct:
             wanted = [each for each in wanted if not DirectReplies.is_for(each)]
             direct = [each for each in map(self._publishable, direct) if each is not None]
+        for each in wanted:
+            if each.role is Role.RETRY:
+                self._consumer.underway.note_sent(each.result.delivery, each.delay_s)
         sent, receipt = self._publish(wanted)
-        sending = self._direct_replies.begin(direct, on_slice)
+        self._direct_replies.send(direct)
         self._reach_published([*sent, *direct])
-        self._on_the_way.append(_Settlement(deliveries, sent, receipt, sending))
+        self._on_the_way.append(_Settlement(deliveries, sent, receipt))
 
     def _is_held(self, consequence: Consequence) -> bool:
         return consequence.must_go and self._held.hold(consequence)
 
-    def _conclude(self, settlement: _Settlement, on_slice: Callable[[], None]) -> None:
+    def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""
         refused = self._note_refused(settlement)
         self._confirmed.add(
@@ -237,7 +276,7 @@ class Settler:
         self._ack([each for each in settlement.deliveries if each.tag not in unfinished])
         if following:
             wanted = [then for each in following for then in each.then]
-            self._send(wanted, [each.result.delivery for each in following], on_slice)
+            self._send(wanted, [each.result.delivery for each in following])
 
     def _note_refused(self, settlement: _Settlement) -> dict[Consequence, str]:
         """Return what was refused that must go, with the reason; note what else was."""
@@ -247,7 +286,10 @@ class Settler:
             if consequence.must_go:
                 refused[consequence] = why
             elif consequence.role is Role.EVENT:
-                self._confirmed.refuse(consequence.row_id, why)
+                # Without an answer it may have gone: then it is sent again as a crash left it.
+                if why != LOST:
+                    self._confirmed.refuse(consequence.row_id, why)
+                    self._is_missing = self._is_missing or _tells_of_a_target(why)
             elif consequence.role is Role.REPLY:
                 self._reporter.reply_dropped(consequence.result, why)
         return refused
@@ -274,30 +316,41 @@ class Settler:
     def _hold(self, refused: Mapping[Consequence, str]) -> None:
         """Keep what was *refused*, queue by queue."""
         queues: dict[str, list[Consequence]] = {}
-        for consequence, why in refused.items():
+        whys: dict[str, str] = {}
+        for refusal, why in refused.items():
+            consequence = refusal
+            if (short := shortened(refusal, why)) is not None:
+                self._reporter.shortened(refusal.result, len(short.message.body))
+                consequence = short
             queues.setdefault(consequence.message.routing_key, []).append(consequence)
-            self._is_missing = self._is_missing or why != NACKED
+            whys.setdefault(consequence.message.routing_key, why)
+            self._is_missing = self._is_missing or _tells_of_a_target(why)
         for queue, consequences in queues.items():
             delay_s = self._held.refuse(consequences)
-            why = refused[consequences[0]]
-            self._reporter.held_back(queue, len(consequences), why, delay_s)
+            self._reporter.held_back(queue, len(consequences), whys[queue], delay_s)
 
     def _declare_missing(self) -> None:
         """Declare again what somebody deleted, where a message came back for want of its queue."""
-        if self._is_missing:
+        if self._is_missing and time.monotonic() >= self._declare_at_s:
             self._is_missing = False
+            self._declare_at_s = time.monotonic() + _DECLARE_EVERY_S
             try:
-                self._consumer.declare()
-            except TopologyMismatch as fault:
+                self._consumer.declaration.everything()
+            except (TopologyMismatch, ChannelFault) as fault:
                 self._reporter.topology_changed(fault)
 
     def _publish(self, wanted: Sequence[Consequence]) -> tuple[Sequence[Consequence], Receipt]:
         """Return what was published, with its receipt: *wanted*, as far as AMQP can carry it."""
+        if not self._publisher.is_ready:
+            return wanted, _lost(wanted)
         try:
             return wanted, self._publisher.publish([each.message for each in wanted])
         except Unpublishable:
             able = [each for each in map(self._publishable, wanted) if each is not None]
-            return able, self._publisher.publish([each.message for each in able])
+            return self._publish(able)
+        except BrokerFault:
+            # What is committed is settled all the same; the loop connects anew.
+            return wanted, _lost(wanted)
 
     def _publishable(self, consequence: Consequence) -> Consequence | None:
         """Return *consequence* in a form that AMQP can carry, None where it has none.
@@ -326,14 +379,9 @@ class Settler:
     @staticmethod
     def _reach_published(consequences: Sequence[Consequence]) -> None:
         roles = {consequence.role for consequence in consequences}
-        if Role.EVENT in roles:
-            reach("events_published")
-        if Role.REPLY in roles:
-            reach("replies_published")
-        if Role.RETRY in roles:
-            reach("retry_published")
-        if Role.DEAD_LETTER in roles:
-            reach("dlq_published")
+        for role, point in _PUBLISHED.items():
+            if role in roles:
+                reach(point)
 
 
 def _is_unrepeatable(result: Result) -> bool:
@@ -341,3 +389,14 @@ def _is_unrepeatable(result: Result) -> bool:
     command = result.command
     is_change = command is not None and not command.content.is_query and not command.is_recorded
     return is_change and isinstance(result.outcome, Applied)
+
+
+def _tells_of_a_target(why: str) -> bool:
+    """Return whether a message was refused because what it was for may be missing."""
+    return why not in (NACKED, UNANSWERED, LOST)
+
+
+def _lost(wanted: Sequence[Consequence]) -> Receipt:
+    """Return the receipt of what cannot be sent: there is no connection."""
+    reasons = dict.fromkeys(range(len(wanted)), LOST)
+    return Receipt([each.message for each in wanted], 1, reasons)

@@ -51,20 +51,25 @@ FROM (
     LIMIT %(rows_max)s
 ) AS old
 
+-- name: read_in_order
+-- A bitmap of the index would be one of all rows to come, for each slice.
+SELECT set_config('enable_bitmapscan', 'off', true)
+
 -- name: prune_ledger
-WITH pruned AS (
+-- From where the last slice ended: what is deleted is in the index as long as any snapshot sees it.
+WITH slice AS MATERIALIZED (
+    SELECT id, created_at
+    FROM processed_requests
+    WHERE created_at >= %(since)s::timestamptz AND created_at < %(horizon)s
+    ORDER BY created_at
+    LIMIT %(rows_max)s
+), pruned AS (
     DELETE FROM processed_requests
-    WHERE id IN (
-        SELECT id
-        FROM processed_requests
-        WHERE created_at < %(horizon)s
-        ORDER BY created_at
-        LIMIT %(rows_max)s
-    )
+    WHERE id IN (SELECT id FROM slice)
     RETURNING 1
 )
-SELECT count(*)
-FROM pruned
+SELECT (SELECT count(*) FROM pruned), max(created_at)::text, min(id)
+FROM slice
 
 -- name: find_events
 -- The text is written by orderd itself, so it need not be parsed to find a request in it: by its
@@ -122,6 +127,16 @@ SELECT
 FROM outbox
 WHERE refusals > 0
 
+-- name: measure_waits
+-- How many commands wait for somebody's lock, for how long, and for whom the first of them does; of
+-- those that were tried not long ago: what was purged meanwhile waits for nobody.
+SELECT
+    count(*),
+    coalesce(extract(epoch FROM now() - min(waits_since)), 0)::float,
+    (array_agg(waits_for ORDER BY waits_since, place))[1]
+FROM deferrals
+WHERE waits_since IS NOT NULL AND tried_at > now() - %(seconds)s * interval '1 second'
+
 -- name: last_changes
 SELECT 'user', id, updated_at
 FROM users
@@ -136,7 +151,7 @@ FROM orders
 WHERE id = ANY(%(orders)s::bigint[])
 
 -- name: find_place
-SELECT queue, row_id, since, ends_at, (
+SELECT queue, row_id, since, ends_at, waits_since, waits_for, (
     SELECT count(*)
     FROM deferrals AS earlier
     WHERE (earlier.queue, earlier.row_id) = (own.queue, own.row_id)

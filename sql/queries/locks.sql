@@ -1,4 +1,4 @@
--- Locks of others on whole tables.
+-- Locks of others on tables and rows.
 
 -- name: table_locks
 -- Those in the way of reading or writing, also those that are only asked for: whoever comes later
@@ -18,3 +18,62 @@ WHERE locks.locktype = 'relation'
     AND locks.mode = ANY(%(modes)s::text[])
     AND locks.pid IS DISTINCT FROM pg_backend_pid()
 ORDER BY locks.granted DESC, locks.pid
+
+-- name: locked_users
+-- Which row is at a place, and who has locked it: a transaction, or several of them by a number of
+-- another kind.
+SELECT id, xmax::text::bigint
+FROM users
+WHERE ctid = %(tid)s::tid
+
+-- name: locked_products
+SELECT id, xmax::text::bigint
+FROM products
+WHERE ctid = %(tid)s::tid
+
+-- name: locked_orders
+SELECT id, xmax::text::bigint
+FROM orders
+WHERE ctid = %(tid)s::tid
+
+-- name: locked_order_items
+SELECT id, xmax::text::bigint
+FROM order_items
+WHERE ctid = %(tid)s::tid
+
+-- name: running_transactions
+-- Those of these transactions of others that have not ended, and whose they are.
+SELECT
+    running.transactionid::text::bigint,
+    running.pid,
+    activity.application_name,
+    to_char(activity.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM pg_locks AS running
+LEFT JOIN pg_stat_activity AS activity ON activity.pid = running.pid
+WHERE running.locktype = 'transactionid'
+    AND running.granted
+    AND running.transactionid::text::bigint = ANY(%(xids)s::bigint[])
+    AND running.pid IS DISTINCT FROM pg_backend_pid()
+
+-- name: transactions_on_table
+-- The transactions of others that may have locked rows of a table, the oldest first.
+SELECT
+    running.transactionid::text::bigint,
+    running.pid,
+    activity.application_name,
+    to_char(activity.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM pg_locks AS running
+LEFT JOIN pg_stat_activity AS activity ON activity.pid = running.pid
+WHERE running.locktype = 'transactionid'
+    AND running.granted
+    AND running.pid IS DISTINCT FROM pg_backend_pid()
+    AND running.virtualtransaction IN (
+        SELECT virtualtransaction
+        FROM pg_locks
+        WHERE locktype = 'relation'
+            AND relation = to_regclass(%(table)s)
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND mode IN ('RowShareLock', 'RowExclusiveLock')
+    )
+ORDER BY activity.xact_start NULLS FIRST
+LIMIT 3

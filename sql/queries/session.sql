@@ -6,6 +6,11 @@ SELECT
     set_config('lock_timeout', '3s', false),
     set_config('statement_timeout', '10s', false),
     set_config('idle_in_transaction_session_timeout', '40s', false),
+    -- What the role has would end an idle daemon's session, or a batch that may go on.
+    set_config('idle_session_timeout', '0', false),
+    CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '0', false)
+    END,
     -- So the server finds a cut wire as soon as its client does.
     set_config('tcp_keepalives_idle', '10', false),
     set_config('tcp_keepalives_interval', '5', false),
@@ -23,6 +28,9 @@ SELECT
     set_config('lock_timeout', '3s', true),
     set_config('statement_timeout', '10s', true),
     set_config('idle_in_transaction_session_timeout', '40s', true),
+    CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '0', true)
+    END,
     set_config('enable_seqscan', 'off', true)
 
 -- name: durable_transaction
@@ -52,6 +60,20 @@ WHERE
     pid = %(pid)s::integer
     AND backend_start = %(started_at)s::timestamptz
     AND application_name = current_setting('application_name')
+
+-- name: end_frozen
+-- No time-out of the server applies to a session that waits for its client to read: the locks of a
+-- daemon that stands still then would be held for ever. Sessions of the same role and name.
+SELECT pid, pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE
+    datname = current_database()
+    AND usename = current_user
+    AND application_name = current_setting('application_name')
+    AND pid <> pg_backend_pid()
+    AND state = 'active'
+    AND wait_event = 'ClientWrite'
+    AND query_start < now() - make_interval(secs => %(longest_s)s)
 
 -- name: applied_migrations
 SELECT version, name, checksum

@@ -1,5 +1,6 @@
 """Signals while a program loads its modules, while it waits and while it ends: no traceback."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import psycopg2
 import pytest
 
 from tests.acceptance.shop import Shop
+from tests.conftest import StartDaemon
 from tests.harness.daemon import clean_environment
 from tests.harness.waiting import wait_until
 
@@ -20,6 +22,20 @@ NOWHERE = {
     "ORDERD_DATABASE_URL": "postgresql://127.0.0.1:1/x",
     "ORDERD_RABBITMQ_URL": "amqp://127.0.0.1:1/",
 }
+# What ends a process unless it says otherwise, and is nothing that orderd is asked by.
+MEANINGLESS = (
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGPIPE,
+    signal.SIGXCPU,
+    signal.SIGXFSZ,
+    signal.SIGRTMIN,
+    signal.SIGRTMAX,
+)
 MOMENTS = 40
 LETTERS = 900
 SPAN_S = 0.6
@@ -97,7 +113,7 @@ def test_orderd_ends_in_good_order_whenever_the_signal_comes(number: signal.Sign
 
 
 def test_other_signals_while_orderd_loads_are_ignored() -> None:
-    for number in (signal.SIGHUP, signal.SIGUSR1):
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
         with started([sys.executable, "-m", "orderd"], NOWHERE) as orderd:
             wait_until(lambda: handles(orderd.pid, signal.SIGTERM), timeout_s=20, what="a handler")
             deadline_s = time.monotonic() + SPAN_S
@@ -108,6 +124,37 @@ def test_other_signals_while_orderd_loads_are_ignored() -> None:
             orderd.send_signal(signal.SIGTERM)
 
             assert end_of(orderd) == (0, b"")
+
+
+def test_only_stops_quit_and_kill_end_a_daemon(daemon: StartDaemon) -> None:
+    orderd = daemon()
+    before = orderd.mark()
+
+    for number in MEANINGLESS:
+        os.kill(orderd.pid, number)
+    orderd.send(signal.SIGTSTP)
+    orderd.send(signal.SIGCONT)
+    orderd.send(signal.SIGUSR1)
+
+    orderd.wait_for_event("status.logged", after=before)
+    assert orderd.log_lines[before:] == orderd.events("status.logged", after=before)
+    orderd.send(signal.SIGQUIT)
+    assert orderd.exit_code() == -signal.SIGQUIT
+
+
+@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", "<&- >&-", ">&-", "<&-"])
+def test_closed_descriptors_at_the_start_are_no_pipe_of_the_signals(redirections: str) -> None:
+    argv = ["bash", "-c", f"exec {sys.executable} -m orderd {redirections}"]
+    with started(argv, NOWHERE) as orderd:
+        wait_until(lambda: handles(orderd.pid, signal.SIGUSR1), timeout_s=20, what="its handlers")
+        opened = [Path(f"/proc/{orderd.pid}/fd/{number}").readlink() for number in range(3)]
+        for _ in range(3):
+            orderd.send_signal(signal.SIGUSR1)
+        orderd.send_signal(signal.SIGTERM)
+
+        assert end_of(orderd) == (0, b"")
+    closed = [number for number, mark in enumerate(("<&-", ">&-", "2>&-")) if mark in redirections]
+    assert {opened[number] for number in closed} == {Path(os.devnull)}
 
 
 def test_many_stops_of_orderd_are_as_good_as_one() -> None:
@@ -192,6 +239,10 @@ def test_ctrl_c_in_the_middle_of_real_work_ends_it_without_a_word(
                 time.sleep(moment * 2 * SPAN_S / MOMENTS)
                 orderctl.send_signal(signal.SIGINT)
 
-                assert end_of(orderctl) == (130, b""), f"moment {moment}"
+                code, said = end_of(orderctl)
+
+                assert code == 130, f"moment {moment}"
+                # Of a request that was sent, its id is told, and nothing else.
+                assert all(b"id " in one or b" as " in one for one in said.splitlines()), said
     wait_until(lambda: shop.ready("user.dlq") >= LETTERS, timeout_s=20, what="all letters")
     assert shop.ready("user.dlq") == LETTERS

@@ -174,7 +174,6 @@ def test_a_fifo_in_place_of_the_file_holds_no_start_up(
     daemon: StartDaemon, file: Path, probe: Probe
 ) -> None:
     os.mkfifo(file)
-    os.mkfifo(f"{file}.new")
 
     orderd = daemon(health_file=file)
 
@@ -200,16 +199,22 @@ def test_a_probe_takes_less_than_150_ms(daemon: StartDaemon, file: Path, probe: 
 
 
 @pytest.fixture
-def full_directory(tmp_path: Path) -> Iterator[Path]:
-    """A file system without room for even one more byte."""
-    directory = tmp_path / "full"
+def roomy_directory(tmp_path: Path) -> Iterator[Path]:
+    """A small file system with room for some pages."""
+    directory = tmp_path / "small"
     directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "tmpfs", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k,nr_inodes=4", "tmpfs", str(directory)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs to mount a file system")
-    (directory / "filling").write_bytes(b"x" * 4096)
     yield directory
     subprocess.run(["umount", str(directory)], check=True)
+
+
+@pytest.fixture
+def full_directory(roomy_directory: Path) -> Path:
+    """A file system without room for even one more byte."""
+    fill(roomy_directory)
+    return roomy_directory
 
 
 def test_a_full_file_system_holds_no_work_up_and_is_said_once(
@@ -225,5 +230,60 @@ def test_a_full_file_system_holds_no_work_up_and_is_said_once(
     assert "No space left" in dropped["message"]
     assert orderd.events("health.dropped") == [dropped]
     (full_directory / "filling").unlink()
-    wait_until((full_directory / "health").exists, timeout_s=10, what="the file")
+    wait_until(lambda: content(full_directory / "health"), timeout_s=20, what="the file")
     assert orderd.stop() == 0
+
+
+def test_a_file_system_that_fills_up_makes_no_daemon_look_dead(
+    daemon: StartDaemon, roomy_directory: Path
+) -> None:
+    file = roomy_directory / "health"
+    file.write_text("left by a daemon that was killed")
+    fill(roomy_directory)
+
+    orderd = daemon(health_file=file)
+
+    turned = content(file)
+    assert turned["pid"] == orderd.pid
+    wait_until(
+        lambda: content(file)["monotonic_s"] > turned["monotonic_s"], timeout_s=20, what="a turn"
+    )
+    assert orderd.events("health.dropped") == []
+    assert orderd.stop() == 0
+
+
+def test_a_second_daemon_with_the_same_file_is_refused(
+    daemon: StartDaemon, file: Path, probe: Probe
+) -> None:
+    first = daemon(health_file=file)
+    first.send(signal.SIGSTOP)
+
+    second = daemon(ready=False, health_file=file)
+
+    assert second.exit_code() == 78
+    [rejected] = second.events("config.rejected")
+    assert f"{file}: another daemon, pid {first.pid}, writes to it" in rejected["message"]
+    wait_until(lambda: probe("--live", "--max-age", "1s")[0] == 69, timeout_s=20, what="not live")
+    first.kill()
+    third = daemon(health_file=file)
+    wait_until(lambda: probe()[0] == 0, timeout_s=20, what="ready")
+    assert third.stop() == 0
+
+
+def content(file: Path) -> dict[str, Any]:
+    """Return what the file says; it is changed in place."""
+    found: dict[str, Any] = {}
+
+    def read() -> bool:
+        with suppress(ValueError):
+            found.update(json.loads(file.read_text()))
+        return bool(found)
+
+    wait_until(read, timeout_s=20, what="content")
+    return found
+
+
+def fill(directory: Path) -> None:
+    with (directory / "filling").open("wb", buffering=0) as filling, suppress(OSError):
+        while True:
+            filling.write(b"x" * 4096)

@@ -180,6 +180,25 @@ def test_a_database_that_does_not_answer_is_no_hang_either(
         assert orderd.stop() == 0
 
 
+def test_a_broker_that_falls_silent_under_load_is_no_hang_either(
+    shop: Shop, manager: ServiceManager, start: Start, vhost_url: str
+) -> None:
+    shop.open_with(stock=10_000)
+    with gate_before(vhost_url) as gate:
+        gate.open()
+        orderd = start(ORDERD_RABBITMQ_URL=gate.url, ORDERD_BATCH_MAX="10", ORDERD_HEARTBEAT="10s")
+        shop.send_all([order({1: 1}, id=f"o-{n}") for n in range(1000)])
+        orderd.wait_for_event("batch.committed")
+
+        gate.silence()
+        _assert_pings_for(manager, 30, within_s=9)
+        orderd.wait_for_event("broker.disconnected", timeout_s=60)
+        gate.speak()
+
+        shop.wait_for_rows(1000, "orders", timeout_s=60)
+        assert orderd.stop() == 0
+
+
 @pytest.mark.parametrize("server", ["database", "broker"])
 def test_a_server_that_does_not_answer_at_the_start_is_waited_for_with_signs_of_life(
     manager: ServiceManager, start: Start, database_url: str, vhost_url: str, server: str

@@ -11,7 +11,7 @@ OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION = 0x10, 0x11, 0x12, 0x13, 0x14,
 CLOSE = 0x18
 SOURCE, TARGET = 0x28, 0x29
 SASL_MECHANISMS, SASL_INIT, SASL_OUTCOME = 0x40, 0x41, 0x44
-HEADER, PROPERTIES, DATA, VALUE = 0x70, 0x73, 0x75, 0x77
+HEADER, PROPERTIES, APPLICATION_PROPERTIES, DATA, VALUE = 0x70, 0x73, 0x74, 0x75, 0x77
 NULL, TRUE, FALSE = b"\x40", b"\x41", b"\x42"
 
 
@@ -39,6 +39,13 @@ def message(body: bytes, message_id: bytes = NULL, reply_to: bytes = NULL) -> by
     """Return a durable message whose *body* is an encoded section."""
     properties = _section(PROPERTIES, message_id, NULL, NULL, NULL, reply_to)
     return _section(HEADER, TRUE) + properties + body
+
+
+def application_properties(**values: bytes) -> bytes:
+    """Return the section of a message that goes before its body; *values* are encoded."""
+    items = b"".join(text(name) + value for name, value in values.items())
+    head = (0, 0x53, APPLICATION_PROPERTIES, 0xD1, len(items) + 4, 2 * len(values))
+    return struct.pack(">BBBBII", *head) + items
 
 
 def data(raw: bytes) -> bytes:

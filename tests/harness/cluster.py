@@ -1,7 +1,10 @@
 """Three RabbitMQ nodes on this machine, joined to one cluster."""
 
 import secrets
-from contextlib import ExitStack
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,6 +15,7 @@ from tests.harness.installation import Installation
 from tests.harness.interrupts import terminable, uninterrupted
 from tests.harness.management import ManagementFault
 from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.versions import installation_with
 from tests.harness.waiting import wait_until
 
 NODES: Final = 3
@@ -115,3 +119,15 @@ class Cluster:
     def _close(self) -> None:
         with uninterrupted():
             self._cleanup.close()
+
+
+@contextmanager
+def cluster_of(version: str) -> Iterator[Cluster]:
+    """Give a cluster of that version of RabbitMQ; NotHere where there cannot be one."""
+    installation = installation_with(version)
+    scratch = Path(tempfile.mkdtemp(prefix="orderd-"))
+    try:
+        with Cluster(scratch, installation) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

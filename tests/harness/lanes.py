@@ -20,13 +20,16 @@ EXIT_SIGNALLED: Final = 128
 POLL_S: Final = 0.2
 ACCEPTANCE: Final = "tests/acceptance"
 FAULTS: Final = (f"{ACCEPTANCE}/faults", f"{ACCEPTANCE}/state_machine")
+BULKHEADS: Final = f"{ACCEPTANCE}/faults/bulkheads"
 ONE_VERSION: Final = ("-m", "not (soak or system or container or versions)")
+EACH_VERSION: Final = ("-m", "versions and not (soak or system or container)")
 # The longest one first.
 LANES: Final = {
     "all else": ["tests", f"--ignore={ACCEPTANCE}", *ONE_VERSION],
     "faults": [*FAULTS, *ONE_VERSION],
     "acceptance": [ACCEPTANCE, *(f"--ignore={path}" for path in FAULTS), *ONE_VERSION],
-    "versions": ["tests", "-m", "versions and not (soak or system or container)"],
+    "versions": ["tests", f"--ignore={BULKHEADS}", *EACH_VERSION],
+    "bulkheads": [BULKHEADS, *EACH_VERSION],
 }
 
 

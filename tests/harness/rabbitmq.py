@@ -43,11 +43,16 @@ log.file.level = info
 class PrivateRabbit(RabbitServer):
     """A node with all of its files in `scratch`, on 127.0.0.1 only.
 
-    Nodes that are to be joined share `epmd`, which is then whoever gave it who ends it.
+    Nodes that are to be joined share `epmd`, which is then whoever gave it who ends it. What is in
+    `environment` is set for the node besides.
     """
 
     def __init__(
-        self, scratch: Path, installation: Installation = HERE, epmd: Epmd | None = None
+        self,
+        scratch: Path,
+        installation: Installation = HERE,
+        epmd: Epmd | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._scratch = scratch
         self._installation = installation
@@ -65,7 +70,7 @@ class PrivateRabbit(RabbitServer):
         self.log_path = scratch / "log" / "node.log"
         self._node: Program | None = None
         self._write_files()
-        self._env = self._environment()
+        self._env = {**self._environment(), **(environment or {})}
 
     @property
     def pid(self) -> int | None:

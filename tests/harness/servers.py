@@ -12,6 +12,7 @@ import pika
 import psycopg2
 from pika.exceptions import AMQPError
 
+from tests.harness import remains
 from tests.harness.broker import RabbitServer, ServerRefused, existing_queues
 from tests.harness.database import PostgresServer, first_table
 from tests.harness.installation import HERE, Installation
@@ -42,8 +43,10 @@ class Servers:
     def __enter__(self) -> Self:
         self._cleanup.enter_context(terminable())
         try:
-            self.scratch = Path(tempfile.mkdtemp(prefix="orderd-"))
+            remains.clear()
+            self.scratch = Path(tempfile.mkdtemp(prefix=remains.PREFIX))
             self._cleanup.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            remains.mark(self.scratch)
             self.scratch.chmod(0o711)  # the user postgres has to get through
             if self.are_private:
                 self._start()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import remains
 from tests.harness.program import Program, descendants
 from tests.harness.waiting import wait_until
 
@@ -47,4 +48,21 @@ def test_a_signal_stops_both_servers_and_removes_their_files(signum: signal.Sign
         assert stay.wait(timeout=30) != 0
     assert len(spawned) > 2
     assert not any(one.is_alive for one in spawned)
+    assert not scratch.exists()
+
+
+@pytest.mark.usefixtures("private_rabbit")
+def test_the_next_run_clears_what_a_killed_one_has_left() -> None:
+    with subprocess.Popen([sys.executable, "-c", STAY], stdout=subprocess.PIPE, text=True) as stay:
+        assert stay.stdout is not None
+        scratch = Path(stay.stdout.readline().strip())
+        spawned = descendants(stay.pid)
+        remains.clear()
+        assert all(one.is_alive for one in spawned)
+        stay.kill()
+
+    remains.clear()
+
+    wait_until(lambda: not any(one.is_alive for one in spawned), timeout_s=20, what="all ended")
+    assert len(spawned) > 2
     assert not scratch.exists()

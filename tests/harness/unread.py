@@ -1,4 +1,4 @@
-"""A daemon that logs into a pipe from which nobody reads."""
+"""A daemon that logs into a pipe, or to a terminal, from which nobody reads."""
 
 import os
 import select
@@ -13,7 +13,23 @@ from tests.harness.daemon import clean_environment
 @contextmanager
 def unread_daemon(env: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Give a daemon, and the end of its log's pipe that nobody reads: the caller closes it."""
-    reading, writing = os.pipe()
+    with _unread(*os.pipe(), env) as ends:
+        yield ends
+
+
+@contextmanager
+def unread_terminal_daemon(
+    env: Mapping[str, str],
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Give a daemon, and the end of its terminal that nobody reads: the caller closes it."""
+    with _unread(*os.openpty(), env) as ends:
+        yield ends
+
+
+@contextmanager
+def _unread(
+    reading: int, writing: int, env: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     orderd = subprocess.Popen(
         [sys.executable, "-m", "orderd"],
         env=clean_environment() | dict(env),

@@ -1,18 +1,16 @@
 """Nodes of a RabbitMQ cluster die, and come back, under load on quorum queues."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from tests.conftest import StartDaemonOn
-from tests.harness.cluster import Cluster
+from tests.harness.cluster import Cluster, cluster_of
 from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import NotHere, installation_with
+from tests.harness.versions import NotHere
 from tests.soak.arena import Arena, times
 from tests.soak.conftest import KeepFigures
 
@@ -27,16 +25,12 @@ VHOST = "cluster"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Three nodes."""
-    try:
-        installation = installation_with(VERSION)
-    except NotHere as reason:
-        pytest.skip(str(reason))
-    scratch = Path(tempfile.mkdtemp(prefix="orderd-"))
-    try:
-        with Cluster(scratch, installation) as running:
-            yield running
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(cluster_of(VERSION))
+        except NotHere as reason:
+            pytest.skip(str(reason))
+        yield running
 
 
 @pytest.fixture

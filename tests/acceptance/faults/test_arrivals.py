@@ -36,7 +36,7 @@ def give_back(shop: Shop, queue: str, tag: int) -> None:
 
 @pytest.mark.parametrize("brings", ["user", "product"])
 def test_suspects_that_refer_to_each_other_are_both_applied(
-    shop: Shop, daemon: StartDaemon, brings: str
+    shop: Shop, database_url: str, daemon: StartDaemon, brings: str
 ) -> None:
     daemon().stop()  # which leaves the queues behind
     if brings == "user":
@@ -50,11 +50,13 @@ def test_suspects_that_refer_to_each_other_are_both_applied(
         brings: crash_twice_and_hold(shop, daemon, needed, "needed"),
     }
     orderd = daemon(retry_delays="100ms,500ms,1s,2s")
-    # Both are delivered to it before it can look at either, the order first.
-    orderd.send(signal.SIGSTOP)
-    for queue, tag in tags.items():
-        give_back(shop, queue, tag)
-    orderd.send(signal.SIGCONT)
+    # The order is looked at first, and what it needs is delivered before that is over.
+    with closing(psycopg2.connect(database_url)) as holder:
+        holder.cursor().execute("LOCK TABLE processed_requests")
+        give_back(shop, "order", tags["order"])
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        wait_until(lambda: shop.value(waiting), timeout_s=20, what="a wait for the lock")
+        give_back(shop, brings, tags[brings])
 
     assert shop.wait_for("early", "needed") == {"early": "applied", "needed": "applied"}
     assert orderd.events("command.deferred", id="early", code="missing_reference")

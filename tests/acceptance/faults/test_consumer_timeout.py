@@ -55,10 +55,13 @@ def test_commands_in_hand_in_a_long_alarm_are_done_once(
         # The broker tells of the alarm once something is published: a batch is committed by then.
         orderd.send(signal.SIGCONT)
         orderd.wait_for_event("broker.blocked")
-        mark = orderd.mark()
 
-        orderd.wait_for_event("broker.disconnected", after=mark, timeout_s=40)
-        orderd.wait_for_event("broker.connected", after=mark)
+        # RabbitMQ 4.3 may cancel the consumer a second time, and for pika the connection is lost.
+        wait_until(
+            lambda: orderd.events("queue.failing") + orderd.events("broker.disconnected"),
+            timeout_s=40,
+            what="the loss of the deliveries",
+        )
         impatient.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
         shop.wait_for_rows(COUNT, "products", timeout_s=30)
         wait_until(lambda: shop.waiting() == 0, timeout_s=20, what="empty queues")

@@ -61,13 +61,15 @@ def test_a_queue_that_was_deleted_is_there_again_and_consumed(
     shop: Shop, daemon: StartDaemon
 ) -> None:
     orderd = daemon()
-    mark = orderd.mark()
 
     shop.channel.queue_delete("product")
-    orderd.wait_ready(after=mark, timeout_s=10)
+    orderd.wait_for_event("queue.recovered", queue="product", timeout_s=20)
     shop.send_all([product(id="after")])
 
     assert shop.wait_for("after") == {"after": "applied"}
+    (failing,) = orderd.events("queue.failing")
+    assert (failing["queue"], "cancelled" in failing["message"]) == ("product", True)
+    assert orderd.events("broker.disconnected") == []
 
 
 def test_connections_closed_by_the_broker_are_opened_again(

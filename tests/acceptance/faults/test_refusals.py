@@ -13,6 +13,13 @@ from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.waiting import wait_until
 
 NEIGHBOURS = 20
+# The retry queue of a former version: a quorum queue takes one message more than its limit.
+CLASSIC = {
+    "x-message-ttl": 500,
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": "order",
+    "x-queue-type": "classic",
+}
 REFUSING = {"max-length": 0, "overflow": "reject-publish"}
 
 
@@ -34,6 +41,12 @@ def unidentified(shop: Shop, count: int) -> None:
     shop.send_all([command("order", "create", content) for _ in range(count)])
 
 
+def open_of_old(shop: Shop) -> None:
+    """Have something to order, and a retry queue of a former version."""
+    shop.open_with(stock=1000)
+    shop.channel.queue_declare("order.retry.500ms", durable=True, arguments=CLASSIC)
+
+
 def malformed() -> Message:
     message = command("order", "create")
     return Message("order", b"{", message.properties)
@@ -53,7 +66,7 @@ def test_a_refused_copy_waits_alone_and_its_neighbours_are_done_once(
     shop: Shop, daemon: StartDaemon, private_rabbit: PrivateRabbit, vhost: str, kind: str
 ) -> None:
     queue = "order.dlq" if kind == "dead letter" else "order.retry.500ms"
-    shop.open_with(stock=1000)
+    open_of_old(shop)
     daemon(retry_delays="500ms,1s").stop()  # which leaves the queues behind
     refuse(private_rabbit, vhost, queue)
     # Orders may be deferred while the queue of users has something ready, or is consumed by others.

@@ -42,6 +42,19 @@ def test_a_message_in_a_retry_queue_may_still_arrive(
     assert arrivals.queues(list) == {Queue.PRODUCT}
 
 
+def test_a_message_that_the_broker_does_not_count_may_still_arrive(
+    arrivals: Arrivals, consumer: Consumer, outside: Any
+) -> None:
+    # As between the end of its delay and its arrival.
+    consumer.underway.note_sent(delivery("user", b"{}"), 5.0)
+
+    assert arrivals.queues(list) == {Queue.USER}
+
+    put(outside, "user")
+    receive(consumer, 1)
+    assert arrivals.queues(list) == frozenset()
+
+
 def test_a_message_in_hand_may_still_arrive(arrivals: Arrivals) -> None:
     assert arrivals.queues(lambda: [OF_USERS, delivery("order", b"{}")]) == {Queue.USER}
 

@@ -1,6 +1,5 @@
 """Connecting: every URL once, bounded and sliced, and the text says what and where."""
 
-import gc
 import shutil
 import socket
 import subprocess
@@ -8,15 +7,14 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from pytest_mock import MockerFixture
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
-from orderd.amqp.link import Link
 from orderd.amqp.publisher import Publisher
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
@@ -75,9 +73,9 @@ def test_connections_carry_their_name(publisher: Publisher, private_rabbit: Priv
     assert "orderd-test" in private_rabbit.ctl("list_connections", "client_properties")
 
 
-def test_connecting_again_replaces_the_connection(publisher: Publisher) -> None:
+def test_connecting_again_replaces_the_connection(publisher: Publisher, outside: Any) -> None:
     publisher.connect()
-    publisher.channel.call("queue_declare", queue="user")
+    outside.queue_declare("user")
 
     send(publisher, [to_queue("user", b"x")])
 
@@ -116,7 +114,7 @@ def test_closing_does_not_ask_its_owner_who_may_have_given_up(
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-def test_amqps_by_url(opened: Opened, vhost_url: str, tmp_path: Path) -> None:
+def test_amqps_by_url(opened: Opened, vhost_url: str, tmp_path: Path, outside: Any) -> None:
     import ssl  # noqa: PLC0415 - only this test is about TLS
 
     parts = urlsplit(vhost_url)
@@ -134,7 +132,7 @@ def test_amqps_by_url(opened: Opened, vhost_url: str, tmp_path: Path) -> None:
         url = f"amqps://guest:guest@127.0.0.1:{proxy.port}{parts.path}?ssl_options={options}"
         publisher = opened.publisher(BrokerEndpoint((url,), "orderd-test"))
         publisher.connect()
-        publisher.channel.call("queue_declare", queue="user")
+        outside.queue_declare("user")
 
         send(publisher, [to_queue("user", b"x" * 200_000)])
 
@@ -185,24 +183,3 @@ def test_a_cut_wire_is_found_by_the_heartbeat(opened: Opened, vhost_url: str) ->
 
         assert all("HeartbeatTimeout" in text for text in faults)
         assert not consumer.is_ready
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_loop_that_an_interrupt_left_running_is_a_lost_connection(
-    endpoint: BrokerEndpoint, mocker: MockerFixture
-) -> None:
-    link = Link(endpoint)
-    link.open()
-    # In the one line of pika's in which an interrupt does that.
-    poller = link._connection.ioloop._poller  # noqa: SLF001 - it cannot be hit from outside
-    mocker.patch.object(poller, "activate_poller", side_effect=KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        link.run(0)
-    mocker.stopall()
-
-    with pytest.raises(BrokerFault, match="interrupted"):
-        link.run(0)
-    link.close()
-    # Such a loop cannot be closed: its sockets go with it.
-    del link, poller
-    gc.collect()

@@ -81,33 +81,35 @@ def test_what_the_queue_rejects_is_nacked(publisher: Publisher, outside: Any) ->
     send(publisher, [])
 
 
-def test_a_missing_exchange_is_a_fault_that_names_it(publisher: Publisher, outside: Any) -> None:
+def test_a_missing_exchange_fails_its_message_and_no_other(
+    publisher: Publisher, outside: Any
+) -> None:
     outside.queue_declare("user")
     message = OutgoingMessage("gone", "x", b"x", Properties(), mandatory=False)
 
-    with pytest.raises(BrokerFault, match="404 NOT_FOUND - no exchange 'gone'"):
-        publisher.wait(publisher.publish([*numbered("user", 1), message]), LIMIT_S)
+    receipt = publisher.publish([*numbered("user", 1), message])
+    publisher.wait(receipt, LIMIT_S)
 
-    for use in (publisher.pump, lambda: publisher.publish(numbered("user", 1))):
-        with pytest.raises(BrokerFault, match="no exchange 'gone'"):
-            use()
-    publisher.connect()
+    assert [*receipt.failed] == [1]
+    assert "404 NOT_FOUND - no exchange 'gone'" in receipt.failed[1]
+    publisher.pump()
     send(publisher, numbered("user", 1))
+    assert publisher.is_ready
 
 
-def test_what_has_no_answer_when_the_channel_goes_stays_unanswered(
+def test_what_has_no_answer_when_the_channel_goes_is_sent_again(
     publisher: Publisher, outside: Any
 ) -> None:
     outside.queue_declare("user", durable=True)
     receipt = publisher.publish(numbered("user", 300))
     message = OutgoingMessage("gone", "x", b"x", Properties(), mandatory=False)
 
-    with pytest.raises(BrokerFault):
-        publisher.wait(publisher.publish([message]), LIMIT_S)
+    publisher.wait(publisher.publish([message]), LIMIT_S)
 
-    assert receipt.outstanding == len(receipt.unanswered)
-    assert receipt.unanswered == sorted(receipt.unanswered)
+    publisher.wait(receipt, LIMIT_S)
     assert receipt.failed == {}
+    found = outside.queue_declare("user", passive=True).method.message_count
+    assert found >= 300
 
 
 def test_a_reply_to_a_client_that_is_gone_does_no_harm(
@@ -256,3 +258,29 @@ def test_a_name_of_another_user_is_refused_before_the_broker_does(
     with pytest.raises(Unpublishable, match="user_id"):
         publisher.publish([to_queue("user", b"", Properties(user_id="somebody"))])
     send(publisher, [to_queue("user", b"", Properties(user_id="guest"))])
+
+
+def event(key: str, exchange: str = "events") -> OutgoingMessage:
+    return OutgoingMessage(exchange, key, b"", Properties(), mandatory=False)
+
+
+def test_the_message_over_which_the_channel_is_closed_has_failed_and_no_other(
+    publisher: Publisher, outside: Any
+) -> None:
+    outside.exchange_declare("events", "topic")
+    outside.queue_declare("heard")
+    outside.queue_bind("heard", "events", "#")
+    messages = [event("a"), event("b", "missing"), event("c"), event("d", "missing"), event("e")]
+
+    receipt = publisher.publish(messages)
+    publisher.wait_out(receipt, 10, lambda: None)
+
+    assert [*receipt.failed] == [1, 3]
+    assert all("404 NOT_FOUND - no exchange 'missing'" in why for why in receipt.failed.values())
+    heard = [outside.basic_get("heard", auto_ack=True)[0] for _ in range(6)]
+    assert {method.routing_key for method in heard if method} == {"a", "c", "e"}
+    # Not sent again, for a while; the others are.
+    again = publisher.publish(messages)
+    assert {index for index, why in again.failed.items() if "404" in why} == {1, 3}
+    publisher.wait_out(again, 10, lambda: None)
+    assert [*again.failed] == [1, 3]

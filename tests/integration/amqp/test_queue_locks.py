@@ -9,7 +9,6 @@ import pytest
 from orderd.amqp import intakes
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.amqp.faults import BrokerFault
 from orderd.amqp.publisher import Publisher
 from orderd.contract.names import Queue
 from tests.harness.queue_kinds import KINDS
@@ -54,7 +53,7 @@ def crew(broker: Broker) -> Iterator[Crew]:
 def takes_over(consumer: Consumer) -> bool:
     consumer.look_around()
     consumer.poll(0.05)
-    return not consumer.standing_by
+    return not (consumer.standing_by or consumer.failing)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,8 +111,8 @@ def test_to_stand_by_does_no_harm_to_the_other_queues(crew: Crew) -> None:
 
     held = {one.body for one in second.inbox}
     assert sent <= held
+    assert all(second.holds(one) for one in second.inbox)
     second.ack([*second.inbox])
-    assert second.generation == 1
     assert [*second.standing_by] == ["order"]
 
 
@@ -157,9 +156,23 @@ def test_a_queue_that_another_program_keeps_to_itself_is_left_to_it(
     wait_until(lambda: takes_over(consumer), timeout_s=LIMIT_S, what="taking over")
 
 
-def test_a_lock_that_is_deleted_is_a_fault(crew: Crew, broker: Broker) -> None:
+def test_a_lock_that_is_deleted_costs_its_queue_and_is_held_anew(
+    crew: Crew, broker: Broker
+) -> None:
     consumer = crew.consumer()
+    send(crew.publisher, numbered("order", 1))
+    wait_until(lambda: polled(consumer).inbox, timeout_s=LIMIT_S, what="a delivery")
     broker.rabbit.ctl("delete_queue", "-p", broker.vhost, "order.lock")
 
-    with pytest.raises(BrokerFault, match="lock of order"):
-        wait_until(lambda: consumer.poll(0.1), timeout_s=LIMIT_S, what="a fault")
+    wait_until(lambda: polled(consumer).failing, timeout_s=LIMIT_S, what="a lost lock")
+
+    assert "its lock was deleted" in consumer.failing["order"]
+    assert not consumer.inbox
+    wait_until(lambda: takes_over(consumer), timeout_s=LIMIT_S, what="the queue again")
+    assert [one.redelivered for one in polled(consumer).inbox] == [True]
+    assert crew.consumer().standing_by
+
+
+def polled(consumer: Consumer) -> Consumer:
+    consumer.poll(0.1)
+    return consumer

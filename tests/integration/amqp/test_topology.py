@@ -1,17 +1,19 @@
 """Queues are used as they are found, and created where absent."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from orderd.amqp.connection import Connection
 from orderd.amqp.consumer import Consumer
+from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import TopologyMismatch
-from orderd.amqp.link import Link
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.topology import QueueDepth, declare, declare_listener, queue_depth
+from orderd.amqp.topology import QueueDepth, declare_listener, queue_depth
 from orderd.contract.names import EVENTS_EXCHANGE, Queue
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
@@ -21,11 +23,18 @@ RETRY = {"x-message-ttl": 5000, "x-dead-letter-exchange": "", "x-dead-letter-rou
 
 
 @pytest.fixture
-def link(endpoint: BrokerEndpoint) -> Any:
-    one = Link(endpoint)
+def connection(endpoint: BrokerEndpoint) -> Any:
+    one = Connection(endpoint)
     one.open()
     yield one
     one.close()
+
+
+def declare(connection: Connection, delays_s: Sequence[float], queue_type: str) -> Declaration:
+    declaration = Declaration(connection, delays_s, queue_type)
+    declaration.look()
+    declaration.everything()
+    return declaration
 
 
 def list_queues(rabbit: PrivateRabbit, vhost: str) -> dict[str, tuple[str, str]]:
@@ -37,10 +46,10 @@ def list_queues(rabbit: PrivateRabbit, vhost: str) -> dict[str, tuple[str, str]]
 
 
 def test_everything_is_created_where_nothing_is(
-    link: Link, private_rabbit: PrivateRabbit, vhost: str
+    connection: Connection, private_rabbit: PrivateRabbit, vhost: str
 ) -> None:
-    declare(link, (5, 300), "")
-    declare(link, (5, 300), "")
+    declare(connection, (5, 300), "")
+    declare(connection, (5, 300), "")
 
     found = list_queues(private_rabbit, vhost)
     assert sorted(found) == sorted(
@@ -59,12 +68,12 @@ def test_everything_is_created_where_nothing_is(
 
 
 def test_the_type_of_queue_is_ours_to_choose_only_when_we_create_it(
-    link: Link, outside: Any, private_rabbit: PrivateRabbit, vhost: str
+    connection: Connection, outside: Any, private_rabbit: PrivateRabbit, vhost: str
 ) -> None:
     outside.queue_declare("user", durable=True)
     outside.queue_declare("user.retry.5s", durable=True, arguments=RETRY)
 
-    declare(link, (5,), "quorum")
+    declare(connection, (5,), "quorum")
 
     found = list_queues(private_rabbit, vhost)
     assert {name for name, (kind, _) in found.items() if kind == "classic"} == {
@@ -73,11 +82,11 @@ def test_the_type_of_queue_is_ours_to_choose_only_when_we_create_it(
     }
 
 
-def test_quorum_queues_are_used_without_asking_for_them(link: Link) -> None:
-    declare(link, (5,), "quorum")
+def test_quorum_queues_are_used_without_asking_for_them(connection: Connection) -> None:
+    declare(connection, (5,), "quorum")
 
-    declare(link, (5,), "")
-    declare(link, (5,), "classic")
+    declare(connection, (5,), "")
+    declare(connection, (5,), "classic")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +143,9 @@ def test_a_message_comes_back_from_its_retry_queue(
 
 
 def test_a_listener_takes_the_events_of_its_pattern(
-    link: Link, publisher: Publisher, outside: Any
+    connection: Connection, publisher: Publisher, outside: Any
 ) -> None:
-    declare_listener(link, "system_events", "system.#", "")
+    declare_listener(connection, "system_events", "system.#", "")
 
     for key in ("system.started", "order.created", "system.dead_lettered"):
         send(
@@ -146,8 +155,8 @@ def test_a_listener_takes_the_events_of_its_pattern(
     assert outside.queue_declare("system_events", passive=True).method.message_count == 2
 
 
-def test_the_depth_of_an_absent_queue_is_none(link: Link, outside: Any) -> None:
+def test_the_depth_of_an_absent_queue_is_none(connection: Connection, outside: Any) -> None:
     outside.queue_declare("user")
 
-    assert queue_depth(link, "nowhere") is None
-    assert queue_depth(link, "user") == QueueDepth(ready=0, consumers=0)
+    assert queue_depth(connection, "nowhere") is None
+    assert queue_depth(connection, "user") == QueueDepth(ready=0, consumers=0)

@@ -16,7 +16,6 @@ from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.domain.outcomes import Deferred
-from orderd.outbox.rows import Confirmed
 from tests.harness.commands import BODY_BYTES_MAX
 from tests.harness.waiting import wait_until
 
@@ -66,10 +65,9 @@ class Shop:
         self.observer.close()
 
     def new_processor(self) -> BatchProcessor:
-        self.deferrals = Deferrals(self.database, delay_max_s=300)
+        self.deferrals = Deferrals(self.database, delay_max_s=300, lock_patience_s=86_400)
         return BatchProcessor(
             self.database,
-            Confirmed(),
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
             suspects=Suspects(self.database),
             deferrals=self.deferrals,

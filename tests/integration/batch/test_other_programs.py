@@ -156,6 +156,26 @@ def test_a_trigger_that_misses_a_table_costs_its_own_command_only(shop: Shop) ->
     assert culprit.outcome.code == DeferralCode.UNEXPECTED
 
 
+def test_row_security_that_refuses_a_row_costs_its_own_command_only(
+    shop: Shop, limited_url: str
+) -> None:
+    shop.query("ALTER TABLE users ENABLE ROW LEVEL SECURITY")
+    shop.query("CREATE POLICY reads ON users FOR SELECT USING (true)")
+    shop.query("CREATE POLICY writes ON users FOR INSERT WITH CHECK (username <> 'cursed')")
+    shop.query("CREATE POLICY changes ON users FOR UPDATE USING (true)")
+    cursed = request("user", "create", {"username": "cursed", "email": "cursed@x.org"})
+
+    with Shop(limited_url) as worker:
+        culprit, *others = worker.process([cursed, *commands()[:-1]])
+        (alone,) = worker.process([cursed])
+
+    assert {type(result.outcome) for result in others} == {Applied}
+    for refused in (culprit, alone):
+        assert isinstance(refused.outcome, Deferred)
+        assert refused.outcome.code == DeferralCode.UNEXPECTED
+        assert "row-level security" in refused.outcome.message
+
+
 def test_an_order_that_another_program_wrote_keeps_its_total_and_lines(shop: Shop) -> None:
     shop.query("UPDATE orders SET total_amount = 99.50 WHERE id = 1")
     shop.query("INSERT INTO orders (id, user_id, status, total_amount) VALUES (9, 1, 'pending', 7)")

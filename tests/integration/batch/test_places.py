@@ -33,7 +33,7 @@ def again(result: Result, tag: int) -> Delivery:
     """Return the copy of a deferred message, as it comes from its retry queue."""
     outcome = result.outcome
     assert isinstance(outcome, Deferred | Waiting)
-    attempt = result.attempt + isinstance(outcome, Deferred)
+    attempt = result.attempt + (isinstance(outcome, Deferred) and not outcome.lock)
     headers = {HEADER_ATTEMPT: attempt, HEADER_PLACE: outcome.place}
     return replace(result.delivery, tag=tag, properties=Properties(headers=headers))
 
@@ -208,6 +208,7 @@ def test_the_last_attempt_keeps_its_place_until_it_is_said_to_be_gone(
 ) -> None:
     with locked(session):
         (first,) = shop.process([price(1, "10.00", "a")])
+        shop.deferrals.lock_patience_s = 0
         first = replace(first, delivery=again(first, 2))
         headers = {HEADER_ATTEMPT: ATTEMPTS_MAX, HEADER_PLACE: "=a"}
         last = replace(first.delivery, properties=Properties(headers=headers))

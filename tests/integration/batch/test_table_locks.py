@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch import locks, processor
+from orderd.batch import processor, table_locks
 from orderd.batch.suspects import Suspects
 from orderd.contract.names import DeferralCode, UnavailableCode
 from orderd.db.faults import DatabaseOutage
@@ -38,7 +38,7 @@ Log = list[tuple[Event, str]]
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """What the batch logs."""
     lines: Log = []
-    for module in (processor, locks):
+    for module in (processor, table_locks):
         monkeypatch.setattr(module, "emit", lambda event, why, **_: lines.append((event, why)))
     return lines
 
@@ -227,7 +227,7 @@ def run(session: Connection, statement: str) -> None:
 
 
 def test_a_prepared_transaction_has_no_pid() -> None:
-    lock = locks.TableLock("orders", "ExclusiveLock", True, None, None, None)
+    lock = table_locks.TableLock("orders", "ExclusiveLock", True, None, None, None)
 
     assert str(lock) == "table orders is locked by a prepared transaction"
 
@@ -277,7 +277,7 @@ def test_a_locked_row_is_no_locked_table(hasty: Shop, session: Connection, log: 
         found = outcomes(hasty, of_every_queue("ann"))
 
     assert hindered(found) == {"cancel"}
-    assert {event for event, _ in log} == {Event.BATCH_HALVED}
+    assert log == []
 
 
 def expiring(mark: str, expires_s: float) -> Delivery:
@@ -297,7 +297,7 @@ def test_a_command_whose_time_is_over_is_refused_while_its_table_is_locked(
         for mark in ("first", "second"):
             found = outcomes(hasty, {"over": late, "not over": later} | of_every_queue(mark))
             assert isinstance(found["over"], Refused if mark == "first" else Duplicate)
-            assert isinstance(found["not over"], Deferred)
+            assert isinstance(found["not over"], Deferred if mark == "first" else Waiting)
         (code,) = hasty.query("SELECT code FROM processed_requests WHERE id = 'late'")
 
     assert code == ("expired",)

@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 
 from orderd.amqp.browse import Browser
+from orderd.amqp.connection import Connection
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
@@ -26,9 +27,9 @@ PRODUCTS = "SELECT count(*) FROM products"
 
 def properties_of(url: str, queue: str) -> Properties:
     """Return the properties of the one message there, read by orderd's own exact codec."""
-    with closing(Publisher(BrokerEndpoint((url,), "test"))) as publisher:
-        publisher.connect()
-        browser = Browser(publisher.link)
+    with closing(Connection(BrokerEndpoint((url,), "test"))) as connection:
+        connection.open()
+        browser = Browser(connection)
         delivery = browser.take(queue)
         browser.give_back()
     assert delivery is not None

@@ -139,6 +139,25 @@ def test_a_request_that_waits_behind_another_is_explained_with_its_place(
     assert orderctl("explain", "r2", "--json").document["place"] is None
 
 
+def test_a_request_that_waits_for_a_lock_is_explained_with_its_holder(
+    orderctl: Orderctl, broker: Broker, database_url: str
+) -> None:
+    broker.declare()
+    execute(
+        database_url,
+        "INSERT INTO deferrals (key, queue, ends_at, waits_since, waits_for) VALUES "
+        "('=r0', 'order', now() + interval '1 h', now(), 'table orders is locked by pid 7')",
+    )
+
+    known = orderctl("explain", "r0", "--json").document
+    readable = orderctl("explain", "r0").out
+
+    assert known["place"]["row_id"] is None
+    assert known["place"]["waits_for"] == "table orders is locked by pid 7"
+    assert "table orders is locked by pid 7" in readable
+    assert "in the line of" not in readable
+
+
 def test_a_request_that_never_came_is_said_to_be_so(orderctl: Orderctl, broker: Broker) -> None:
     broker.declare()
     orderctl("publish", "user", "create", ANN, "--id", "other")

@@ -73,13 +73,13 @@ def test_what_is_missing_is_found(topology: Any) -> None:
                 ("order.dlq", "the broker moves messages away, and orderd knows nothing"),
                 ("order.retry.5s", "commands come back earlier than after 5s"),
                 ("order.retry.5s", "the queue vanishes with its commands: nobody consumes it"),
-                ("order.retry.5s", "when it is full, commands come back too early"),
+                ("order.retry.5s", f"{FULL}, {WAITING}"),
             },
         ),
         (
             {"max-length-bytes": 5000, "overflow": "reject-publish"},
             {
-                ("user", f"{FULL}, producers are refused, and commands to be tried again are lost"),
+                ("user", f"{FULL}, producers are refused, and retries come back later"),
                 ("order.dlq", f"{FULL}, {WAITING}, and no letter can be renewed"),
                 ("order.retry.5s", f"{FULL}, {WAITING}"),
             },

@@ -1,10 +1,14 @@
 """`orderctl prune`: the ledger forgets what is old enough, and nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
+from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import execute, value
 
@@ -87,6 +91,87 @@ def test_each_slice_is_for_good_and_nobody_waits_for_more_than_one(
     assert "lock not available" in done.err
     assert left(filled) == {"old": 500, "mid": 10, "new": 5}
     holder.close()
+
+
+def test_who_prunes_beside_another_goes_on_with_what_that_one_leaves(
+    orderctl: Orderctl, filled: str
+) -> None:
+    with (
+        closing(psycopg2.connect(filled)) as other,
+        closing(psycopg2.connect(filled)) as observer,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        observer.autocommit = True
+        # Another one is about to delete what is the first slice of both.
+        other.cursor().execute(
+            "DELETE FROM processed_requests WHERE id IN ("
+            "SELECT id FROM processed_requests ORDER BY created_at LIMIT 1000)"
+        )
+        pruning = threads.submit(orderctl, "prune", "--yes")
+        wait_until(lambda: waits(observer), timeout_s=30, what="the wait", poll_s=0.01)
+        other.commit()
+        done = pruning.result()
+
+    assert (done.code, done.out) == (0, "1500 requests older than 90d were deleted\n")
+    assert left(filled) == {"mid": 10, "new": 5}
+
+
+def waits(observer: Connection) -> bool:
+    with observer.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.rowcount > 0
+
+
+def test_what_a_trigger_keeps_is_told(orderctl: Orderctl, filled: str) -> None:
+    execute(
+        filled,
+        """
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RETURN CASE WHEN OLD.id LIKE 'old-%' THEN NULL ELSE OLD END;
+        END $$;
+        CREATE TRIGGER keep BEFORE DELETE ON processed_requests
+            FOR EACH ROW EXECUTE FUNCTION keep()
+        """,
+    )
+
+    done = orderctl("prune", "--yes")
+
+    assert done.code == 1
+    assert "a trigger or rule keeps the others" in done.err
+    assert left(filled) == {"old": 2_500, "mid": 10, "new": 5}
+
+
+def test_each_slice_begins_where_the_last_one_ended(orderctl: Orderctl, filled: str) -> None:
+    # Each a second apart, and each entry in the index as long as the snapshot is held.
+    execute(
+        filled,
+        "CREATE TABLE spread AS SELECT * FROM processed_requests;"
+        "TRUNCATE processed_requests;"
+        "INSERT INTO processed_requests SELECT id, queue, action, outcome, code, response,"
+        " fingerprint, created_at - split_part(id, '-', 2)::int * interval '1 s' FROM spread",
+    )
+    with closing(psycopg2.connect(filled)) as holder, closing(psycopg2.connect(filled)) as stats:
+        stats.autocommit = True
+        holder.set_session(isolation_level="REPEATABLE READ")
+        holder.cursor().execute("SELECT count(*) FROM processed_requests")
+
+        assert orderctl("prune", "--yes").code == 0
+
+        def entries_read() -> int:
+            with stats.cursor() as cursor:
+                cursor.execute(
+                    "SELECT idx_tup_read FROM pg_stat_user_indexes"
+                    " WHERE indexrelname = 'processed_requests_age_idx'"
+                )
+                return int(cursor.fetchall()[0][0])
+
+        wait_until(lambda: entries_read() >= 2_500, timeout_s=30, what="the statistics")
+        # From the beginning each time, it would be 1,000 + 2,000 + 2,500 + 2,500.
+        assert entries_read() < 4_000
+    assert left(filled) == {"mid": 10, "new": 5}
 
 
 def test_the_oldest_are_found_by_an_index(filled: str) -> None:

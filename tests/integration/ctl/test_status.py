@@ -4,6 +4,7 @@ from hashlib import sha256
 from orderd import __version__
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
+from tests.integration.ctl.letters import execute
 
 NOWHERE = "127.0.0.1:1"
 
@@ -29,7 +30,7 @@ def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
     done = orderctl("status")
 
     assert done.code == 0
-    assert [line.split()[1] for line in done.out.splitlines()[1:9]] == ["ok"] * 8
+    assert [line.split()[1] for line in done.out.splitlines()[1:10]] == ["ok"] * 9
     assert "product.dlq" in done.out
 
 
@@ -63,6 +64,35 @@ def test_a_daemon_that_is_not_there_is_not_well(orderctl: Orderctl, daemon: Star
     assert status["daemon"]["summary"] == "no daemon is connected to the broker"
     assert not status["queues"]["ok"]
     assert status["database"]["ok"]
+
+
+def test_commands_that_wait_for_locks_are_told_with_the_holder(
+    orderctl: Orderctl, daemon: StartDaemon, database_url: str
+) -> None:
+    daemon(lock_patience="1h")
+    execute(
+        database_url,
+        """
+        INSERT INTO deferrals (key, queue, ends_at, waits_since, waits_for, tried_at)
+        SELECT name, 'order', now() + interval '1 d', now() - age, 'held by ' || name, now() - tried
+        FROM (VALUES
+            ('a', interval '10 s', interval '1 s'),
+            ('b', interval '20 s', interval '1 s'),
+            ('purged', interval '1 h', interval '1 h'),
+            ('behind', NULL, interval '1 s')
+        ) AS waits (name, age, tried)
+        """,
+    )
+
+    short = orderctl("status", "--json")
+    execute(database_url, "UPDATE deferrals SET waits_since = waits_since - interval '60 s'")
+    long = orderctl("status", "--json")
+
+    assert (short.code, long.code) == (0, 1)
+    locks = long.document["locks"]
+    assert (locks["ok"], locks["commands"], locks["because"]) == (False, 2, "held by b")
+    assert locks["oldest_s"] >= 80
+    assert locks["summary"].startswith("2 commands wait, the first for ")
 
 
 def test_dead_letters_are_counted_and_no_fault(orderctl: Orderctl, daemon: StartDaemon) -> None:

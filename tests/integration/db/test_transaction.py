@@ -24,6 +24,13 @@ from tests.harness.waiting import wait_until
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
 ADD_PRODUCTS = "INSERT INTO products (name, price, stock_quantity) VALUES ('a', 1, 1), ('b', 1, 1)"
 
+PG_17 = 170_000
+OURS = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name = 'orderd'"
+)
+ALIVE = "SELECT FROM pg_stat_activity WHERE pid = %s"
+
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
@@ -39,9 +46,9 @@ def session(database_url: str) -> Iterator[Connection]:
         yield session
 
 
-def ask(session: Connection, statement: str) -> list[tuple[Any, ...]]:
+def ask(session: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
     with session.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -313,3 +320,27 @@ def test_the_session_has_its_limits(database: Database, session: Connection) -> 
     found = dict(ask(session, "SELECT name, setting FROM seen"))
 
     assert {name: found[name] for name in wanted} == wanted
+
+
+def test_limits_of_the_role_do_not_end_the_session(database_url: str, session: Connection) -> None:
+    ((version,),) = ask(session, "SELECT current_setting('server_version_num')::integer")
+    limits = ["idle_session_timeout", *(["transaction_timeout"] if version >= PG_17 else [])]
+    ((name,),) = ask(session, "SELECT current_database()")
+    for limit in limits:
+        ask(session, f"ALTER DATABASE {name} SET {limit} = '1s'")
+
+    with closing(Database(database_url)) as limited:
+        run(limited, "CREATE TABLE seen AS SELECT name, setting FROM pg_settings")
+        ((idle,),) = ask(session, OURS)
+        # Longer than the limit, which the server obeys for any other session.
+        with closing(psycopg2.connect(database_url)) as other:
+            wait_until(
+                lambda: not ask(session, ALIVE, other.info.backend_pid),
+                timeout_s=10,
+                what="its end",
+            )
+        run(limited, "SELECT 1")
+
+        assert ask(session, OURS) == [(idle,)]
+        found = dict(ask(session, "SELECT name, setting FROM seen"))
+        assert {found[limit] for limit in limits} == {"0"}

@@ -31,6 +31,31 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert f"usage: orderctl {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_into_80_columns_however_wide_the_terminal_is(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    verbs = {"config": "check", "dlq": "replay", "ledger": "list", "outbox": "retry"}
+    verbs |= {"topology": "lint", "orders": "list", "products": "list", "users": "list"}
+
+    for words in ((), (name,), (name, verbs[name]) if name in verbs else ()):
+        exit_code_of(*words, "--help")
+
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(("stauts",), "status"), (("dlq", "lst"), "list"), (("topology", "linnt"), "lint")],
+)
+def test_a_misspelt_verb_is_told_what_it_could_be(
+    arguments: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(*arguments) == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -34,7 +34,7 @@ def write(file: Path, state: str = "running", *, age_s: float = 0, **fields: obj
         "since": "2026-11-22T03:13:35.737Z",
         "monotonic_s": health_file.now_s() - age_s,
     }
-    health_file.write(str(file), content | fields)
+    file.write_text(json.dumps(content | fields))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,16 @@ def test_how_old_is_too_old_can_be_said(file: Path) -> None:
 def test_without_a_file_nothing_lives(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health", "--live"]) == 69
     assert capsys.readouterr().out == f"not live: {file}: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"pid": "1"}, {"pid": 10**30}, {"state": []}, {"monotonic_s": float("nan")}]
+)
+@pytest.mark.parametrize("option", ["--live", "--ready", "--json"])
+def test_strange_content_is_not_live(file: Path, option: str, fields: dict[str, Any]) -> None:
+    write(file, **fields)
+
+    assert main(["health", option]) == 69
 
 
 def test_it_is_said_in_words(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,12 @@ def test_a_plain_table_is_aligned_and_one_line_a_row() -> None:
     ]
 
 
+def test_a_plain_table_is_aligned_by_what_a_terminal_shows() -> None:
+    table = Table((Column("name"), Column("id", is_right=True)), [("日本", "1"), ("Käse 😀", "20")])
+
+    assert plain(table).splitlines() == ["name     id", "日本      1", "Käse 😀  20"]
+
+
 def test_a_table_on_a_terminal_shows_the_same_cells() -> None:
     console = Console(width=60, force_terminal=True, no_color=True)
     with console.capture() as capture:

@@ -1,4 +1,5 @@
 from traceback import format_exception
+from types import SimpleNamespace
 
 import psycopg2
 import psycopg2.errors
@@ -11,6 +12,7 @@ from orderd.db.faults import (
     LockedOut,
     RowFault,
     SchemaFault,
+    ServerFault,
     TransactionConflict,
     classify,
     translated,
@@ -20,14 +22,16 @@ CODES = {
     Fault.CONFLICT: "40001 40P01 23505",
     Fault.LOCKED: "55P03 57014",
     Fault.OUTAGE: (
-        "08000 08001 08003 08004 08006 08P01 25006 25P03 28000 28P01 3D000 53000 53100 53200 53300 "
-        "53400 57P01 57P02 57P03 57P04 57P05 58000 58030 58P01 F0000 XX000 XX001 XX002"
+        "08000 08001 08003 08004 08006 08P01 25006 25P03 28000 28P01 3D000 53100 53300 "
+        "57P01 57P02 57P03 57P04 57P05 F0000"
     ),
+    Fault.SERVER: "53000 53200 53400 58000 58030 58P01 XX000 XX001 XX002",
     Fault.SCHEMA: "3F000 42P01 42703 42501 42883 42601 42804",
     Fault.ROW: "22001 22003 22P02 22P05 22021 23502 23503 23514 23P01 54000 P0001 0A000 99999",
 }
 EXCEPTIONS = {
     Fault.OUTAGE: DatabaseOutage,
+    Fault.SERVER: ServerFault,
     Fault.CONFLICT: TransactionConflict,
     Fault.LOCKED: LockedOut,
     Fault.SCHEMA: SchemaFault,
@@ -52,6 +56,17 @@ def test_a_sqlstate_says_what_an_error_means(kind: Fault, code: str) -> None:
 
     assert classify(error) is kind
     assert type(translated(error)) is EXCEPTIONS[kind]
+
+
+@pytest.mark.parametrize("severity", ["FATAL", "PANIC"])
+@pytest.mark.parametrize("code", CODES[Fault.SERVER].split())
+def test_a_session_that_the_server_ends_is_an_outage(
+    monkeypatch: pytest.MonkeyPatch, code: str, severity: str
+) -> None:
+    error = server_error(code)
+    monkeypatch.setattr(type(error), "diag", SimpleNamespace(severity_nonlocalized=severity))
+
+    assert classify(error) is Fault.OUTAGE
 
 
 @pytest.mark.parametrize(

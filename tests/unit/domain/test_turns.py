@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orderd.contract.envelope import Command
-from orderd.domain.turns import Turns
+from orderd.domain.turns import Kept, Place, Turns
 from tests.harness.commands import command
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ def turns_of(*commands: Command) -> Turns:
     turns = Turns()
     for one in commands:
         assert one.row is not None
-        turns.add(one.row, one.key, NOW)
+        turns.add(one.row, Place(one.key, NOW))
     return turns
 
 
@@ -55,7 +55,7 @@ def test_ended_and_kept_are_what_is_to_be_written() -> None:
     assert (turns.keep(b, NOW), turns.keep(a, NOW)) == ("=b", "=a")
     turns.end(a)
 
-    assert turns.kept == {"=b": ("product", 1)}
+    assert turns.kept == {"=b": Kept("product", 1, "")}
     assert turns.ended == ["=a"]
     assert turns.ahead_of(b) is None
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from orderd.ops.config import Settings, load
+from orderd.ops.config import ConfigError, Settings, load
+from orderd.ops.sources import from_environment
 
 Load = Callable[..., Settings]
 
@@ -217,3 +218,79 @@ def test_settings_cannot_be_changed(load_from: Load) -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.batch_max = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("service", ["", "METRICS_"])
+def test_what_kubernetes_sets_for_a_service_is_no_setting(load_from: Load, service: str) -> None:
+    written = {
+        "SERVICE_HOST": "10.96.0.7",
+        "SERVICE_PORT": "9187",
+        "SERVICE_PORT_HTTP_METRICS": "9187",
+        "PORT": "tcp://10.96.0.7:9187",
+        "PORT_9187_TCP": "tcp://10.96.0.7:9187",
+        "PORT_9187_TCP_PROTO": "tcp",
+        "PORT_9187_TCP_PORT": "9187",
+        "PORT_9187_TCP_ADDR": "10.96.0.7",
+        "PORT_53_UDP": "udp://10.96.0.7:53",
+        "PORT_53_UDP_ADDR": "10.96.0.7",
+    }
+
+    settings = load_from(**{f"ORDERD_{service}{name}": text for name, text in written.items()})
+
+    assert settings.origins == {}
+
+
+@pytest.mark.parametrize("name", ["ORDERD_IMAGE", "ORDERD_SOAK_SEED", "ORDERD_TOKEN"])
+def test_variables_of_orderd_that_are_no_settings_are_left_alone(
+    load_from: Load, name: str
+) -> None:
+    assert load_from(**{name: "1"}).origins == {}
+
+
+@pytest.mark.parametrize("name", ["PORT", "RABBITMQ_PORT", "SERVICE", "PORT_TCP", "SERVICE_HOSTS"])
+def test_a_variable_that_only_looks_like_one_of_kubernetes_is_refused(
+    load_from: Load, name: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"ORDERD_{name}.*unknown setting"):
+        load_from(**{f"ORDERD_{name}": "5672"})
+
+
+def test_no_setting_is_called_like_a_variable_of_kubernetes() -> None:
+    settings = {f"ORDERD_{key.upper()}": "tcp://x" for key in Settings.model_fields}
+
+    layer = from_environment(settings)
+
+    assert {path[0] for path in layer.origins} == set(Settings.model_fields)
+
+
+def test_a_checksum_may_stand_as_sha256sum_prints_it(load_from: Load) -> None:
+    settings = load_from(
+        ORDERD_TOKENS__SHOP__SHA256=f"{SHA256}  -\n", ORDERD_TOKENS__SHOP__ALLOW="*"
+    )
+
+    assert settings.tokens["shop"].sha256 == SHA256
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'{{"shop": {{"sha256": "{SHA256}", "allow": "*"}}, "shop": {{}}}}', "shop"),
+        (f'{{"shop": {{"sha256": "{SHA256}", "allow": "*", "allow": "user.*"}}}}', "allow"),
+    ],
+)
+def test_a_name_that_stands_twice_in_tokens_is_refused(
+    load_from: Load, text: str, name: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"tokens.*: has the name '{name}' twice"):
+        load_from(ORDERD_TOKENS=text)
+
+
+def test_blanks_behind_a_credential_are_no_part_of_it(load_from: Load) -> None:
+    settings = load_from(secrets={"database_url": "postgresql://u@h/d \t\r\n"})
+
+    assert settings.database_url.get_secret_value() == "postgresql://u@h/d"
+
+
+def test_a_byte_order_mark_in_the_file_is_named(load_from: Load) -> None:
+    with pytest.raises(ConfigError, match="begins with a byte order mark"):
+        load_from("\ufeffbatch_max = 7\n")

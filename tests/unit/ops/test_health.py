@@ -140,12 +140,13 @@ def test_nothing_is_written_where_nobody_wants_it(capfd: pytest.CaptureFixture[s
 def test_no_link_is_followed(path: Path, health: Health, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    Path(f"{path}.new").symlink_to(victim)
+    path.symlink_to(victim)
 
     health.note("running")
 
     assert victim.read_text() == "precious"
-    assert not path.exists()
+    assert not path.is_symlink()
+    assert content_of(path)["state"] == "running"
 
 
 def make_fifo(path: Path) -> None:
@@ -170,20 +171,19 @@ def make_link_to_device(path: Path) -> None:
 @pytest.mark.parametrize(
     "make", [make_fifo, make_socket, Path.mkdir, make_link_to_fifo, make_link_to_device]
 )
-@pytest.mark.parametrize("suffix", ["", ".new"])
 def test_what_is_no_regular_file_is_neither_waited_for_nor_replaced(
-    path: Path, capfd: pytest.CaptureFixture[str], make: Callable[[Path], None], suffix: str
+    path: Path, capfd: pytest.CaptureFixture[str], make: Callable[[Path], None]
 ) -> None:
     path.parent.mkdir()
-    there = Path(f"{path}{suffix}")
-    make(there)
-    before = there.lstat()
+    make(path)
+    before = path.lstat()
     health = Health(str(path))
 
+    health.claim()
     health.note("running")
     health.close()
 
-    assert there.lstat().st_ino == before.st_ino
+    assert path.lstat().st_ino == before.st_ino
     [line] = capfd.readouterr().out.splitlines()
     assert json.loads(line)["event"] == "health.dropped"
     assert f"{path}: not a regular file" in json.loads(line)["message"]
@@ -195,7 +195,7 @@ def test_what_a_crash_left_is_replaced_and_another_name_of_it_stays(
     precious = tmp_path / "precious"
     precious.write_text("precious")
     precious.chmod(0o600)
-    os.link(precious, f"{path}.new")
+    os.link(precious, path)
 
     health.note("running")
 
@@ -233,10 +233,105 @@ def test_where_there_is_no_place_none_is_taken(tmp_path: Path) -> None:
     assert health_file.path_to_write({"RUNTIME_DIRECTORY": f"{tmp_path}/none"}) == ""
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"monotonic_s": null}'])
+FIELDS: dict[str, Any] = {
+    "pid": 1,
+    "state": "running",
+    "waiting_for": None,
+    "since": "x",
+    "monotonic_s": 1.5,
+}
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"monotonic_s": None},
+    {"monotonic_s": float("nan")},
+    {"monotonic_s": 10**400},
+    {"pid": "1"},
+    {"pid": 0},
+    {"pid": -1},
+    {"pid": 10**30},
+    {"state": []},
+    {"state": "frobbing"},
+    {"waiting_for": 7},
+    {"since": None},
+    {"standing_by": "order"},
+    {"standing_by": [1]},
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "7",
+        "null",
+        "\0" * 900,
+        "[" * 4_000,
+        "9" * 4_096,
+        *(json.dumps(FIELDS | strange) for strange in STRANGE),
+    ],
+)
 def test_what_is_no_health_file_is_said_to_be_none(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
 
-    with pytest.raises(health_file.NoHealth, match=str(path)):
+    with pytest.raises(health_file.NoHealth, match=f"{path}: is no health file"):
         health_file.read(str(path))
+
+
+def test_two_daemons_do_not_share_a_file(path: Path, health: Health) -> None:
+    health.note("running")
+
+    with pytest.raises(ValueError, match=f"{path}: another daemon, pid {os.getpid()}, writes"):
+        Health(str(path)).claim()
+
+    health.close()
+    after = Health(str(path))
+    after.claim()
+    after.close()
+
+
+def test_a_file_that_was_left_behind_is_taken_over(path: Path, health: Health) -> None:
+    path.parent.joinpath("health").write_text("x" * 3_000)
+    path.chmod(0o600)
+
+    health.claim()
+    health.note("running")
+
+    assert content_of(path)["state"] == "running"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_somebody_deletes_is_made_anew(path: Path) -> None:
+    path.parent.mkdir()
+    health = Health(str(path), now_s=iter([0.0, 2.0, 4.0]).__next__)
+    health.note("running")
+    path.unlink()
+
+    health.note("running")
+
+    assert content_of(path)["monotonic_s"] == 2.0
+    health.close()
+
+
+@pytest.mark.usefixtures("log_to_stdout")
+def test_a_file_that_another_daemon_has_taken_meanwhile_is_left_to_it(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.mkdir()
+    health = Health(str(path), now_s=iter([0.0, 2.0, 4.0]).__next__)
+    health.note("running")
+    path.unlink()
+    other = Health(str(path), now_s=lambda: 3.0)
+    other.note("paused")
+
+    health.note("running")
+    health.close()
+
+    assert content_of(path)["state"] == "paused"
+    [line] = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["event"] == "health.dropped"
+    other.close()

@@ -1,6 +1,7 @@
 import fcntl
 import os
 import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -176,3 +177,48 @@ def test_pieces_fit_what_poll_promises(pipe: Pipe, monkeypatch: pytest.MonkeyPat
     pipe.stream.write(b"x" * 10_000)
 
     assert sizes == [select.PIPE_BUF, select.PIPE_BUF, 10_000 - 2 * select.PIPE_BUF]
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """The two ends of a terminal: the one that shows it, and the one that programs have."""
+    shown, given = os.openpty()
+    os.set_blocking(shown, False)
+    yield shown, given
+    for descriptor in (shown, given):
+        os.close(descriptor)
+
+
+def test_a_terminal_that_nobody_reads_holds_no_line_up(terminal: tuple[int, int]) -> None:
+    shown, given = terminal
+    stream = LogStream(given, patience_s=PATIENCE_S)
+    line = b"x" * 999 + b"\n"
+    written: list[bool] = []
+    writer = threading.Thread(
+        target=lambda: written.extend(stream.write(line) for _ in range(500)), daemon=True
+    )
+
+    writer.start()
+    writer.join(timeout=30)
+
+    assert len(written) == 500
+    assert stream.dropped == written.count(False) > 0
+    # Others share it, and expect it as it was.
+    assert os.get_blocking(given)
+    seen = b""
+    with suppress(BlockingIOError):
+        while part := os.read(shown, 1 << 16):
+            seen += part
+    assert stream.write(b"after\n")
+    assert set(seen.replace(b"\r", b"").split(b"\n")[:-1]) == {line[:-1]}
+
+
+def test_a_terminal_that_is_stopped_holds_no_line_up(terminal: tuple[int, int]) -> None:
+    shown, given = terminal
+    os.write(shown, b"\x13")  # Ctrl-S
+    stream = LogStream(given, patience_s=PATIENCE_S)
+
+    assert not stream.write(b"unseen\n")
+
+    os.write(shown, b"\x11")
+    assert stream.write(b"seen\n")

@@ -115,7 +115,7 @@ def test_a_watchdog_for_another_pid_is_not_pinged(
     assert manager.received() == []
 
 
-@pytest.mark.parametrize("usec", ["0", "soon"])
+@pytest.mark.parametrize("usec", ["0", "soon", "9" * 400, "9" * 5_000])
 def test_an_interval_that_is_none_means_no_pings(
     manager: Manager, monkeypatch: pytest.MonkeyPatch, usec: str, make_service: Make
 ) -> None:
@@ -170,6 +170,18 @@ def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_servi
     # Also what was said while nobody was there.
     assert successor.received() == [["READY=1"], ["STOPPING=1"]]
     successor.close()
+
+
+@pytest.mark.parametrize("address", ["/" + "x" * 300, "/x" * 150, "@" + "x" * 300, "/nowhere"])
+def test_a_socket_that_cannot_be_used_is_named_as_such(
+    monkeypatch: pytest.MonkeyPatch, address: str, make_service: Make
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+
+    service = make_service()
+
+    assert not service.is_present
+    assert service.fault.startswith(address[:200] + ": ")
 
 
 @pytest.mark.parametrize("address", ["", "/nonexistent/notify"])

@@ -9,6 +9,7 @@ from orderd.contract.envelope import Invalid
 from orderd.contract.names import DeferralCode, InvalidCode, own_queues
 from orderd.contract.replies import Response
 from orderd.contract.rows import User
+from orderd.db.clock import Clock
 from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
 from orderd.settle.consequences import Consequence, Consequences, Role, SettlePolicy
 from orderd.settle.report import Reporter
@@ -44,9 +45,8 @@ def spoilt(body: bytes = b"{", outcome: Invalid = MALFORMED, **more: Any) -> Res
 
 def consequences(*results: Result) -> list[Consequence]:
     """Return what is sent for *results*, each with what follows once the broker has it."""
-    return [
-        sent for each in Consequences(POLICY, Reporter()).of(results) for sent in (each, *each.then)
-    ]
+    consequences = Consequences(POLICY, Reporter(), Clock().now)
+    return [sent for each in consequences.of(results) for sent in (each, *each.then)]
 
 
 def only(role: Role, *results: Result) -> OutgoingMessage:

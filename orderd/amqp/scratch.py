@@ -1,0 +1,24 @@
+"""A channel for questions that the broker may answer by closing it."""
+
+from typing import Any
+
+from orderd.amqp.connection import Channel, Connection
+
+
+class Scratch:
+    """A channel that is opened anew whenever the broker closed it with its answer."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._channel: Channel | None = None
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Do as `Channel.call`."""
+        if self._channel is None or not self._channel.is_open:
+            self._channel = self._connection.open_channel()
+        return self._channel.call(method, **arguments)
+
+    def close(self) -> None:
+        """Close the channel, if there is one and it is open."""
+        if self._channel is not None:
+            self._channel.close()

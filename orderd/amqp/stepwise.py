@@ -1,0 +1,102 @@
+"""A publisher that nobody has to wait for: its connection is made step by step."""
+
+import time
+from collections import deque
+
+from orderd.amqp.endpoint import BrokerEndpoint, Target
+from orderd.amqp.faults import BrokerFault, NoAnswer
+from orderd.amqp.link import ConfirmChannel
+from orderd.amqp.publisher import Publisher
+from orderd.amqp.shortage import shortage_as_fault
+
+
+class StepwisePublisher(Publisher):
+    """A publisher for messages of which one may cost the connection, and that may be lost.
+
+    `begin` and `step` take the place of `connect`. Where the broker closes the channel, the
+    connection counts as lost. No method waits.
+    """
+
+    def __init__(self, endpoint: BrokerEndpoint) -> None:
+        super().__init__(endpoint)
+        self._endpoint = endpoint
+        self._target: Target | None = None
+        self._targets: deque[Target] = deque()
+        self._opening: ConfirmChannel | None = None
+        self._faults: list[str] = []
+        self._until_s = 0.0
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether `step` has something to do."""
+        return self._target is not None
+
+    def begin(self) -> None:
+        """Begin to connect, with the URL that worked last; raises BrokerFault as `step` does."""
+        self.close()
+        self._targets.extend(self._endpoint.targets())
+        self._begin_next()
+
+    def step(self) -> bool:
+        """Go on connecting; return whether messages can be published.
+
+        Raises BrokerFault, with the cause of each URL, once none of them is left to be tried.
+        """
+        if self._target is None:
+            return self.is_ready
+        try:
+            self._go_on()
+        except BrokerFault as fault:
+            self._faults.append(str(fault))
+            self._begin_next()
+            return False
+        opening = self._opening
+        if opening is None or not opening.is_confirming:
+            return False
+        self._endpoint.note_reached(self._target)
+        self._target, self._channel = None, opening
+        return True
+
+    def serve(self, timeout_s: float) -> None:
+        """Service the connection until an answer came, at most *timeout_s* seconds."""
+        self.link.run(timeout_s)
+
+    def close(self) -> None:
+        """Give the connection up, or what there is of it; never raises."""
+        self._channel = self._opening = self._target = None
+        self._next_tag = 1
+        self._unanswered = []
+        self._targets.clear()
+        self._faults.clear()
+        self.link.abandon()
+
+    def _begin_next(self) -> None:
+        self._opening = self._target = None
+        self.link.abandon()
+        while self._targets:
+            self._target = target = self._targets.popleft()
+            self._until_s = time.monotonic() + self._endpoint.stack_timeout_s
+            try:
+                with shortage_as_fault(target.name):
+                    self.link.begin(target)
+            except BrokerFault as fault:
+                self._faults.append(str(fault))
+                self._target = None
+            else:
+                return
+        raise BrokerFault("; ".join(self._faults))
+
+    def _go_on(self) -> None:
+        self.link.run(0)
+        if self._opening is not None:
+            self._opening.raise_if_closed()
+        elif self.link.is_open:
+            self._opening = self.link.begin_channel(self._on_confirm, self._on_return)
+        if time.monotonic() > self._until_s:
+            raise NoAnswer(
+                f"{self.link.where}: connecting: no answer in {self._endpoint.stack_timeout_s:g} s"
+            )
+
+    def _mend_if_closed(self) -> None:
+        """Raise BrokerFault where the channel is closed; who sent over it knows what to repeat."""
+        self.channel.raise_if_closed()

@@ -1,0 +1,34 @@
+"""Dead letters that the broker refuses for their size: they go shortened, and say so."""
+
+import re
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+from orderd.amqp.message import OutgoingMessage
+from orderd.contract.names import HEADER_ORIGINAL_BYTES, HEADER_ORIGINAL_SHA256
+from orderd.settle.consequences import Consequence, Role
+
+# RabbitMQ's words where a body is larger than its `max_message_size`.
+_TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
+
+
+def shortened(consequence: Consequence, why: str) -> Consequence | None:
+    """Return a refused dead letter with as much of its body as the broker takes.
+
+    Its headers tell the size of the whole in bytes, and its SHA-256. None where *why* it was
+    refused is not its size, and for all that is no dead letter: a retry has to be whole.
+    """
+    found = _TOO_LARGE.search(why)
+    if found is None or consequence.role is not Role.DEAD_LETTER:
+        return None
+    return replace(consequence, message=_cut(consequence.message, int(found[1])))
+
+
+def _cut(message: OutgoingMessage, bytes_max: int) -> OutgoingMessage:
+    headers = dict(message.properties.headers or {})
+    # It may have been cut before: what was whole is what came first.
+    headers.setdefault(HEADER_ORIGINAL_BYTES, len(message.body))
+    headers.setdefault(HEADER_ORIGINAL_SHA256, sha256(message.body).hexdigest())
+    properties = replace(message.properties, headers=headers)
+    return replace(message, body=message.body[:bytes_max], properties=properties)

@@ -1,0 +1,24 @@
+"""What is tested here holds on each version of RabbitMQ: `shop` and `daemon` are on `broker`."""
+
+import pytest
+
+from tests.harness.rabbitmq import PrivateRabbit
+from tests.harness.versions import Broker
+
+
+@pytest.fixture
+def private_rabbit(broker: Broker) -> PrivateRabbit:
+    """The node of that version."""
+    return broker.rabbit
+
+
+@pytest.fixture
+def vhost(broker: Broker) -> str:
+    """The name of this test's virtual host."""
+    return broker.vhost
+
+
+@pytest.fixture
+def vhost_url(broker: Broker) -> str:
+    """The URL of this test's virtual host."""
+    return broker.url

@@ -84,24 +84,3 @@ def test_a_listener_without_its_majority_holds_nobody_up(
         assert orderd.stop() == 0
         assert shop.value(orders) == COUNT + 1
         assert shop.ready("order") == 0
-
-
-def test_who_stands_by_takes_over_when_the_node_of_the_other_one_is_lost(
-    cluster: Cluster, database_url: str, daemon_on: StartDaemonOn
-) -> None:
-    here, away, _ = cluster.nodes
-    with closing(Shop(here.url(VHOST), database_url, "quorum")) as shop:
-        users = "SELECT count(*) FROM users"
-        first = daemon_on(away.url(VHOST), consume="exclusive", queue_type="quorum")
-        second = daemon_on(here.url(VHOST), consume="exclusive", queue_type="quorum")
-        second.wait_for_event("consumer.standby")
-        shop.send_all([user("before")])
-        wait_until(lambda: shop.value(users) == 1, timeout_s=30, what="the user")
-        cluster.wait_whole()
-
-        away.kill()
-        second.wait_for_event("consumer.took_over", timeout_s=60)
-        shop.send_all([user("after")])
-        wait_until(lambda: shop.value(users) == 2, timeout_s=60, what="the second user")
-        assert second.stop() == 0
-        first.kill()

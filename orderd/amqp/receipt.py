@@ -67,8 +67,9 @@ class Receipt:
 
     def close_all(self, why: str) -> None:
         """Note that no answer is waited for any more."""
-        for index in self.unanswered:
-            self.close(index, why)
+        for index in self._waiting.values():
+            self.failed.setdefault(index, why)
+        self._waiting.clear()
 
     def settle(self, tag: int, *, multiple: bool, nacked: bool) -> None:
         """Note the broker's answer to *tag*, and with *multiple* to all before it."""

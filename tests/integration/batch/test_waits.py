@@ -27,8 +27,9 @@ def hasty(shop: Shop) -> Shop:
 
 
 @pytest.fixture
-def holder(database_url: str) -> Iterator[Connection]:
-    """Another daemon, which holds product 2 and does not go on."""
+def holder(database_url: str, shop: Shop) -> Iterator[Connection]:
+    """Another daemon, which holds product 2 of the shop and does not go on."""
+    assert shop.database.is_connected
     with closing(psycopg2.connect(database_url, application_name="frozen")) as holder:
         holder.cursor().execute(HOLD)
         yield holder

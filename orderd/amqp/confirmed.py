@@ -6,8 +6,8 @@ import pika.exceptions
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.message import OutgoingMessage
-from orderd.amqp.properties import WireProperties, prepare
 from orderd.amqp.receipt import NACKED, returned
+from orderd.amqp.wire.properties import WireProperties, prepare
 
 CONFIRM_TIMEOUT_S: Final = 30.0
 

@@ -6,7 +6,7 @@ from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection, nothing
 from orderd.amqp.faults import ChannelFault, TopologyMismatch
 from orderd.amqp.scratch import Scratch
-from orderd.contract.names import Queue, retry_queue
+from orderd.protocol.names import Queue, retry_queue
 
 
 class Declaration:

@@ -10,7 +10,7 @@ from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
 from orderd.amqp.scratch import Scratch
-from orderd.contract.names import (
+from orderd.protocol.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
     NOTIFICATION_QUEUES,

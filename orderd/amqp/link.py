@@ -12,11 +12,11 @@ from typing import Any, Final
 import pika
 import pika.exceptions
 
-from orderd.amqp import properties
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
 from orderd.amqp.shortage import shortage_as_fault
+from orderd.amqp.wire import properties
 
 SLICE_S: Final = 1.0
 CALL_TIMEOUT_S: Final = 5.0

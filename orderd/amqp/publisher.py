@@ -19,9 +19,9 @@ from orderd.amqp.faults import (
 from orderd.amqp.link import ConfirmChannel, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.patience import Patience
-from orderd.amqp.properties import WireProperties, prepare
 from orderd.amqp.receipt import UNANSWERED, Receipt, returned
 from orderd.amqp.refused_targets import RefusedTargets
+from orderd.amqp.wire.properties import WireProperties, prepare
 
 _ALARM_WAIT_S: Final = 5.0
 # A refusal comes at once.

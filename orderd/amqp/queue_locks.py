@@ -7,7 +7,7 @@ from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, RESOURCE_LOCKED, ChannelFault
 from orderd.amqp.scratch import Scratch
 from orderd.amqp.topology import depth_on
-from orderd.contract.names import lock_queue
+from orderd.protocol.names import lock_queue
 
 _IN_USE: Final = "in exclusive use"
 _ARGUMENTS: Final = {"x-queue-type": "classic"}

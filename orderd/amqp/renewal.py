@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from orderd.amqp.message import PERSISTENT, Delivery, OutgoingMessage, Properties
-from orderd.contract.names import (
+from orderd.protocol.names import (
     BROKER_HEADERS,
     HEADER_CLEAN_STOPS,
     HEADER_EXPIRATION,

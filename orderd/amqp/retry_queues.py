@@ -19,7 +19,7 @@ from orderd.amqp.faults import (
     TopologyMismatch,
 )
 from orderd.amqp.scratch import Scratch
-from orderd.contract.names import retry_queue
+from orderd.protocol.names import retry_queue
 
 QUORUM: Final = "quorum"
 FORMER_TYPES: Final = ("classic", QUORUM)

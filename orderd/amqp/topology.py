@@ -7,7 +7,7 @@ from typing import Any, Final
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
 from orderd.amqp.scratch import Scratch
-from orderd.contract.names import EVENTS_EXCHANGE, dead_letter_queue
+from orderd.protocol.names import EVENTS_EXCHANGE, dead_letter_queue
 
 _ARGUMENTS_MAX: Final = 20
 _MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})

@@ -4,12 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault
-from orderd.batch.ids import IdPool, catch_up
-from orderd.batch.probe import Probe
-from orderd.batch.requests import Request
-from orderd.batch.results import Result
 from orderd.batch.surroundings import Surroundings, Withheld
-from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.db.faults import (
     DatabaseOutage,
@@ -19,9 +14,14 @@ from orderd.db.faults import (
     ServerFault,
     TransactionConflict,
 )
-from orderd.domain.decide import ArrivalsUnknown
-from orderd.domain.world import Table
-from orderd.ops.logs import Event, emit
+from orderd.logs.logger import Event, emit
+from orderd.pipeline.ids import IdPool, catch_up
+from orderd.pipeline.probe import Probe
+from orderd.pipeline.requests import Request
+from orderd.pipeline.results import Result
+from orderd.protocol.names import Queue
+from orderd.shop.decide import ArrivalsUnknown
+from orderd.shop.world import Table
 
 # What is done with the queues that may still bring something; None: nobody has asked.
 Transact = Callable[[frozenset[Queue] | None], list[Result]]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orderd.amqp.message import Delivery
-from orderd.contract.names import Queue
+from orderd.protocol.names import Queue
 
 
 @dataclass(frozen=True, slots=True)

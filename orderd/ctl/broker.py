@@ -9,12 +9,12 @@ from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
 from orderd.ctl.client import endpoint_of
-from orderd.ctl.exits import Failure, Misconfigured, Unavailable
+from orderd.ctl.errors import Failure, Misconfigured, Unavailable
 from orderd.ctl.interrupts import interruptible
-from orderd.ops.logs import silence_libraries
+from orderd.logs.logger import silence_libraries
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 _ACCESS_REFUSED: Final = 403
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.inspection import needed
 from orderd.amqp.topology import QueueDepth
-from orderd.contract.names import Queue, dead_letter_queue, retry_queue
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
-from orderd.ctl.exits import Failure
+from orderd.ctl.errors import Failure
 from orderd.ctl.findings import Finding
+from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 Depths = Mapping[str, QueueDepth | None]
 _NO_QUEUE: Final = QueueDepth(ready=0, consumers=0)

@@ -3,7 +3,6 @@
 import argparse
 from typing import Final
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import client_of
 from orderd.ctl.context import Context
 from orderd.ctl.request import (
@@ -12,6 +11,7 @@ from orderd.ctl.request import (
     request_of,
     telling_id,
 )
+from orderd.protocol.exit_codes import ExitCode
 
 TIMEOUT_S: Final = 10.0
 

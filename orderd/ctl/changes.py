@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from orderd.contract.names import Queue
-from orderd.contract.rows import rfc3339
 from orderd.ctl.letters import Letter
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
+from orderd.protocol.names import Queue
+from orderd.protocol.rows import rfc3339
 
 # Actions that set what is there to another value. What adds to it is as good later as before.
 _SETTING: Final = frozenset({"update", "update_status", "mark_out_of_stock"})

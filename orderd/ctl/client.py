@@ -21,14 +21,14 @@ from orderd.amqp.inspection import Needed, is_former
 from orderd.amqp.message import Properties
 from orderd.amqp.rpc import RpcClient
 from orderd.amqp.topology import QueueDepth
-from orderd.contract.names import Queue
-from orderd.contract.strict_json import MalformedJson, dumps, loads
-from orderd.ctl.exits import Failure, Misconfigured, Unavailable, WrongUsage
+from orderd.ctl.errors import Failure, Misconfigured, Unavailable, WrongUsage
 from orderd.ctl.interrupts import interruptible
-from orderd.ops.logs import silence_libraries
+from orderd.logs.logger import silence_libraries
+from orderd.protocol.names import Queue
+from orderd.protocol.strict_json import MalformedJson, dumps, loads
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 _CONTENT_TYPE: Final = "application/json"
 _PERSISTENT: Final = 2

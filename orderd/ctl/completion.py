@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from string import Template
 from typing import TYPE_CHECKING, Final
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.main import CommandParser, build_parser
+from orderd.protocol.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from orderd.ctl.context import Context

@@ -4,16 +4,16 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import endpoint_of
 from orderd.ctl.context import Context
 from orderd.ctl.database import checked_dsn
-from orderd.ctl.exits import Misconfigured
+from orderd.ctl.errors import Misconfigured
 from orderd.ctl.tables import Column, Table
-from orderd.ops.faults import ConfigError, Problem
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime.faults import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 def show(_options: argparse.Namespace, context: Context) -> int:
     """Print the settings, passwords hidden."""
     # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.config.reference import describe  # noqa: PLC0415
     from orderd.db.options import shown_dsn  # noqa: PLC0415
-    from orderd.ops.reference import describe  # noqa: PLC0415
 
     rows = describe(context.settings, {"database_url": shown_dsn})
     if context.screen.is_json:
@@ -45,7 +45,7 @@ def show(_options: argparse.Namespace, context: Context) -> int:
 
 def check(_options: argparse.Namespace, context: Context) -> int:
     """Say whether the daemon could start with these settings."""
-    from orderd.ops.authorization import described  # noqa: PLC0415 - as above
+    from orderd.config.authorization import described  # noqa: PLC0415 - as above
 
     settings, problems = _checked(context)
     if context.screen.is_json:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from orderd.ops.places import CONFIG_FILE
-from orderd.ops.reference import ReferenceRow, reference, shown
-from orderd.ops.settings import Settings
+from orderd.config.paths import CONFIG_FILE
+from orderd.config.reference import ReferenceRow, reference, shown
+from orderd.config.settings import Settings
 
 _WIDTH: Final = 98
 _HEAD: Final = f"""\

@@ -5,11 +5,11 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from orderd.ctl.exits import Misconfigured
+from orderd.ctl.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from orderd.ctl.screen import Screen
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
+    from orderd.ctl.console import Screen
 
 TOKEN_VARIABLE: Final = "ORDERD_TOKEN"  # noqa: S105 (where it stands, not what it is)
 
@@ -24,14 +24,14 @@ class Context:
     def screen(self) -> "Screen":
         """Where results and remarks go."""
         # A probe of a daemon's health need not wait for it.
-        from orderd.ctl.screen import Screen  # noqa: PLC0415
+        from orderd.ctl.console import Screen  # noqa: PLC0415
 
         return Screen(is_json=self._options.json)
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings, as the daemon would have them here; raises Misconfigured."""
-        from orderd.ops.faults import ConfigError  # noqa: PLC0415
+        from orderd.runtime.faults import ConfigError  # noqa: PLC0415
 
         try:
             return self.load_settings()
@@ -44,7 +44,7 @@ class Context:
         # What needs no settings need not wait for pydantic.
         from pathlib import Path  # noqa: PLC0415
 
-        from orderd.ops.config import load  # noqa: PLC0415
+        from orderd.config.load import load  # noqa: PLC0415
 
         file = self._options.config
         # The token is whose turn it is to ask, and no setting of any daemon.

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from orderd.ctl.exits import Failure, Misconfigured, Unavailable
+from orderd.config.redaction import redact
+from orderd.ctl.errors import Failure, Misconfigured, Unavailable
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
 from orderd.db.options import check_dsn
-from orderd.ops.redaction import redact
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orderd.ctl.database import database_of
-from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.errors import Failure, Misconfigured
 from orderd.ctl.findings import Finding
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 # The daemon sends events within moments; what is older is not on its way any more.
 OUTBOX_AGE_MAX_S: Final = 60
@@ -75,7 +75,7 @@ def _authorization(mode: str | None, settings: "Settings") -> Finding:
     Where orderctl does not have the daemon's settings, the two differ, and nothing is wrong.
     """
     # Loaded here, because the settings' models take longer than all the rest.
-    from orderd.ops.authorization import described  # noqa: PLC0415
+    from orderd.config.authorization import described  # noqa: PLC0415
 
     here = described(settings)
     if mode is None:

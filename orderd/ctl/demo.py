@@ -5,18 +5,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.names import Queue
 from orderd.ctl.client import Client, Reply, Request, client_of
+from orderd.ctl.console import Screen
 from orderd.ctl.context import Context
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS, Step
 from orderd.ctl.entity import table_of
-from orderd.ctl.exits import Failure
+from orderd.ctl.errors import Failure
 from orderd.ctl.orders import ORDERS
 from orderd.ctl.products import PRODUCTS
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
-from orderd.ctl.screen import Screen
 from orderd.ctl.tables import printable
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.names import Queue
 
 TIMEOUT_S: Final = 10.0
 WANTS_EMPTY: Final = "the demo wants an empty database, one in which nothing was ever created"

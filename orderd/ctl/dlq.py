@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from orderd.amqp.browse import Browser
 from orderd.ctl.broker import broker_of
+from orderd.ctl.console import Screen
 from orderd.ctl.context import Context
 from orderd.ctl.dlq_moves import discard, replay
 from orderd.ctl.letter_filters import (
@@ -16,7 +17,6 @@ from orderd.ctl.letter_filters import (
 )
 from orderd.ctl.letter_walk import Letters
 from orderd.ctl.letters import Letter
-from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
 
 LIST_LIMIT: Final = 1000

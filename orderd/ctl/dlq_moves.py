@@ -10,19 +10,19 @@ from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of
 from orderd.ctl.changes import changed_since
+from orderd.ctl.console import Screen
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.exits import Unavailable
+from orderd.ctl.errors import Unavailable
 from orderd.ctl.interrupts import uninterrupted
 from orderd.ctl.letter_filters import filters_of, windows
 from orderd.ctl.letter_walk import Letters
 from orderd.ctl.letters import Letter
-from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
-from orderd.ops.failpoints import reach
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime.crash_points import reach
 
 _REMARKS_MAX: Final = 20
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.ctl.client import Client, Request, client_of
 from orderd.ctl.context import Context
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 
 TIMEOUT_S: Final = 10.0
 Row = Mapping[str, Any]

@@ -4,16 +4,16 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.exits import Unavailable
+from orderd.ctl.errors import Unavailable
 from orderd.ctl.json_text import compact
 from orderd.ctl.outbox import next_try
 from orderd.ctl.request import request_id
+from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
 from orderd.ctl.tables import Column, Table
-from orderd.ctl.traces import Messages, in_broker, in_database, place_of, tries_of
+from orderd.protocol.exit_codes import ExitCode
 
 NEVER_SEEN: Final = "never_seen"
 UNKNOWN: Final = "unknown"

@@ -8,12 +8,13 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.ctl.exits import Misconfigured
+from orderd.config import patient
+from orderd.config.durations import parse_duration
+from orderd.config.paths import CONFIG_FILE
+from orderd.ctl.errors import Misconfigured
 from orderd.ctl.streams import discard_stdout
-from orderd.ops import health_file, patient
-from orderd.ops.durations import parse_duration
-from orderd.ops.places import CONFIG_FILE
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime import health_file
 
 if TYPE_CHECKING:
     from orderd.ctl.context import Context

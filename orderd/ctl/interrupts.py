@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.protocol.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from orderd.amqp.connection import Connection

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orderd.contract.strict_json import dumps
+from orderd.protocol.strict_json import dumps
 
 _INDENT: Final = "  "
 

@@ -3,19 +3,19 @@
 import argparse
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.rows import rfc3339
-from orderd.contract.strict_json import loads
+from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import Shown, plainly
-from orderd.ctl.exits import Failure
+from orderd.ctl.errors import Failure
 from orderd.ctl.json_text import compact
-from orderd.ctl.pages import add_limit_argument, show_page
+from orderd.ctl.pagination import add_limit_argument, show_page
 from orderd.ctl.request import duration, request_id, text
 from orderd.ctl.tables import Column, Table
 from orderd.db.transaction import Transaction
-from orderd.ops.durations import format_duration
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.rows import rfc3339
+from orderd.protocol.strict_json import loads
 
 SINCE_S: Final = 86_400.0
 # Longer ago than any row, and still within what PostgreSQL can subtract.

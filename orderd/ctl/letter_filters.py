@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from orderd.contract.names import Queue, dead_letter_queue
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import whole_number
 from orderd.ctl.letters import Letter
 from orderd.ctl.request import duration, request_id, text
+from orderd.protocol.names import Queue, dead_letter_queue
 
 WINDOW_LETTERS: Final = 100
 WINDOW_BYTES_MAX: Final = 4 << 20

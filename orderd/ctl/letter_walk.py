@@ -11,17 +11,17 @@ from orderd.amqp.faults import HeadUndeliverable
 from orderd.amqp.inspection import is_stream
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.names import HEADER_FAILED_AT
 from orderd.ctl.broker import browser_of
-from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.console import Advance, Screen
+from orderd.ctl.errors import Failure, Misconfigured
 from orderd.ctl.letter_filters import Filters
 from orderd.ctl.letters import Letter, dead_letter_queues
 from orderd.ctl.renewals import Renewals
-from orderd.ctl.screen import Advance, Screen
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.names import HEADER_FAILED_AT
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 Handle = Callable[[Browser, Iterator[Letter]], None]
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from orderd.amqp.message import Delivery, OutgoingMessage, Properties
-from orderd.contract.limits import REQUEST_ID_MAX
-from orderd.contract.names import (
+from orderd.protocol.limits import REQUEST_ID_MAX
+from orderd.protocol.names import (
     BROKER_HEADERS,
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
@@ -24,8 +24,8 @@ from orderd.contract.names import (
     Queue,
     dead_letter_queue,
 )
-from orderd.contract.rows import rfc3339
-from orderd.contract.strict_json import MalformedJson, loads
+from orderd.protocol.rows import rfc3339
+from orderd.protocol.strict_json import MalformedJson, loads
 
 _EXPIRATION_MAX_MS: Final = 2**32 - 1
 

@@ -20,7 +20,6 @@ from orderd.amqp.inspection import (
 )
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.retry_queues import FORMER_ADVICE
-from orderd.contract.names import EVENTS_EXCHANGE
 from orderd.ctl.delivery_limits import DeliveryLimit, delivery_limit, version_of
 from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint_rules import (
@@ -33,9 +32,10 @@ from orderd.ctl.lint_rules import (
 )
 from orderd.ctl.management import Management, ManagementFault
 from orderd.ctl.queue_facts import mapping, queue_facts
+from orderd.protocol.names import EVENTS_EXCHANGE
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 _ACCESS_REFUSED: Final = 403
 # orderd takes nothing from these.

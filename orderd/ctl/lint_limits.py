@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from orderd.amqp.inspection import Needed
 from orderd.ctl.lint_rules import Contradiction
-from orderd.settle.dead_letters import HEADERS_BYTES_MAX
+from orderd.pipeline.dead_letters import HEADERS_BYTES_MAX
 
 # What a daemon opens, and an orderctl beside it.
 _CONNECTIONS: Final = 4

@@ -6,9 +6,9 @@ from typing import Any
 
 from orderd.amqp.inspection import Kind, Needed
 from orderd.amqp.renewal import ASSUMED_LIMIT
-from orderd.contract.names import EVENTS_EXCHANGE, Queue, delay_name
 from orderd.ctl.delivery_limits import DeliveryLimit
 from orderd.ctl.queue_facts import LENGTHS, RECREATE, QueueFacts, limit_of, refuses_when_full
+from orderd.protocol.names import EVENTS_EXCHANGE, Queue, delay_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import Any, Final
 
 from orderd import __version__
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl import interrupts
 from orderd.ctl.context import Context
-from orderd.ctl.exits import Failure, Misconfigured
+from orderd.ctl.errors import Failure, Misconfigured
 from orderd.ctl.streams import discard_stdout
+from orderd.protocol.exit_codes import ExitCode
 
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
@@ -108,8 +108,8 @@ def _complain(error: Exception, context: Context) -> int | None:
 
 def _arm_failpoints() -> None:
     # For tests only, so nobody else need wait for them.
-    from orderd.ops import failpoints  # noqa: PLC0415
-    from orderd.ops.faults import ConfigError  # noqa: PLC0415
+    from orderd.runtime import crash_points as failpoints  # noqa: PLC0415
+    from orderd.runtime.faults import ConfigError  # noqa: PLC0415
 
     try:
         failpoints.arm()

@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from orderd.amqp.endpoint import BrokerEndpoint
-from orderd.contract.strict_json import MalformedJson, loads
-from orderd.ctl.exits import WrongUsage
+from orderd.ctl.errors import WrongUsage
+from orderd.protocol.strict_json import MalformedJson, loads
 
 URL_VARIABLE: Final = "RABBITMQ_MANAGEMENT_URL"
 TIMEOUT_S: Final = 10.0

@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.ctl.console import Screen
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.screen import Screen
 from orderd.db.connection import Database
 from orderd.db.migrations import Migration, check_schema, migrate, pending_migrations
 from orderd.db.validation import validate
+from orderd.protocol.exit_codes import ExitCode
 
 UP_TO_DATE = "the schema is up to date"
 

@@ -3,8 +3,8 @@
 import argparse
 from typing import Final
 
-from orderd.contract.names import Queue
 from orderd.ctl.entity import Entity, Row, Shown, plainly, register_entity, whole_number
+from orderd.protocol.names import Queue
 
 STATUSES: Final = ("pending", "processing", "shipped", "delivered", "cancelled")
 

@@ -4,14 +4,14 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.rows import rfc3339
-from orderd.contract.strict_json import MalformedJson, loads
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import Row, Shown, plainly, whole_number
-from orderd.ctl.exits import Failure, WrongUsage
-from orderd.ctl.pages import add_limit_argument, show_page
+from orderd.ctl.errors import Failure, WrongUsage
+from orderd.ctl.pagination import add_limit_argument, show_page
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.rows import rfc3339
+from orderd.protocol.strict_json import MalformedJson, loads
 
 
 def next_try(row: Row) -> str:

@@ -4,15 +4,15 @@ import argparse
 import math
 from typing import Any, Final
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import whole_number
-from orderd.ctl.exits import Failure
+from orderd.ctl.errors import Failure
 from orderd.ctl.request import duration
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, TransactionConflict
-from orderd.ops.durations import format_duration
+from orderd.protocol.exit_codes import ExitCode
 
 # Few enough for a transaction that nobody has to wait for.
 SLICE_ROWS_MAX: Final = 1_000

@@ -2,10 +2,10 @@
 
 import argparse
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.client import client_of
 from orderd.ctl.context import Context
 from orderd.ctl.request import add_request_arguments, request_of, telling_id
+from orderd.protocol.exit_codes import ExitCode
 
 
 def register(parser: argparse.ArgumentParser) -> None:

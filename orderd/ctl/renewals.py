@@ -15,7 +15,7 @@ from orderd.ctl.interrupts import uninterrupted
 from orderd.ctl.management import URL_VARIABLE, management_of
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 # A look need not wait long for an API that it can do without.
 _API_TIMEOUT_S: Final = 2.0

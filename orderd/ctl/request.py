@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from orderd.contract.limits import REQUEST_ID_MAX
-from orderd.contract.strict_json import MalformedJson, loads
+from orderd.config.durations import parse_duration
 from orderd.ctl import interrupts
 from orderd.ctl.client import NoAnswer, Request
+from orderd.ctl.console import Screen
 from orderd.ctl.context import TOKEN_VARIABLE
-from orderd.ctl.exits import Failure, Unavailable, WrongUsage
-from orderd.ctl.screen import Screen
+from orderd.ctl.errors import Failure, Unavailable, WrongUsage
 from orderd.ctl.streams import discard_stdout
-from orderd.ops.durations import parse_duration
+from orderd.protocol.limits import REQUEST_ID_MAX
+from orderd.protocol.strict_json import MalformedJson, loads
 
 TIMEOUT_MAX_S: Final = 3600.0
 _INPUT_BYTES_MAX: Final = 16 << 20

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl import health
 from orderd.ctl.broker_findings import look_at_broker
 from orderd.ctl.client import endpoint_of
@@ -16,10 +15,11 @@ from orderd.ctl.database_findings import look_at_database
 from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
-from orderd.ops.health_file import default_path
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime.health_file import default_path
 
 if TYPE_CHECKING:
-    from orderd.ops.settings import Settings
+    from orderd.config.settings import Settings
 
 PARTS: Final = (
     "broker",

@@ -15,17 +15,17 @@ from orderd.amqp.inspection import (
     needed,
     unusable,
 )
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.broker import broker_of
 from orderd.ctl.client import endpoint_of
+from orderd.ctl.console import Screen
 from orderd.ctl.context import Context
 from orderd.ctl.json_text import compact
 from orderd.ctl.lint import Lint, lint
 from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
 from orderd.ctl.queue_facts import QueueFacts, queue_facts
 from orderd.ctl.replacement import replace
-from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table
+from orderd.protocol.exit_codes import ExitCode
 
 MISSING: Final = "missing"
 FORMER: Final = "of a former version; may lose messages when their delay ends"

@@ -3,8 +3,8 @@
 import argparse
 from typing import Final
 
-from orderd.contract.names import Queue
 from orderd.ctl.entity import Entity, Shown, plainly, register_entity
+from orderd.protocol.names import Queue
 
 
 def register(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.message import Delivery
-from orderd.contract.names import Queue, retry_queue
+from orderd.protocol.names import Queue, retry_queue
 
 # The queues of what an order refers to.
 _REFERRED_TO: Final = (Queue.USER, Queue.PRODUCT)

@@ -8,23 +8,23 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
 from orderd.amqp.message import Delivery
-from orderd.batch.processor import Surroundings, Withheld
-from orderd.batch.results import Result
-from orderd.batch.suspects import Condemned
-from orderd.contract.exit_codes import ExitCode
-from orderd.contract.names import Queue
+from orderd.config.settings import Settings
+from orderd.daemon.app import Parts
 from orderd.daemon.arrivals import Arrivals
-from orderd.daemon.breath import Breath, GiveUp
-from orderd.daemon.parts import Parts
+from orderd.daemon.keepalive import Breath, GiveUp
+from orderd.daemon.lifecycle import State
 from orderd.daemon.protection import Protection
 from orderd.daemon.reload import reload
-from orderd.daemon.state import State
 from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged, TransactionConflict
 from orderd.db.migrations import check_schema
-from orderd.ops.backoff import Backoff
-from orderd.ops.failpoints import reach
-from orderd.ops.faults import ConfigError
-from orderd.ops.settings import Settings
+from orderd.pipeline.commit import Surroundings, Withheld
+from orderd.pipeline.quarantine import Condemned
+from orderd.pipeline.results import Result
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.names import Queue
+from orderd.runtime.backoff import Backoff
+from orderd.runtime.crash_points import reach
+from orderd.runtime.faults import ConfigError
 
 # A signal that comes while the broker is waited for is seen this late.
 TICK_S: Final = 0.25

@@ -4,18 +4,18 @@ import errno
 import gc
 from collections.abc import Sequence
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.config.load import ConfigError, load
+from orderd.config.options import build_parser, overrides
+from orderd.config.settings import Settings
+from orderd.daemon.app import Parts
+from orderd.daemon.lifecycle import State
 from orderd.daemon.loop import Daemon
-from orderd.daemon.parts import Parts
 from orderd.daemon.reload import doubt
-from orderd.daemon.state import State
-from orderd.ops import failpoints
-from orderd.ops.config import ConfigError, load
-from orderd.ops.logs import Event, configure, emit
-from orderd.ops.options import build_parser, overrides
-from orderd.ops.service import Service
-from orderd.ops.settings import Settings
-from orderd.ops.signals import Signals
+from orderd.logs.logger import Event, configure, emit
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime import crash_points as failpoints
+from orderd.runtime.signals import Signals
+from orderd.runtime.systemd import Service
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

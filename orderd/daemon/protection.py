@@ -1,10 +1,10 @@
 """How commands were last authorized, on record in the database: a start takes nothing away."""
 
+from orderd.config.authorization import is_none_said, lost_protection
+from orderd.config.settings import Settings
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, RowFault, TransactionConflict
-from orderd.ops.authorization import is_none_said, lost_protection
-from orderd.ops.faults import ConfigError
-from orderd.ops.settings import Settings
+from orderd.runtime.faults import ConfigError
 
 
 class Protection:

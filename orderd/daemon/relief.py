@@ -3,8 +3,8 @@
 import time
 from typing import Final
 
-from orderd.daemon.parts import Parts
-from orderd.daemon.state import State
+from orderd.daemon.app import Parts
+from orderd.daemon.lifecycle import State
 
 # An alarm that is over by then costs nobody a delivery.
 _MOMENT_S: Final = 2.0

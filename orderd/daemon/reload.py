@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
-from orderd.daemon.parts import Parts, grants_of, limits_of
-from orderd.ops.authorization import AUTHORIZATION, NONE, described
-from orderd.ops.config import ConfigError
-from orderd.ops.logs import Event, configure, emit
-from orderd.ops.reference import shown
-from orderd.ops.reload import Reload, reload_settings
-from orderd.ops.settings import SECRET, Settings, has_mark
+from orderd.config.authorization import AUTHORIZATION, NONE, described
+from orderd.config.load import ConfigError
+from orderd.config.reference import shown
+from orderd.config.reload import Reload, reload_settings
+from orderd.config.settings import SECRET, Settings, has_mark
+from orderd.daemon.app import Parts, grants_of, limits_of
+from orderd.logs.logger import Event, configure, emit
 
 _STEPS: Final = "retry_delays"
 

@@ -12,11 +12,11 @@ from typing import Final
 from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
-from orderd.ops.failpoints import reach
-from orderd.ops.logs import Event, emit
+from orderd.logs.logger import Event, emit
 from orderd.outbox.apart import apart
 from orderd.outbox.kept import Kept
 from orderd.outbox.rows import DELETE_ROWS_MAX, Confirmed, RowKey
+from orderd.runtime.crash_points import reach
 
 _TOLD_EVERY_S: Final = 10.0
 _SWALLOWED: Final = "a trigger, rule or row security of others keeps the row"

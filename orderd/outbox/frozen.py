@@ -5,7 +5,7 @@ from typing import Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault
-from orderd.ops.logs import Event, emit
+from orderd.logs.logger import Event, emit
 
 LONGEST_S: Final = 40.0
 _LOOK_EVERY_S: Final = 10.0

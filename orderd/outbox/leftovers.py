@@ -7,7 +7,7 @@ from typing import Final
 from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
-from orderd.ops.logs import Event, emit
+from orderd.logs.logger import Event, emit
 from orderd.outbox.apart import apart
 from orderd.outbox.kept import Kept
 from orderd.outbox.rows import OutboxRow, RowKey

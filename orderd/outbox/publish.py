@@ -7,17 +7,17 @@ from typing import Final
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
-from orderd.contract.events import CONTENT_TYPE
-from orderd.contract.names import EVENTS_EXCHANGE
 from orderd.db.arrays import array
 from orderd.db.connection import Database
-from orderd.ops.failpoints import reach
-from orderd.ops.logs import Event, emit
+from orderd.logs.logger import Event, emit
 from orderd.outbox.apart import apart
 from orderd.outbox.deletion import Deletion
 from orderd.outbox.frozen import FrozenSessions
 from orderd.outbox.leftovers import Leftovers
 from orderd.outbox.rows import Confirmed, OutboxRow
+from orderd.protocol.cloud_events import CONTENT_TYPE
+from orderd.protocol.names import EVENTS_EXCHANGE
+from orderd.runtime.crash_points import reach
 
 # Rows whose events are confirmed are deleted many at a time, long before others send them again.
 GATHER_S_MAX: Final = 1.0

@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import Final
 
 from orderd.amqp.message import OutgoingMessage
-from orderd.contract.names import HEADER_ORIGINAL_BYTES, HEADER_ORIGINAL_SHA256
-from orderd.settle.consequences import Consequence, Role
+from orderd.pipeline.outbound import Consequence, Role
+from orderd.protocol.names import HEADER_ORIGINAL_BYTES, HEADER_ORIGINAL_SHA256
 
 # RabbitMQ's words where a body is larger than its `max_message_size`.
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")

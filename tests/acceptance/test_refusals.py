@@ -16,7 +16,8 @@ from tests.harness.servers import Servers
 # The daemon itself, which says it again sooner.
 IMPATIENT = """
 import sys
-from orderd.daemon import main, state
+from orderd.daemon import main
+from orderd.daemon import lifecycle as state
 state.REFUSED_AGAIN_S = 0.3
 sys.exit(main.main())
 """

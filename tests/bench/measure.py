@@ -13,7 +13,7 @@ from statistics import median
 
 import pika
 
-from orderd.contract.names import Queue
+from orderd.protocol.names import Queue
 from tests.bench.world import World
 from tests.harness.daemon import DaemonProcess
 from tests.harness.waiting import NotObserved, wait_until

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pika
 import psycopg2
 
-from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
+from orderd.protocol.names import Queue
 from tests.harness.servers import Servers
 
 USERS = 1_000

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from orderd.ops.settings import Settings
+from orderd.config.settings import Settings
 from tests.harness.guest import Guest
 from tests.harness.podman import TREE
 from tests.harness.waiting import wait_until

@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 from orderd.amqp.message import Delivery, Properties
-from orderd.contract.envelope import Claim, Command, Invalid, decode
-from orderd.contract.names import HEADER_ATTEMPT
+from orderd.protocol.envelope import Claim, Command, Invalid, decode
+from orderd.protocol.names import HEADER_ATTEMPT
 
 BODY_BYTES_MAX = 1024 * 1024
 _tags = count(1)

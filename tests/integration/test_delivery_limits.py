@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.names import Queue
+from orderd.protocol.names import Queue
 from tests.harness.daemon import clean_environment
 from tests.harness.management import ManagementFault
 from tests.harness.versions import Broker

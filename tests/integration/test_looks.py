@@ -9,7 +9,7 @@ from typing import Any
 import pika
 import pytest
 
-from orderd.contract.strict_json import loads
+from orderd.protocol.strict_json import loads
 from tests.harness.daemon import clean_environment
 from tests.harness.versions import Broker
 from tests.harness.waiting import wait_until

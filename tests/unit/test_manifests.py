@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from orderd.config.settings import Settings
 from orderd.ctl.main import main as orderctl
-from orderd.ops.settings import Settings
 
 TREE = Path(__file__).parents[2]
 README = (TREE / "README.md").read_text()

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orderd.contract.commands import MODELS, CommandData
-from orderd.contract.names import (
+from orderd.config.reference import reference
+from orderd.ctl.main import COMMANDS
+from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
+from orderd.logs.events import FIELD_NAMES, Event
+from orderd.protocol.commands import MODELS, CommandData
+from orderd.protocol.names import (
     POISON,
     RETRIES_EXHAUSTED,
     DeferralCode,
@@ -16,10 +20,6 @@ from orderd.contract.names import (
     RefusalCode,
     UnavailableCode,
 )
-from orderd.ctl.main import COMMANDS
-from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
-from orderd.ops.log_events import FIELD_NAMES, Event
-from orderd.ops.reference import reference
 
 README = Path(__file__).parents[2] / "README.md"
 Rows = Sequence[tuple[str, ...]]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.protocol.exit_codes import ExitCode
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon, StartDaemonOn
 from tests.harness.connections import wait_for_connections

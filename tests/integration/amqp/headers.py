@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from orderd.amqp.field_reader import Epoch
+from orderd.amqp.wire.field_reader import Epoch
 
 HEADERS: Final[Mapping[str, Any]] = {
     "text": "ü",

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from orderd.amqp.consumer import Consumer
-from orderd.contract.names import Queue
 from orderd.daemon.arrivals import Arrivals
+from orderd.protocol.names import Queue
 from tests.harness.commands import delivery
 from tests.harness.waiting import wait_until
 from tests.integration.amqp.conftest import RETRY_DELAYS_S

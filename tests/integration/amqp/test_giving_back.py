@@ -9,7 +9,7 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import delivery_count
-from orderd.contract.names import Queue
+from orderd.protocol.names import Queue
 from tests.harness.versions import Broker
 from tests.integration.amqp.steps import bodies, numbered, receive, receive_acking, send
 

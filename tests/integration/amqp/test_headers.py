@@ -8,8 +8,8 @@ from pika import BasicProperties
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.message import Properties
-from orderd.amqp.properties import HEADER_UNREADABLE
 from orderd.amqp.publisher import Publisher
+from orderd.amqp.wire.properties import HEADER_UNREADABLE
 from tests.integration.amqp.headers import HEADERS
 from tests.integration.amqp.steps import bodies, receive, send, to_queue
 

@@ -11,9 +11,9 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, Unpublishable
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.properties import encode
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.reply_address import REPLY_TO
+from orderd.amqp.wire.properties import encode
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened, end_alarm
 from tests.integration.amqp.steps import LIMIT_S, numbered, receive, send, to_queue

@@ -10,7 +10,7 @@ from orderd.amqp import intakes
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
-from orderd.contract.names import Queue
+from orderd.protocol.names import Queue
 from tests.harness.queue_kinds import KINDS
 from tests.harness.versions import Broker
 from tests.harness.waiting import wait_until

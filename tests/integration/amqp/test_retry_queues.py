@@ -11,7 +11,7 @@ from orderd.amqp.connection import Connection
 from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import ChannelFault
-from orderd.contract.names import EVENTS_EXCHANGE, Queue
+from orderd.protocol.names import EVENTS_EXCHANGE, Queue
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.harness.versions import Broker, NotHere, installation_with
 from tests.harness.waiting import wait_until

@@ -14,7 +14,7 @@ from orderd.amqp.faults import TopologyMismatch
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth, declare_listener, queue_depth
-from orderd.contract.names import EVENTS_EXCHANGE, Queue
+from orderd.protocol.names import EVENTS_EXCHANGE, Queue
 from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
 from tests.integration.amqp.steps import numbered, receive, send, to_queue

@@ -8,8 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from orderd.batch.results import Result
-from orderd.domain.outcomes import Deferred
+from orderd.pipeline.results import Result
+from orderd.shop.outcomes import Deferred
 from tests.acceptance.state_machine.books import Books, Event, Request, Row, Told, timeless
 from tests.acceptance.state_machine.model import tell
 from tests.acceptance.state_machine.tables import Tables

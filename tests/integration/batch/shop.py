@@ -9,13 +9,13 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.amqp.message import Delivery
-from orderd.batch.deferrals import Deferrals
-from orderd.batch.processor import BatchProcessor, Limits, Surroundings
-from orderd.batch.results import Result
-from orderd.batch.suspects import Suspects
-from orderd.contract.names import Queue
 from orderd.db.connection import Database
-from orderd.domain.outcomes import Deferred
+from orderd.pipeline.commit import BatchProcessor, Limits, Surroundings
+from orderd.pipeline.deferrals import Deferrals
+from orderd.pipeline.quarantine import Suspects
+from orderd.pipeline.results import Result
+from orderd.protocol.names import Queue
+from orderd.shop.outcomes import Deferred
 from tests.harness.commands import BODY_BYTES_MAX
 from tests.harness.waiting import wait_until
 

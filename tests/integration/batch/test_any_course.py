@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery, Properties
-from orderd.batch.results import Result
-from orderd.contract.commands import ProductUpdate
-from orderd.contract.names import HEADER_ATTEMPT, HEADER_PLACE
-from orderd.domain.outcomes import Applied, Deferred, Waiting
+from orderd.pipeline.results import Result
+from orderd.protocol.commands import ProductUpdate
+from orderd.protocol.names import HEADER_ATTEMPT, HEADER_PLACE
+from orderd.shop.outcomes import Applied, Deferred, Waiting
 from tests.harness.commands import request
 from tests.harness.servers import Servers
 from tests.integration.batch.requests import stocked_shop

@@ -8,9 +8,9 @@ import psycopg2
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.contract.names import DeferralCode, UnavailableCode
 from orderd.db.faults import DatabaseOutage
-from orderd.domain.outcomes import Answered, Applied, Deferred, Unavailable
+from orderd.protocol.names import DeferralCode, UnavailableCode
+from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
 from tests.harness.commands import again, request
 from tests.harness.damage import damage, data_file, first_on_page
 from tests.harness.postgresql import PrivatePostgres

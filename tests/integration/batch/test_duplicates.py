@@ -2,8 +2,8 @@
 
 import pytest
 
-from orderd.contract.names import DeferralCode, RefusalCode
-from orderd.domain.outcomes import Applied, Deferred, Duplicate, Refused
+from orderd.protocol.names import DeferralCode, RefusalCode
+from orderd.shop.outcomes import Applied, Deferred, Duplicate, Refused
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import Shop, seen
 

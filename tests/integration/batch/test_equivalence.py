@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
-from orderd.batch import processor
-from orderd.batch.results import Result
-from orderd.contract.names import Queue
-from orderd.contract.replies import Response
-from orderd.domain.outcomes import Applied, Duplicate, Refused
-from orderd.ops.log_events import Event
+from orderd.logs.events import Event
+from orderd.pipeline import commit as processor
+from orderd.pipeline.results import Result
+from orderd.protocol.names import Queue
+from orderd.protocol.replies import Response
+from orderd.shop.outcomes import Applied, Duplicate, Refused
 from tests.harness.commands import in_queue_order
 from tests.harness.servers import Servers
 from tests.integration.batch.requests import (

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.contract.names import DeferralCode, Queue
-from orderd.domain.outcomes import Applied, Deferred, Duplicate, Refused
-from orderd.domain.rules import products
+from orderd.protocol.names import DeferralCode, Queue
+from orderd.shop.outcomes import Applied, Deferred, Duplicate, Refused
+from orderd.shop.rules import products
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch.probe import Probe
-from orderd.contract.names import DeferralCode
 from orderd.db.faults import SchemaFault
-from orderd.domain.outcomes import Applied, Deferred, Refused
+from orderd.pipeline.probe import Probe
+from orderd.protocol.names import DeferralCode
+from orderd.shop.outcomes import Applied, Deferred, Refused
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import Connection, Shop
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from orderd.contract.strict_json import loads
-from orderd.domain.outcomes import Answered, Applied
+from orderd.protocol.strict_json import loads
+from orderd.shop.outcomes import Answered, Applied
 from tests.harness.commands import request
 from tests.integration.batch.shop import Shop
 

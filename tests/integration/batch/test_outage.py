@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch.processor import Surroundings
-from orderd.batch.results import Result
 from orderd.db.faults import DatabaseOutage, SchemaFault
-from orderd.domain.outcomes import Answered, Applied, Duplicate
+from orderd.pipeline.commit import Surroundings
+from orderd.pipeline.results import Result
+from orderd.shop.outcomes import Answered, Applied, Duplicate
 from tests.harness.commands import again, request
 from tests.harness.postgresql import PrivatePostgres
 from tests.integration.batch.shop import Connection, Shop

@@ -9,9 +9,9 @@ import pytest
 
 from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.renewal import renewed_command
-from orderd.batch.results import Result
-from orderd.contract.names import HEADER_ATTEMPT, HEADER_PLACE, Queue
-from orderd.domain.outcomes import Answered, Applied, Deferred, Invalid, Refused, Waiting
+from orderd.pipeline.results import Result
+from orderd.protocol.names import HEADER_ATTEMPT, HEADER_PLACE, Queue
+from orderd.shop.outcomes import Answered, Applied, Deferred, Invalid, Refused, Waiting
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
 
 PRODUCT = 1

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from orderd.config.load import Settings, load
 from orderd.daemon.protection import Protection
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage
-from orderd.ops.config import Settings, load
-from orderd.ops.faults import ConfigError
+from orderd.runtime.faults import ConfigError
 from tests.integration.batch.shop import Connection, Shop
 
 SHA256 = "ab" * 32

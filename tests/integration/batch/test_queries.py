@@ -4,10 +4,10 @@ import tracemalloc
 
 import pytest
 
-from orderd.batch.processor import Surroundings
-from orderd.contract.commands import ProductGet
-from orderd.contract.names import UnavailableCode
-from orderd.domain.outcomes import Answered, Applied, Deferred, Unavailable
+from orderd.pipeline.commit import Surroundings
+from orderd.protocol.commands import ProductGet
+from orderd.protocol.names import UnavailableCode
+from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
 from tests.harness.commands import request
 from tests.integration.batch.shop import Connection, Shop
 
@@ -21,7 +21,7 @@ def test_a_query_that_fails_is_answered_with_an_error_and_not_tried_again(
     def broken(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("orderd.domain.decide._RULES", {ProductGet: broken})
+    monkeypatch.setattr("orderd.shop.decide._RULES", {ProductGet: broken})
 
     (result,) = shop.process([request("product", "get", {"id": 1})])
 

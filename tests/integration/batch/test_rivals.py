@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch import processor
-from orderd.batch.results import Result
-from orderd.domain.outcomes import Applied, Deferred, Duplicate, Invalid, Refused
+from orderd.pipeline import commit as processor
+from orderd.pipeline.results import Result
+from orderd.shop.outcomes import Applied, Deferred, Duplicate, Invalid, Refused
 from tests.harness.commands import again, command, request
 from tests.integration.batch.shop import Connection, Shop
 

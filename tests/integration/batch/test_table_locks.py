@@ -10,11 +10,13 @@ import psycopg2
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch import processor, table_locks
-from orderd.batch.suspects import Suspects
-from orderd.contract.names import DeferralCode, UnavailableCode
 from orderd.db.faults import DatabaseOutage
-from orderd.domain.outcomes import (
+from orderd.logs.events import Event
+from orderd.pipeline import commit as processor
+from orderd.pipeline import table_locks
+from orderd.pipeline.quarantine import Suspects
+from orderd.protocol.names import DeferralCode, UnavailableCode
+from orderd.shop.outcomes import (
     Applied,
     Deferred,
     Duplicate,
@@ -23,7 +25,6 @@ from orderd.domain.outcomes import (
     Unavailable,
     Waiting,
 )
-from orderd.ops.log_events import Event
 from tests.harness.commands import again, request
 from tests.harness.waiting import wait_until
 from tests.integration.batch.shop import Connection, Shop

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch import ids
-from orderd.batch.results import Result
-from orderd.contract.names import DeferralCode
 from orderd.db.faults import DatabaseOutage
-from orderd.domain.outcomes import Applied, Deferred, Invalid, Refused
-from orderd.domain.world import Table
+from orderd.pipeline import ids
+from orderd.pipeline.results import Result
+from orderd.protocol.names import DeferralCode
+from orderd.shop.outcomes import Applied, Deferred, Invalid, Refused
+from orderd.shop.world import Table
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import Connection, Shop
 

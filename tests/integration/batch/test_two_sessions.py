@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 )
 
 from orderd.amqp.message import Delivery
-from orderd.batch import processor
-from orderd.batch.processor import Surroundings
-from orderd.contract.names import DeferralCode
-from orderd.domain.outcomes import Deferred, Waiting
+from orderd.pipeline import commit as processor
+from orderd.pipeline.commit import Surroundings
+from orderd.protocol.names import DeferralCode
+from orderd.shop.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.books import Request, Row
 from tests.acceptance.state_machine.tables import Tables, tables_of
 from tests.harness.commands import request as delivery_of

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.names import RefusalCode
-from orderd.domain.outcomes import Answered, Applied, Refused
+from orderd.protocol.names import RefusalCode
+from orderd.shop.outcomes import Answered, Applied, Refused
 from tests.harness.commands import request
 from tests.integration.batch.shop import Shop
 

@@ -9,9 +9,9 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import renewed_command
-from orderd.batch.processor import Surroundings
-from orderd.contract.names import HEADER_PLACE, DeferralCode
-from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
+from orderd.pipeline.commit import Surroundings
+from orderd.protocol.names import HEADER_PLACE, DeferralCode
+from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.batch.results import Result
-from orderd.contract.names import DeferralCode
-from orderd.domain.outcomes import Answered, Applied, Deferred
+from orderd.pipeline.results import Result
+from orderd.protocol.names import DeferralCode
+from orderd.shop.outcomes import Answered, Applied, Deferred
 from tests.harness.commands import again, request
 from tests.integration.batch.shop import Shop
 

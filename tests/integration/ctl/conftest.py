@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.strict_json import loads
+from orderd.protocol.strict_json import loads
 from tests.harness.daemon import clean_environment
 from tests.harness.management import Management
 from tests.harness.servers import Servers

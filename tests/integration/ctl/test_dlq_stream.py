@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderd.contract.exit_codes import ExitCode
+from orderd.protocol.exit_codes import ExitCode
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
 

@@ -3,7 +3,7 @@
 import json
 
 from orderd.amqp.message import Delivery, Properties
-from orderd.batch.suspects import key_of
+from orderd.pipeline.quarantine import key_of
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import UNSENT, Broker, execute, wait_for_value

@@ -8,7 +8,7 @@ import pytest
 
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, RowFault, SchemaFault, TransactionConflict
-from orderd.ops.log_lines import error_text
+from orderd.logs.lines import error_text
 
 RAISE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from orderd.amqp.faults import Unpublishable
-from orderd.amqp.field_reader import DEPTH_MAX, Epoch, read_table
-from orderd.amqp.field_writer import write_table
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.properties import (
+from orderd.amqp.wire.field_reader import DEPTH_MAX, Epoch, read_table
+from orderd.amqp.wire.field_writer import write_table
+from orderd.amqp.wire.properties import (
     HEADER_UNREADABLE,
     WireProperties,
     check,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orderd.batch.ids import IdPool
 from orderd.db.faults import IdsTaken
-from orderd.domain.world import Table
+from orderd.pipeline.ids import IdPool
+from orderd.shop.world import Table
 
 SHORT_OF_THREE = dict.fromkeys(Table, 3)
 

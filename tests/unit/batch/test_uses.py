@@ -1,9 +1,9 @@
 """What every action needs of which tables is on record, for none can be forgotten unseen."""
 
-from orderd.batch.uses import SHARED, TRIES, USES
-from orderd.contract.commands import MODELS
-from orderd.domain.needs import needs_of
-from orderd.domain.world import Table
+from orderd.pipeline.uses import SHARED, TRIES, USES
+from orderd.protocol.commands import MODELS
+from orderd.shop.needs import needs_of
+from orderd.shop.world import Table
 from tests.harness.commands import command
 
 KNOWN = {str(table) for table in Table} | {*SHARED, TRIES}

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from orderd.contract.envelope import Command, Invalid, decode
+from orderd.protocol.envelope import Command, Invalid, decode
 from tests.harness.commands import BODY_BYTES_MAX, let_in
 
 CREATE: dict[str, Any] = {

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from orderd.contract.envelope import Command, Invalid
+from orderd.protocol.envelope import Command, Invalid
 from tests.harness.commands import decoded_from, delivery
 
 PRODUCT = {"name": "lamp", "price": 1, "stock_quantity": 1}

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.amqp10 import is_address, message_id_of
-from orderd.contract.envelope import Invalid, decode
+from orderd.protocol.amqp10 import is_address, message_id_of
+from orderd.protocol.envelope import Invalid, decode
 from tests.harness.commands import let_in
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.contract.commands import MODELS
-from orderd.contract.envelope import Command, Invalid, decode
-from orderd.contract.names import InvalidCode, Queue
+from orderd.protocol.commands import MODELS
+from orderd.protocol.envelope import Command, Invalid, decode
+from orderd.protocol.names import InvalidCode, Queue
 from tests.harness.commands import BODY_BYTES_MAX, let_in
 from tests.harness.wrong_fields import ACTIONS, FIELDS, ITEM
 

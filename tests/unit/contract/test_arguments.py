@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.contract.commands import MODELS
-from orderd.contract.envelope import Command
-from orderd.contract.names import Queue
+from orderd.protocol.commands import MODELS
+from orderd.protocol.envelope import Command
+from orderd.protocol.names import Queue
 from tests.unit.contract.bodies import CREATE, command, invalid, read
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.contract.commands import MODELS
-from orderd.contract.envelope import Claim, Command, Invalid, decode
-from orderd.contract.names import InvalidCode, Queue
+from orderd.protocol.commands import MODELS
+from orderd.protocol.envelope import Claim, Command, Invalid, decode
+from orderd.protocol.names import InvalidCode, Queue
 from tests.harness.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
 from tests.unit.contract.bodies import CREATE, command, invalid
 

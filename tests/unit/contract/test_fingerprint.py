@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.commands import MODELS
-from orderd.contract.envelope import Command
+from orderd.protocol.commands import MODELS
+from orderd.protocol.envelope import Command
 from tests.harness.commands import command, decoded_from, delivery
 
 ITEMS = [{"product_id": 1, "quantity": 2}, {"product_id": 3, "quantity": 1}]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderd.contract.envelope import Command
+from orderd.protocol.envelope import Command
 from tests.unit.contract.fields import (
     BIGINT_MAX,
     NO_INTEGERS,

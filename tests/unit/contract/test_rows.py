@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.contract.events import CONTENT_TYPE, Event
-from orderd.contract.replies import Response
-from orderd.contract.rows import Order, OrderItem, Product, Row, User, rfc3339
-from orderd.contract.strict_json import dumps, loads
+from orderd.protocol.cloud_events import CONTENT_TYPE, Event
+from orderd.protocol.replies import Response
+from orderd.protocol.rows import Order, OrderItem, Product, Row, User, rfc3339
+from orderd.protocol.strict_json import dumps, loads
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 2, 29, 12, 0, 0, 123400, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.contract.strict_json import NESTING_MAX, MalformedJson, dumps, loads
+from orderd.protocol.strict_json import NESTING_MAX, MalformedJson, dumps, loads
 
 MALFORMED = {
     "nothing": b"",

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from orderd import __version__
-from orderd.contract.fields import Status
 from orderd.ctl.main import COMMANDS, build_parser, main
 from orderd.ctl.orders import STATUSES
+from orderd.protocol.fields import Status
 
 HEAVY = ("asyncio", "pika", "psycopg2", "pydantic", "rich")
 

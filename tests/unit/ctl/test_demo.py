@@ -1,10 +1,10 @@
 from typing import Any
 
-from orderd.contract.commands import MODELS
-from orderd.contract.strict_json import dumps, loads
 from orderd.ctl.client import Reply
 from orderd.ctl.demo import differences, fault, outcome
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS
+from orderd.protocol.commands import MODELS
+from orderd.protocol.strict_json import dumps, loads
 
 PRODUCT: dict[str, Any] = {"id": 1, "name": "Laptop", "price": 1, "stock_quantity": 2}
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from orderd.config.load import DEFAULT_FILE
+from orderd.config.paths import CONFIG_FILE
+from orderd.config.reference import reference
 from orderd.ctl.health import SETTING, VARIABLE
 from orderd.ctl.main import main
-from orderd.ops import health_file
-from orderd.ops.config import DEFAULT_FILE
-from orderd.ops.places import CONFIG_FILE
-from orderd.ops.reference import reference
+from orderd.runtime import health_file
 
 GONE_PID = 2**22 + 1  # above any that Linux gives
 

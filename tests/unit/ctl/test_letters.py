@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orderd.amqp.field_reader import Epoch
 from orderd.amqp.message import Delivery, Properties
-from orderd.contract.strict_json import dumps
+from orderd.amqp.wire.field_reader import Epoch
 from orderd.ctl.letter_filters import WINDOW_BYTES_MAX, WINDOW_LETTERS, Filters, windows
 from orderd.ctl.letters import Letter, dead_letter_queues
+from orderd.protocol.strict_json import dumps
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PLAIN = Properties()

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from orderd.contract.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
+from orderd.config.load import load
+from orderd.config.reference import reference
+from orderd.config.settings import Settings
 from orderd.ctl import roff
 from orderd.ctl.config_example import config_example
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.manual import pages
-from orderd.ops.config import load
-from orderd.ops.reference import reference
-from orderd.ops.settings import Settings
-from orderd.ops.signals import EFFECTS
+from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
+from orderd.runtime.signals import EFFECTS
 
 NAMES = ("orderd.8", "orderctl.1", "orderd.toml.5")
 

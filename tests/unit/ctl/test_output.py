@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orderd.contract.strict_json import loads
+from orderd.ctl.console import Screen
 from orderd.ctl.json_text import compact, pretty
-from orderd.ctl.screen import Screen
 from orderd.ctl.tables import Column, Table, plain, printable, rich_table
+from orderd.protocol.strict_json import loads
 
 VALUE: dict[str, Any] = {
     "a": [1, {"b": Decimal("2.50")}, []],

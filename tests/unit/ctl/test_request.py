@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from orderd.contract.commands import ProductCreate
-from orderd.contract.envelope import Command, decode
 from orderd.ctl.client import Request
-from orderd.ctl.exits import WrongUsage
+from orderd.ctl.errors import WrongUsage
 from orderd.ctl.main import build_parser
 from orderd.ctl.request import request_of
+from orderd.protocol.commands import ProductCreate
+from orderd.protocol.envelope import Command, decode
 from tests.harness.commands import let_in
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from orderd.amqp.message import Delivery, Properties
-from orderd.batch.results import Result
-from orderd.daemon.figures import Figures
-from orderd.domain.outcomes import Quarantined
+from orderd.daemon.stats import Figures
+from orderd.pipeline.results import Result
+from orderd.shop.outcomes import Quarantined
 
 
 class Clock:

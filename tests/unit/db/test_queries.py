@@ -7,7 +7,7 @@ from orderd.db import queries
 from orderd.db.arrays import array, lines
 from orderd.db.migrations import load_migrations
 from orderd.db.queries import load_queries, sql_folder
-from orderd.domain.world import Table
+from orderd.shop.world import Table
 
 SOURCES = [
     file.read_text(encoding="utf-8")

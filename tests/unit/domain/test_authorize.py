@@ -2,8 +2,8 @@ from hashlib import sha256
 
 import pytest
 
-from orderd.contract.envelope import Claim
-from orderd.domain.authorize import authorize
+from orderd.protocol.envelope import Claim
+from orderd.shop.authorize import authorize
 
 TOKEN = "s3cret"
 

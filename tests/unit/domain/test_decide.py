@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from orderd import __version__
-from orderd.contract.envelope import Command
-from orderd.contract.names import InvalidCode, Queue
-from orderd.contract.replies import Response
-from orderd.domain.decide import ArrivalsUnknown, decide
-from orderd.domain.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
-from orderd.domain.world import LedgerEntry, Table, World
+from orderd.protocol.envelope import Command
+from orderd.protocol.names import InvalidCode, Queue
+from orderd.protocol.replies import Response
+from orderd.shop.decide import ArrivalsUnknown, decide
+from orderd.shop.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
+from orderd.shop.world import LedgerEntry, Table, World
 from tests.harness.commands import command, decoded_from, delivery
 from tests.unit.domain.worlds import ATTEMPTS_MAX, applied, do, events, items, refused, world_of
 

@@ -9,13 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from orderd.contract.envelope import Command
-from orderd.contract.fields import Priority, Status
-from orderd.contract.names import Queue
-from orderd.domain.decide import Decision, decide
-from orderd.domain.needs import needs_of
-from orderd.domain.outcomes import Applied, Duplicate, Refused
-from orderd.domain.world import Table, World
+from orderd.protocol.envelope import Command
+from orderd.protocol.fields import Priority, Status
+from orderd.protocol.names import Queue
+from orderd.shop.decide import Decision, decide
+from orderd.shop.needs import needs_of
+from orderd.shop.outcomes import Applied, Duplicate, Refused
+from orderd.shop.world import Table, World
 from tests.harness.commands import command
 from tests.unit.domain.worlds import ATTEMPTS_MAX, FIRST_NEW_ID, world_of
 

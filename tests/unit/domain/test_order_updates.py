@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.rows import Order, OrderItem
-from orderd.domain.world import World
+from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.world import World
 from tests.unit.domain.worlds import (
     DESK,
     LAMP,

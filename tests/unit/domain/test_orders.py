@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.rows import Order, OrderItem
-from orderd.domain.outcomes import Answered
-from orderd.domain.world import Table
+from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.outcomes import Answered
+from orderd.shop.world import Table
 from tests.unit.domain.worlds import (
     ANN,
     DESK,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.envelope import Invalid
-from orderd.contract.names import InvalidCode
-from orderd.contract.rows import Order, OrderItem
-from orderd.domain.world import World
+from orderd.protocol.envelope import Invalid
+from orderd.protocol.names import InvalidCode
+from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.world import World
 from tests.unit.domain.worlds import DESK, applied, do, events, items, order, stock, world_of
 
 DISCOUNTED = replace(order(desk=1), total_amount=Decimal("99.50"))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.rows import Product
-from orderd.domain.outcomes import Answered, Invalid
-from orderd.domain.world import Table
+from orderd.protocol.rows import Product
+from orderd.shop.outcomes import Answered, Invalid
+from orderd.shop.world import Table
 from tests.unit.domain.worlds import DESK, LAMP, NOW, SHELF, applied, do, events, refused, world_of
 
 UNKNOWN = 99

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.rows import Order
-from orderd.domain.decide import Decision
-from orderd.domain.world import World
+from orderd.protocol.rows import Order
+from orderd.shop.decide import Decision
+from orderd.shop.world import World
 from tests.unit.domain.worlds import ANN, DESK, applied, do, events, items, order, refused, world_of
 
 CHANGES: list[tuple[str, str, dict[str, Any]]] = [

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from orderd.contract.fields import Status
+from orderd.protocol.fields import Status
 from tests.unit.domain.worlds import applied, do, events, order, refused, world_of
 
 STATUSES = get_args(Status)

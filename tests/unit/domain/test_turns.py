@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orderd.contract.envelope import Command
-from orderd.domain.turns import Kept, Place, Turns
+from orderd.protocol.envelope import Command
+from orderd.shop.turns import Kept, Place, Turns
 from tests.harness.commands import command
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from orderd.contract.rows import User
-from orderd.domain.outcomes import Answered
-from orderd.domain.world import Table
+from orderd.protocol.rows import User
+from orderd.shop.outcomes import Answered
+from orderd.shop.world import Table
 from tests.unit.domain.worlds import ANN, BOB, NOW, applied, do, events, refused, world_of
 
 CY = {"username": "cy", "email": "cy@x.org"}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from orderd.contract.names import Queue
-from orderd.contract.rows import Order, OrderItem, Product, Row, User
-from orderd.domain.decide import Decision, decide
-from orderd.domain.outcomes import Applied, Refused
-from orderd.domain.world import FreshIds, Table, World
+from orderd.protocol.names import Queue
+from orderd.protocol.rows import Order, OrderItem, Product, Row, User
+from orderd.shop.decide import Decision, decide
+from orderd.shop.outcomes import Applied, Refused
+from orderd.shop.world import FreshIds, Table, World
 from tests.harness.commands import command
 
 ATTEMPTS_MAX = 3

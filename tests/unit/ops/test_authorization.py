@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orderd.ops.authorization import described
-from orderd.ops.config import ConfigError, Settings, load
+from orderd.config.authorization import described
+from orderd.config.load import ConfigError, Settings, load
 
 SHA256 = "ab" * 32
 OTHER_SHA256 = "cd" * 32

@@ -1,6 +1,6 @@
 import pytest
 
-from orderd.ops.backoff import Backoff, delay_s, in_vain_s
+from orderd.runtime.backoff import Backoff, delay_s, in_vain_s
 
 
 def test_the_wait_doubles_from_1_s_to_4_s() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from orderd.ops.config import ConfigError, Settings, load
-from orderd.ops.sources import from_environment
+from orderd.config.load import ConfigError, Settings, load
+from orderd.config.sources import from_environment
 
 Load = Callable[..., Settings]
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from orderd.ops.config import ConfigError, load
-from orderd.ops.faults import Problem
+from orderd.config.load import ConfigError, load
+from orderd.runtime.faults import Problem
 
 SHA256 = "ab" * 32
 

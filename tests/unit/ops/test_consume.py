@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from orderd.contract.names import Queue
-from orderd.ops.config import ConfigError, Settings, load
-from orderd.ops.reference import describe
-from orderd.ops.reload import reload_settings
+from orderd.config.load import ConfigError, Settings, load
+from orderd.config.reference import describe
+from orderd.config.reload import reload_settings
+from orderd.protocol.names import Queue
 
 ALL = frozenset(Queue)
 NOWHERE = Path("/nonexistent")

@@ -1,6 +1,6 @@
 import pytest
 
-from orderd.ops.durations import format_duration, parse_duration
+from orderd.config.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 import orderd
-from orderd.ops import failpoints
-from orderd.ops.faults import ConfigError
+from orderd.runtime import crash_points as failpoints
+from orderd.runtime.faults import ConfigError
 
 ENVIRON = {"PYTHONPATH": str(Path(orderd.__file__).parents[1])}
 
@@ -23,7 +23,7 @@ def _disarmed() -> Iterator[None]:
 
 def exit_status(armed: str, code: str) -> int:
     """Run the code in a Python of its own and return its exit status, negative for a signal."""
-    program = f"from orderd.ops.failpoints import arm, reach\narm()\n{code}"
+    program = f"from orderd.runtime.crash_points import arm, reach\narm()\n{code}"
     return subprocess.run(
         [sys.executable, "-c", program], env=ENVIRON | {"ORDERD_FAILPOINT": armed}, check=False
     ).returncode
@@ -36,7 +36,7 @@ def test_an_armed_point_kills_at_once_and_without_clean_up() -> None:
 
 
 def test_a_point_can_freeze_the_daemon_instead() -> None:
-    program = "from orderd.ops.failpoints import arm, reach\narm()\nreach('loaded')"
+    program = "from orderd.runtime.crash_points import arm, reach\narm()\nreach('loaded')"
     env = ENVIRON | {"ORDERD_FAILPOINT": "stop:loaded"}
     with subprocess.Popen([sys.executable, "-c", program], env=env) as frozen:
         _, status = os.waitpid(frozen.pid, os.WUNTRACED)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orderd.ops import health_file
-from orderd.ops.health import Health
-from orderd.ops.logs import configure
+from orderd.logs.logger import configure
+from orderd.runtime import health_file
+from orderd.runtime.health import Health
 
 
 @pytest.fixture

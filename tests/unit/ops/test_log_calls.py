@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orderd
-from orderd.ops.log_events import FIELD_NAMES
+from orderd.logs.events import FIELD_NAMES
 
 PACKAGE = Path(orderd.__file__).parent
 

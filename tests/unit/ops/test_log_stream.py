@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orderd.ops.log_stream import LogStream
+from orderd.logs.stream import LogStream
 
 PATIENCE_S = 0.02
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import orderd
-from orderd.ops.log_events import FIELD_NAMES, Event
-from orderd.ops.log_stream import LogStream
-from orderd.ops.logs import LineHandler, configure, emit, is_enabled, is_journal
+from orderd.logs.events import FIELD_NAMES, Event
+from orderd.logs.logger import LineHandler, configure, emit, is_enabled, is_journal
+from orderd.logs.stream import LogStream
 
 from .test_log_stream import Pipe
 
@@ -279,7 +279,7 @@ def test_a_program_outlives_its_stdout_without_a_word(redirection: str, tmp_path
     program = tmp_path / "program.py"
     program.write_text(
         "import os, sys\n"
-        "from orderd.ops.logs import Event, configure, emit\n"
+        "from orderd.logs.logger import Event, configure, emit\n"
         "configure()\n"
         "for _ in range(1000): emit(Event.BATCH_COMMITTED, 'x' * 1000)\n"
         "read_end, write_end = os.pipe()\n"

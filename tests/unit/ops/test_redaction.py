@@ -1,6 +1,6 @@
 import pytest
 
-from orderd.ops.redaction import redact
+from orderd.config.redaction import redact
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from orderd.ops.config import Settings, load
-from orderd.ops.reference import describe, reference
-from orderd.ops.reload import reload_settings
+from orderd.config.load import Settings, load
+from orderd.config.reference import describe, reference
+from orderd.config.reload import reload_settings
 
 SHA256 = "ab" * 32
 TOKENS = f'{{"shop": {{"sha256": "{SHA256}", "allow": ["product.*", "order.get"]}}}}'

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderd.ops.service import Service
+from orderd.runtime.systemd import Service
 
 
 class Manager:

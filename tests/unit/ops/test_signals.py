@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orderd.ops.signals import Signals
+from orderd.runtime.signals import Signals
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orderd.ops import patient
-from orderd.ops.config import ConfigError, Settings, load
+from orderd.config import patient
+from orderd.config.load import ConfigError, Settings, load
 
 Make = Callable[[Path], None]
 

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
-from orderd.batch.results import Result
-from orderd.contract.envelope import Invalid
-from orderd.contract.names import DeferralCode, InvalidCode, own_queues
-from orderd.contract.replies import Response
-from orderd.contract.rows import User
 from orderd.db.clock import Clock
-from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
-from orderd.settle.consequences import Consequence, Consequences, Role, SettlePolicy
-from orderd.settle.report import Reporter
+from orderd.pipeline.outbound import Consequence, Consequences, Role, SettlePolicy
+from orderd.pipeline.report import Reporter
+from orderd.pipeline.results import Result
+from orderd.protocol.envelope import Invalid
+from orderd.protocol.names import DeferralCode, InvalidCode, own_queues
+from orderd.protocol.replies import Response
+from orderd.protocol.rows import User
+from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
 from tests.harness.commands import decoded_from, delivery, request
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)

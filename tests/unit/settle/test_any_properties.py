@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 
 from orderd.amqp.message import Properties
-from orderd.amqp.properties import check, decode, encode
-from orderd.settle.consequences import Role
+from orderd.amqp.wire.properties import check, decode, encode
+from orderd.pipeline.outbound import Role
 from tests.harness.any_properties import found_in_the_copy, of_the_copy, properties
 from tests.harness.wire import write_properties
 from tests.unit.settle.results import DEFERRED, only, result, spoilt

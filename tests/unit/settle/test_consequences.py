@@ -4,8 +4,11 @@ from typing import Any
 import pytest
 
 from orderd.amqp.message import Properties
-from orderd.batch.results import attempt_of
-from orderd.contract.names import (
+from orderd.outbox.rows import OutboxRow
+from orderd.pipeline.messages import copied_properties
+from orderd.pipeline.outbound import Role
+from orderd.pipeline.results import attempt_of
+from orderd.protocol.names import (
     Queue,
     RefusalCode,
     UnavailableCode,
@@ -14,11 +17,8 @@ from orderd.contract.names import (
     own_queues,
     retry_queue,
 )
-from orderd.contract.replies import Response
-from orderd.domain.outcomes import Duplicate, Refused, Unavailable
-from orderd.outbox.rows import OutboxRow
-from orderd.settle.consequences import Role
-from orderd.settle.messages import copied_properties
+from orderd.protocol.replies import Response
+from orderd.shop.outcomes import Duplicate, Refused, Unavailable
 from tests.harness.commands import delivery
 from tests.unit.settle.results import (
     ANSWERED,

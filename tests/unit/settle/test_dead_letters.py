@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.properties import check, decode, encode
-from orderd.contract.envelope import Invalid
-from orderd.contract.names import InvalidCode
-from orderd.settle.consequences import Role
-from orderd.settle.dead_letters import HEADERS_BYTES_MAX, dead_letter, without_original_headers
+from orderd.amqp.wire.properties import check, decode, encode
+from orderd.pipeline.dead_letters import HEADERS_BYTES_MAX, dead_letter, without_original_headers
+from orderd.pipeline.outbound import Role
+from orderd.protocol.envelope import Invalid
+from orderd.protocol.names import InvalidCode
 from tests.unit.settle.results import DEFERRED, NOON, only, result, spoilt
 
 FRAME_BYTES_MAX = 131_072

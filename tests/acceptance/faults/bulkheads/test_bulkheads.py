@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orderd.contract.exit_codes import ExitCode
 from orderd.ctl.main import main as orderctl
+from orderd.protocol.exit_codes import ExitCode
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Message, Shop, command, order, user
 from tests.conftest import StartDaemon, StartDaemonOn

@@ -1,0 +1,48 @@
+"""The command line of `orderd`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from orderd import __version__
+from orderd.config.paths import CONFIG_FILE
+from orderd.config.settings import Settings
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="orderd",
+        description="Apply a shop's commands from RabbitMQ to PostgreSQL, exactly once in effect.",
+        epilog="Every setting can also be given in the configuration file or as ORDERD_<NAME> in "
+        "the environment. Exit codes: 0 stopped as asked, 1 failed, 2 usage, 69 a server is "
+        "unavailable (with --no-wait), 78 bad configuration or schema not migrated.",
+    )
+    parser.add_argument("--version", action="version", version=f"orderd {__version__}")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"configuration file; default: {CONFIG_FILE} if it exists",
+    )
+    parser.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="exit with 69 instead of waiting for servers that cannot be reached at start",
+    )
+    parser.add_argument("--log-level", metavar="LEVEL", help=_description("log_level"))
+    parser.add_argument("--log-format", choices=("json", "text"), help=_description("log_format"))
+    parser.add_argument("--batch-max", metavar="N", help=_description("batch_max"))
+    return parser
+
+
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives."""
+    names = ("log_level", "log_format", "batch_max")
+    given = {name: getattr(options, name) for name in names}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    return overrides | ({"wait_for_servers": False} if options.no_wait else {})
+
+
+def _description(key: str) -> str:
+    return Settings.model_fields[key].description or ""

@@ -1,0 +1,97 @@
+"""Shows the settings: the values in force, and the reference of what can be set."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from orderd.config.durations import format_duration
+from orderd.config.redaction import redact
+from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
+from orderd.config.sources import PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting in force; passwords in the value are hidden."""
+
+    key: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """What can be set under a name, in the words of the README."""
+
+    key: str
+    variable: str
+    default: str
+    reloadable: bool
+    description: str
+
+
+def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> list[SettingRow]:
+    """Return a row per setting, in the order of the reference, and one per token.
+
+    *masks* hide the passwords of those settings whose grammar only their driver knows.
+    """
+    rows: list[SettingRow] = []
+    for key in Settings.model_fields:
+        value = getattr(settings, key)
+        if isinstance(value, Mapping) and value:
+            names = [(key, name) for name in value]
+            rows += [
+                SettingRow(".".join(path), shown(value[path[1]]), _source(settings, path))
+                for path in names
+            ]
+        else:
+            is_masked = key in masks and isinstance(value, SecretStr)
+            text = masks[key](value.get_secret_value()) if is_masked else shown(value)
+            rows.append(SettingRow(key, text, _source(settings, (key,))))
+    return rows
+
+
+def reference() -> list[ReferenceRow]:
+    """Return a row per setting that can be made, in the order of the README."""
+    return [
+        ReferenceRow(
+            key=key,
+            variable=f"{PREFIX}{key.upper()}",
+            # What a factory makes differs from machine to machine; its description says what.
+            default="" if field.default_factory else shown(field.default),
+            reloadable=has_mark(key, RELOADABLE),
+            description=field.description or "",
+        )
+        for key, field in Settings.model_fields.items()
+    ]
+
+
+def shown(value: object) -> str:
+    """Return the value as it would be written in the file, without quotes and passwords."""
+    match value:
+        case SecretStr():
+            text = redact(value.get_secret_value())
+        case Token():
+            text = shown(value.allow)
+        case bool():
+            text = "true" if value else "false"
+        case float():
+            text = format_duration(value)
+        case tuple():
+            text = ", ".join(shown(part) for part in value)
+        case Mapping():
+            text = ", ".join(value)
+        case _:
+            text = str(value)
+    return text
+
+
+def _source(settings: Settings, path: tuple[str, ...]) -> str:
+    """Return where the value came from; of a table set in several places, all of them."""
+    origins = settings.origins
+    found = [origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins]
+    inner = [
+        origin for at, origin in origins.items() if len(at) > len(path) and at[: len(path)] == path
+    ]
+    return ", ".join(dict.fromkeys(inner + found[:1])) or "default"

@@ -1,0 +1,249 @@
+"""The settings of the daemon and of orderctl: names, types, limits, defaults, meanings."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from orderd.config.layers import LayeredSettings
+from orderd.config.types import (
+    EXCLUSIVE,
+    SHARED,
+    AmqpUrls,
+    Checksum,
+    DatabaseUrl,
+    Listed,
+    Lowered,
+    Mapped,
+    Modes,
+    Seconds,
+    WholeNumber,
+)
+from orderd.protocol.names import Queue
+from orderd.runtime.health_file import path_to_write
+
+_PREFETCH_MAX = 65_535
+_MIB = 1 << 20
+# What the unit's MemoryHigh= allows: as JSON in memory, a body is up to fifty times as large.
+_BODY_BYTES_LIMIT = 3 * _MIB // 2
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a setting is besides its value."""
+
+    name: str
+
+
+RELOADABLE = Mark("reloadable")
+SECRET = Mark("secret")
+
+_Delay = Annotated[Seconds, Field(ge=0.1, le=86_400)]
+_Permission = Annotated[
+    str, Field(pattern=r"^(\*|(product|order|user)\.(\*|[a-z_]{1,64}))$", max_length=80)
+]
+
+
+class Token(BaseModel):
+    """Who may send what: the SHA-256 of a bearer token and the commands that it allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    sha256: Annotated[str, Lowered, Checksum, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
+    allow: Annotated[tuple[_Permission, ...], Listed, Field(min_length=1, max_length=100)]
+
+
+class Settings(LayeredSettings):
+    """Every setting; durations are in seconds. Made by `config.load`, immutable afterwards."""
+
+    database_url: Annotated[DatabaseUrl, SECRET] = Field(
+        default=SecretStr("postgresql:///orderd"),
+        description="PostgreSQL: a libpq URL or keyword string; several hosts are tried in turn",
+    )
+    rabbitmq_url: Annotated[AmqpUrls, SECRET] = Field(
+        default=(SecretStr("amqp://guest:guest@localhost:5672/%2F"),),
+        min_length=1,
+        max_length=20,
+        description="RabbitMQ: an amqp:// or amqps:// URL, or several, which are tried in turn",
+    )
+    batch_max: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=200, ge=1, le=1_000, description="most commands in one transaction, 1 to 1000"
+    )
+    prefetch: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=0,
+        ge=0,
+        le=_PREFETCH_MAX,
+        description="most unacknowledged messages in hand from each queue, up to 65535; "
+        "0 is twice batch_max",
+    )
+    retry_delays: Annotated[tuple[_Delay, ...], Listed, RELOADABLE] = Field(
+        default=(5.0, 30.0, 300.0),
+        min_length=1,
+        max_length=10,
+        description="wait before each further try; 1 to 10 different steps of 100ms to 24h",
+    )
+    body_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=_MIB,
+        ge=1_024,
+        le=_BODY_BYTES_LIMIT,
+        description="largest message body in bytes, 1024 to 1572864; a larger one is too_large",
+    )
+    reply_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=_MIB,
+        ge=_MIB // 16,
+        le=4 * _MIB,
+        description="largest reply to a query in bytes, 65536 to 4194304: pages end earlier, and a "
+        "larger row is reply_too_large",
+    )
+    shutdown_timeout: Annotated[Seconds, RELOADABLE] = Field(
+        default=30.0, ge=1, le=3_600, description="longest drain after SIGTERM, 1s to 1h"
+    )
+    queue_type: Literal["", "classic", "quorum"] = Field(
+        default="",
+        description="type of the queues that orderd creates: classic, quorum, or empty for the "
+        "virtual host's default",
+    )
+    consume: Modes = Field(
+        default=SHARED,
+        description="shared: any number of daemons take from a queue; exclusive: one at a time, in "
+        "the order sent, while the others stand by; for all queues, or a table of some by name",
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"], Lowered, RELOADABLE
+    ] = Field(
+        default="info", description="least level to log: debug, info, warning, error, critical"
+    )
+    log_format: Annotated[Literal["json", "text"], Lowered, RELOADABLE] = Field(
+        default="json", description="json: one object a line; text: for people"
+    )
+    log_priority_prefix: Annotated[Literal["auto", "always", "never"], Lowered, RELOADABLE] = Field(
+        default="auto",
+        description="syslog priority before each line, as <6>; auto: when stdout is the journal",
+    )
+    events_source: Annotated[str, RELOADABLE] = Field(
+        default="orderd",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="`source` of the events: a URI reference",
+    )
+    outbox_grace: Annotated[Seconds, RELOADABLE] = Field(
+        default=5.0,
+        ge=0.1,
+        le=3_600,
+        description="age at which another daemon's unsent event is taken over, 100ms to 1h",
+    )
+    instance_name: str = Field(
+        default_factory=lambda: os.uname().nodename,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[!-~]+$",
+        examples=["orderd-1"],
+        description="name of this daemon on its connections and in its reports; default: host name",
+    )
+    heartbeat: Seconds = Field(
+        default=20.0,
+        ge=10,
+        le=600,
+        multiple_of=1,
+        description="AMQP heartbeat asked for, 10s to 10min, whole seconds",
+    )
+    poison_after: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=3,
+        ge=2,
+        le=100,
+        description="tries of a redelivered message that end in a crash before it is dead-lettered",
+    )
+    give_back_after: Annotated[Seconds, RELOADABLE] = Field(
+        default=30.0,
+        ge=1,
+        le=1_500,
+        description="outage of the database after which messages in hand go back to the broker, "
+        "1s to 25min",
+    )
+    lock_patience: Annotated[Seconds, RELOADABLE] = Field(
+        default=_DAY_S,
+        ge=1,
+        le=30 * _DAY_S,
+        description="how long a command waits for what somebody else has locked before it is "
+        "dead-lettered, 1s to 30d",
+    )
+    wait_for_servers: bool = Field(
+        default=True,
+        description="wait for servers that cannot be reached at start; false: exit with 69",
+    )
+    ledger_retention: Annotated[Seconds, RELOADABLE] = Field(
+        default=90 * _DAY_S,
+        ge=_DAY_S,
+        le=36_500 * _DAY_S,
+        description="how long a request's id is remembered at least: `orderctl prune` deletes what "
+        "is older, 1d to 36500d",
+    )
+    health_file: str = Field(
+        default_factory=lambda: path_to_write(os.environ),
+        max_length=255,
+        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
+        examples=["/run/orderd/health"],
+        description="file for `orderctl health`, best on a tmpfs; default: `health` in "
+        "$RUNTIME_DIRECTORY, else in /run/orderd if that can be written; empty: none",
+    )
+    watchdog: Annotated[Seconds, RELOADABLE] = Field(
+        default=30.0,
+        ge=0,
+        le=3_600,
+        description="time of the service manager's watchdog where it does not pass it on itself "
+        "(podman); 0: none",
+    )
+    authorization: Annotated[Literal["", "none", "tokens", "jwt"], Lowered, RELOADABLE] = Field(
+        default="",
+        description="none: every command is allowed; tokens: those that a token allows; jwt: not "
+        "in this version; empty: tokens where there are any, else none",
+    )
+    # The last one: in the file, nothing but tables can stand behind it.
+    tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(
+        default_factory=dict,
+        max_length=1_000,
+        description="name → `sha256` of a bearer token (hex) and `allow`, a list such as "
+        '["product.*", "order.create"] or ["*"]',
+    )
+
+    @property
+    def authorization_mode(self) -> Literal["none", "tokens", "jwt"]:
+        """How commands are authorized: as set, or by what there are tokens."""
+        return self.authorization or ("tokens" if self.tokens else "none")
+
+    @property
+    def exclusive_queues(self) -> frozenset[Queue]:
+        """The queues from which one daemon at a time takes."""
+        modes = self.consume
+        by_queue = dict.fromkeys(Queue, modes) if isinstance(modes, str) else modes
+        return frozenset(Queue(queue) for queue, mode in by_queue.items() if mode == EXCLUSIVE)
+
+    @property
+    def prefetch_count(self) -> int:
+        """The prefetch to ask the broker for: as set, or twice the largest batch."""
+        return self.prefetch or min(2 * self.batch_max, _PREFETCH_MAX)
+
+    @field_validator("retry_delays")
+    @classmethod
+    def _delays_differ(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
+        # The retry queue is named after its delay, so two equal steps would be one queue.
+        if len(set(delays)) < len(delays):
+            raise ValueError("must be different from each other")
+        return delays
+
+    @field_validator("tokens")
+    @classmethod
+    def _tokens_differ(cls, tokens: Mapping[str, Token]) -> Mapping[str, Token]:
+        if len({token.sha256 for token in tokens.values()}) < len(tokens):
+            raise ValueError("two tokens have the same sha256")
+        return tokens
+
+
+def has_mark(key: str, mark: Mark) -> bool:
+    """Return whether the setting bears the mark; an unknown key bears none."""
+    field = Settings.model_fields.get(key)
+    return field is not None and mark in field.metadata

@@ -1,0 +1,34 @@
+"""Rows of a table of orderd's own, as many as asked for, and whether there are more."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from orderd.ctl.console import Screen
+from orderd.ctl.entity import Row, Shown, table_of, whole_number
+
+LIMIT: Final = 100
+LIMIT_MAX: Final = 10_000
+
+
+def add_limit_argument(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* take how many rows at most."""
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=partial(whole_number, most=LIMIT_MAX),
+        default=LIMIT,
+        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
+    )
+
+
+def show_page(screen: Screen, columns: Sequence[Shown], rows: Sequence[Row], limit: int) -> None:
+    """Print *limit* of *rows*; one more than that in hand tells that there are more."""
+    page = rows[:limit]
+    if screen.is_json:
+        screen.document(page)
+    else:
+        screen.table(table_of(columns, page))
+    if len(rows) > limit:
+        screen.note(f"stopped at {limit}; there are more: see --limit")

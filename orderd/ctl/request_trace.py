@@ -1,0 +1,152 @@
+"""What a request has left in database and broker."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.topology import queue_depth
+from orderd.ctl import ledger, outbox
+from orderd.ctl.broker import browser_of
+from orderd.ctl.letters import Letter
+from orderd.ctl.renewals import Renewals
+from orderd.db.arrays import array
+from orderd.db.transaction import Transaction
+from orderd.pipeline.load import read_orders
+from orderd.pipeline.quarantine import key_of
+from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
+from orderd.protocol.rows import Product, Row, User, rfc3339
+from orderd.protocol.strict_json import loads, quote
+
+if TYPE_CHECKING:
+    from orderd.config.settings import Settings
+
+# Of each queue so many are looked at, from its head on; the rest is said to be unseen.
+LOOKED_AT_MAX: Final = 10_000
+EVENTS_MAX: Final = 100
+
+
+@dataclass(slots=True)
+class Messages:
+    """The messages of one request, and what could not be looked at, by queue."""
+
+    retries: list[Letter] = field(default_factory=list)
+    dead_letters: list[Letter] = field(default_factory=list)
+    ready: dict[str, int] = field(default_factory=dict)
+    not_looked_at: dict[str, int] = field(default_factory=dict)
+
+
+def in_broker(
+    settings: "Settings",
+    publisher: ConfirmedPublisher,
+    request_id: str,
+    tell: Callable[[str], None],
+) -> Messages:
+    """Return what waits in retry queues and dead letter queues, and how full the others are.
+
+    A message that cannot be renewed is reported to *tell*.
+    Command queues are not looked into: what is given back counts as redelivered there.
+    """
+    messages = Messages()
+    retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
+    letters = [dead_letter_queue(queue) for queue in Queue]
+    depths = {
+        name: depth.ready
+        for name in (*retries, *letters)
+        if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
+    }
+    renewals = Renewals(settings, publisher, list(depths), tell)
+    with browser_of(publisher) as browser:
+        for name, ready in depths.items():
+            limit = 0 if name in renewals.untouchable else LOOKED_AT_MAX
+            if ready > limit:
+                messages.not_looked_at[name] = ready - limit
+            found = messages.dead_letters if name in letters else messages.retries
+            for letter in _looked_at(browser, renewals, name, min(ready, limit)):
+                if letter.request_id == request_id:
+                    found.append(letter)
+    for queue in Queue:
+        depth = queue_depth(publisher.connection, queue)
+        messages.ready[str(queue)] = 0 if depth is None else depth.ready
+    return messages
+
+
+def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
+    """Return its row of the ledger, the row that it made or changed, and its unsent events."""
+    settled = ledger.read(tx, request_id)
+    kind, row_id = _named(settled)
+    events = tx.rows(
+        "find_events",
+        correlation=f'"correlationid":{quote(request_id)},',
+        refusal=f'"request":{{"id":{quote(request_id)},',
+        settled_at=None if settled is None else settled["created_at"],
+        subject=f'"subject":{quote(f"{kind}/{row_id}")},',
+        rows_max=EVENTS_MAX,
+    )
+    rows = _rows(tx, kind, row_id)
+    return {
+        "ledger": settled,
+        "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
+        "events": [outbox.event(fields) for fields in events],
+    }
+
+
+def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
+    """Return the place that it keeps in the line of its row, None where it has none."""
+    found = tx.rows("find_place", id=request_id)
+    if not found:
+        return None
+    ((queue, row_id, since, ends_at, waits_since, waits_for, ahead),) = found
+    return {
+        "queue": queue,
+        "row_id": row_id,
+        "since": rfc3339(since),
+        "ends_at": rfc3339(ends_at),
+        "ahead": ahead,
+        "waits_since": None if waits_since is None else rfc3339(waits_since),
+        "waits_for": waits_for,
+    }
+
+
+def tries_of(tx: Transaction, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+    """Return what is on record of crashes while one of *letters* was in hand."""
+    keys = {
+        key_of(replace(letter.delivery, queue=letter.origin)): letter.origin for letter in letters
+    }
+    if not keys:
+        return []
+    return [
+        {"queue": keys[key], "tries": tries, "is_committed": is_committed}
+        for key, tries, is_committed in tx.rows("read_tries", keys=list(keys))
+    ]
+
+
+def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[Letter]:
+    for _ in range(count):
+        delivery = browser.take(name)
+        if delivery is None:
+            return
+        # In a retry queue the delay begins anew by that.
+        renewals.renew(browser, delivery)
+        yield Letter(delivery)
+
+
+def _named(settled: dict[str, Any] | None) -> tuple[str, int]:
+    """Return kind and id of the row that the answer tells of; no kind where there is none."""
+    answer = settled["response"]["data"] if settled is not None else None
+    if settled is None or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+        return "", 0
+    return settled["queue"], answer["id"]
+
+
+def _rows(tx: Transaction, kind: str, row_id: int) -> Sequence[Row]:
+    ids = array([row_id])
+    match kind:
+        case Queue.PRODUCT:
+            return [Product(*row) for row in tx.rows("read_products", ids=ids)]
+        case Queue.USER:
+            return [User(*row) for row in tx.rows("read_users", ids=ids, usernames=[], emails=[])]
+        case Queue.ORDER:
+            return read_orders(tx, "read_orders", ids=ids)
+    return []

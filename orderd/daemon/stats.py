@@ -1,0 +1,40 @@
+"""How much the daemon has done: since its start, and in the last seconds."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from orderd.pipeline.results import Result
+
+
+class Figures:
+    """How many deliveries came to which outcome since the start, and how fast they come now."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Begin at nothing."""
+        self._outcomes: Counter[str] = Counter()
+        self._last = ""
+        self._now_s = now_s
+        self._looked_s = now_s()
+        self._looked_at = 0
+
+    def count(self, results: Sequence[Result]) -> None:
+        """Add *results*."""
+        names = [type(result.outcome).__name__.lower() for result in results]
+        self._outcomes.update(names)
+        self._last = names[-1] if names else self._last
+
+    def brief(self) -> str:
+        """Return rate since the last call, total and last outcome, as one short line."""
+        now_s = self._now_s()
+        total = self._outcomes.total()
+        passed_s = max(now_s - self._looked_s, 0.001)
+        rate = (total - self._looked_at) / passed_s
+        self._looked_s, self._looked_at = now_s, total
+        # A command now and then is not nothing.
+        pace = f"{rate:.0f}/s" if rate >= 1 else f"{rate:.1f}/s" if rate else "idle"
+        return f"{pace}, {total} settled{f', last {self._last}' if self._last else ''}"
+
+    def __str__(self) -> str:
+        """Return the counts as one line."""
+        return ", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.items()) or "nothing yet"

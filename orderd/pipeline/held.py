@@ -1,0 +1,97 @@
+"""Retries and dead letters that the broker refused: kept, with their deliveries, and sent again."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
+
+from orderd.pipeline.outbound import Consequence
+
+_FIRST_DELAY_S: Final = 1.0
+DELAY_S_MAX: Final = 60.0
+# A broker takes a channel away whose deliveries stay unacked for 30 min; before, they are its own
+# again, and come to whoever has better luck with them.
+PATIENCE_S: Final = 600.0
+
+
+@dataclass(slots=True)
+class _Target:
+    """What waits for one queue, and since when it refuses."""
+
+    refused_at_s: float
+    delay_s: float = 0.0
+    due_s: float = 0.0
+    waiting: list[Consequence] = field(default_factory=list)
+
+
+class HeldBack:
+    """Messages that must go, waiting for queues that refuse them.
+
+    Each queue has a back-off of its own, doubling from a second to a minute. While it lasts,
+    nothing is sent there: `hold` takes what comes to that.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing that waits."""
+        self._now_s = now_s
+        self._targets: dict[str, _Target] = {}
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return sum(len(target.waiting) for target in self._targets.values())
+
+    def __iter__(self) -> Iterator[Consequence]:
+        """Yield all that waits."""
+        return chain.from_iterable(target.waiting for target in self._targets.values())
+
+    def refuse(self, refused: Sequence[Consequence]) -> float:
+        """Keep what one queue has refused; return in how many seconds it is sent again."""
+        now_s = self._now_s()
+        queue = refused[0].message.routing_key
+        target = self._targets.setdefault(queue, _Target(now_s))
+        target.waiting.extend(refused)
+        target.delay_s = min(max(_FIRST_DELAY_S, 2 * target.delay_s), DELAY_S_MAX)
+        target.due_s = now_s + target.delay_s
+        return target.delay_s
+
+    def hold(self, consequence: Consequence) -> bool:
+        """Keep *consequence* too where its queue is known to refuse; return whether it does."""
+        target = self._targets.get(consequence.message.routing_key)
+        if target is None or self._now_s() >= target.due_s:
+            return False
+        target.waiting.append(consequence)
+        return True
+
+    def accept(self, queues: Iterable[str]) -> None:
+        """Forget that these *queues* ever refused: they have taken something."""
+        for queue in queues:
+            target = self._targets.get(queue)
+            if target is not None and not target.waiting:
+                del self._targets[queue]
+
+    def take_due(self) -> list[Consequence]:
+        """Return, once, what is to be sent again by now."""
+        now_s = self._now_s()
+        return self._take(target for target in self._targets.values() if now_s >= target.due_s)
+
+    def take_overdue(self) -> list[Consequence]:
+        """Return, once, what waits for queues that have refused for too long."""
+        before_s = self._now_s() - PATIENCE_S
+        overdue = [each for each in self._targets.values() if each.refused_at_s <= before_s]
+        for target in overdue:
+            target.refused_at_s = self._now_s()
+        return self._take(overdue)
+
+    def clear(self) -> None:
+        """Forget all: the connection that could ack the deliveries is gone."""
+        for target in self._targets.values():
+            target.waiting.clear()
+
+    @staticmethod
+    def _take(targets: Iterable[_Target]) -> list[Consequence]:
+        taken: list[Consequence] = []
+        for target in targets:
+            taken.extend(target.waiting)
+            target.waiting = []
+        return taken

@@ -1,0 +1,155 @@
+"""What follows from a result: which messages must be out before the delivery may be acked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import assert_never
+from uuid import uuid4
+
+from orderd.amqp.message import OutgoingMessage
+from orderd.outbox.publish import event_message
+from orderd.outbox.rows import OutboxRow
+from orderd.pipeline.dead_letters import dead_letter, dead_lettered_event
+from orderd.pipeline.messages import reply_message, retry_message
+from orderd.pipeline.report import Reporter
+from orderd.pipeline.results import Result
+from orderd.protocol.cloud_events import Event
+from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
+from orderd.protocol.replies import Response
+from orderd.shop.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Invalid,
+    Quarantined,
+    Refused,
+    Unavailable,
+    Waiting,
+)
+
+
+class Role(Enum):
+    """Why a message is sent, and so what its failing means."""
+
+    EVENT = auto()  # the outbox keeps it: it is sent again later
+    REPLY = auto()  # the caller is gone: nobody misses it
+    NOTICE = auto()  # best effort
+    RETRY = auto()  # takes the place of the delivery, which must not be acked without it
+    DEAD_LETTER = auto()  # likewise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Consequence:
+    """A message to send for a result; `row_id` is that of an event in the outbox.
+
+    `delay_s` is how long a retry waits. `then` are sent once the broker has this one.
+    """
+
+    role: Role
+    message: OutgoingMessage
+    result: Result
+    row_id: int = 0
+    delay_s: float = 0.0
+    then: tuple["Consequence", ...] = ()
+
+    @property
+    def must_go(self) -> bool:
+        """Whether it takes the place of its delivery, which must not be acked without it."""
+        return self.role is Role.RETRY or self.role is Role.DEAD_LETTER
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePolicy:
+    """How long each further try waits, which queues get no reply, and who speaks in events."""
+
+    retry_delays_s: tuple[float, ...]
+    own_queues: frozenset[str]
+    events_source: str
+
+
+class Consequences:
+    """Makes the messages that follow from results."""
+
+    def __init__(
+        self, policy: SettlePolicy, reporter: Reporter, now: Callable[[], datetime]
+    ) -> None:
+        """Follow *policy*; what is noteworthy on the way is told to *reporter*.
+
+        *now* tells the time, which is the database's wherever it stands in data.
+        """
+        self.policy = policy
+        self._reporter = reporter
+        self._now = now
+
+    def of(self, results: Sequence[Result]) -> list[Consequence]:
+        """Return what must be sent for *results*: events in the order of commit, then the rest."""
+        events = [
+            Consequence(Role.EVENT, event_message(row), result, row.id)
+            for result in results
+            for row in result.events
+        ]
+        return events + [consequence for result in results for consequence in self._after(result)]
+
+    def _after(self, result: Result) -> list[Consequence]:
+        outcome = result.outcome
+        match outcome:
+            case Applied() | Answered() | Unavailable() | Refused() | Duplicate():
+                return self._reply(result, result.response)
+            case Invalid(code, message):
+                return [self._dead_letter(result, code, message, result.response)]
+            case Deferred() | Waiting():
+                return [self._again(result, outcome)]
+            case Quarantined(tries):
+                reason = f"the daemon died in each of {tries} tries"
+                return [self._dead_letter(result, POISON, reason, None)]
+            case Abandoned():
+                # The effect is in the tables and the event in the outbox; only a reply is lost.
+                return []
+        assert_never(outcome)
+
+    def _again(self, result: Result, outcome: Deferred | Waiting) -> Consequence:
+        """Return the copy that waits for another try, or the letter where no try is left."""
+        delays_s = self.policy.retry_delays_s
+        attempt = result.attempt
+        if isinstance(outcome, Waiting) or outcome.lock:
+            # As short as can be: the one ahead of it, or who holds the lock, may be done by then.
+            delay_s = min(delays_s)
+        elif attempt < len(delays_s) and not outcome.is_last:
+            delay_s = delays_s[attempt]
+            attempt += 1
+        else:
+            reason = f"{outcome.code}: {outcome.message}"
+            response = Response.failed(RETRIES_EXHAUSTED, reason)
+            return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
+        copy = retry_message(result, delay_s, attempt, outcome.place)
+        return Consequence(Role.RETRY, copy, result, delay_s=delay_s)
+
+    def _reply(self, result: Result, response: Response | None) -> list[Consequence]:
+        reply_to = result.delivery.properties.reply_to
+        if not reply_to or response is None:
+            if result.command is not None and result.command.content.is_query:
+                self._reporter.query_unanswered(result)
+            return []
+        if reply_to in self.policy.own_queues or is_retry_queue(reply_to):
+            self._reporter.reply_ignored(result, reply_to)
+            return []
+        return [Consequence(Role.REPLY, reply_message(result, response, reply_to), result)]
+
+    def _dead_letter(
+        self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
+    ) -> Consequence:
+        """Return the letter; that it went is told, also to the caller, once the broker has it."""
+        letter = dead_letter(result, code, reason, error, self._now())
+        notice = self.notice(dead_lettered_event(result, code, reason), result)
+        then = (notice, *self._reply(result, response))
+        return Consequence(Role.DEAD_LETTER, letter, result, then=then)
+
+    def notice(self, event: Event, result: Result) -> Consequence:
+        """Return an event of the system itself, which no outbox keeps."""
+        event_id = str(uuid4())
+        body = event.body(event_id, self.policy.events_source, self._now(), result.correlation_id)
+        message = event_message(OutboxRow(0, event_id, event.type, body))
+        return Consequence(Role.NOTICE, message, result)

@@ -1,0 +1,178 @@
+"""What the log says of a delivery's end; all wording of it is here."""
+
+from hashlib import sha256
+from typing import Final
+
+from orderd.amqp.receipt import RETURNED
+from orderd.logs.events import LogFields
+from orderd.logs.logger import Event, emit, is_enabled
+from orderd.pipeline.results import Result
+from orderd.protocol.amqp10 import is_address
+from orderd.protocol.rows import Order, Product, User
+from orderd.settle.seldom import Seldom
+from orderd.shop.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Invalid,
+    Quarantined,
+    Refused,
+    Unavailable,
+    Waiting,
+)
+
+_TOLD_EVERY_S: Final = 10.0
+_NO_QUEUE: Final = "an address of AMQP 1.0; set reply-to to the name of the queue alone"
+
+
+class Reporter:
+    """Logs outcomes; a refusal is worth a warning, the ordinary course only a debug line."""
+
+    def __init__(self) -> None:
+        """Begin with no command seen that had no id."""
+        self._unidentified_seen = False
+        self._are_rerouted = False
+        self._refusals = Seldom(_TOLD_EVERY_S)
+
+    def settled(self, result: Result) -> None:
+        """Tell what a command has come to; results that are tried again are told elsewhere."""
+        match result.outcome:
+            case Applied(row):
+                self._note_unidentified(result)
+                if is_enabled(Event.COMMAND_APPLIED):
+                    emit(Event.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
+            case Answered():
+                _emit_if_enabled(Event.COMMAND_ANSWERED, "answered", result)
+            case Duplicate():
+                _emit_if_enabled(Event.COMMAND_DUPLICATED, "stored reply sent again", result)
+            case Unavailable(code, message):
+                emit(Event.QUERY_FAILED, message, **_fields(result, code))
+            case Refused(code, message):
+                self._note_unidentified(result)
+                emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
+            case Abandoned(tries):
+                message = f"applied, but not answered: the daemon died in each of {tries} tries"
+                emit(Event.MESSAGE_SUSPECTED, message, **_fields(result))
+            case Invalid() | Deferred() | Waiting() | Quarantined():
+                pass
+
+    def deferred(self, result: Result, delay_s: float) -> None:
+        """Tell that a command is tried again in *delay_s* seconds."""
+        outcome = result.outcome
+        if isinstance(outcome, Deferred):
+            message = f"tried again in {delay_s:g} s: {outcome.message}"
+            fields = _fields(result, outcome.code)
+            fields["attempt"] = result.attempt + (not outcome.lock)
+            emit(Event.COMMAND_DEFERRED, message, **fields)
+        elif isinstance(outcome, Waiting) and is_enabled(Event.COMMAND_POSTPONED):
+            fields = _fields(result)
+            fields["attempt"] = result.attempt
+            emit(Event.COMMAND_POSTPONED, f"again in {delay_s:g} s: {outcome.message}", **fields)
+
+    def dead_lettered(self, result: Result, code: str, reason: str) -> None:
+        """Tell that a message went to the dead letters, and why."""
+        fields = _fields(result, code)
+        fields["attempt"] = result.attempt
+        emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+
+    def shortened(self, result: Result, bytes_kept: int) -> None:
+        """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
+        body = result.delivery.body
+        text = (
+            f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
+            f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
+        )
+        emit(Event.MESSAGE_SHORTENED, text, **_fields(result))
+
+    def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
+        """Tell that *queue* refuses messages that must go there, and that they wait for it."""
+        text = f"{queue} did not take {messages} messages ({why}): sent again in {delay_s:g} s"
+        emit(Event.MESSAGE_HELD_BACK, text)
+
+    def held_too_long(self, messages: int) -> None:
+        """Tell that messages went back to their queues since another one refuses them for long."""
+        emit(Event.MESSAGE_REQUEUED, f"{messages} messages given back: they were held for too long")
+
+    def topology_changed(self, fault: Exception) -> None:
+        """Tell that somebody declared a queue anew, in a way that cannot be used."""
+        emit(Event.MESSAGE_HELD_BACK, str(fault))
+
+    def renewed(self, messages: int) -> None:
+        """Tell that copies took the place of messages that the broker might soon have dropped."""
+        if messages:
+            text = f"{messages} messages renewed: their delivery count neared the queue's limit"
+            emit(Event.MESSAGE_RENEWED, text)
+
+    def query_unanswered(self, result: Result) -> None:
+        """Tell that a query has no reply_to."""
+        emit(Event.QUERY_UNANSWERED, "the query has no reply_to", **_fields(result))
+
+    def reply_ignored(self, result: Result, reply_to: str) -> None:
+        """Tell that a reply would have gone to a queue of orderd's own."""
+        emit(Event.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
+
+    def reply_dropped(self, result: Result, why: str) -> None:
+        """Tell that nobody was there to take the reply, or that the broker did not."""
+        reply_to = result.delivery.properties.reply_to
+        if is_address(reply_to or ""):
+            emit(Event.REPLY_IGNORED, f"reply to {reply_to}: {why}; {_NO_QUEUE}", **_fields(result))
+            return
+        if not why.startswith(RETURNED):
+            told = self._refusals.told(f"reply to {reply_to}: {why}", kind=why.split(maxsplit=1)[0])
+            if told is not None:
+                emit(Event.REPLY_REFUSED, told, **_fields(result))
+                return
+        if is_enabled(Event.REPLY_DROPPED):
+            emit(Event.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
+
+    def replies_rerouted(self, why: str, delay_s: float) -> None:
+        """Tell, once, that direct replies have no connection of their own; tried again later."""
+        if not self._are_rerouted:
+            self._are_rerouted = True
+            text = f"direct replies go by the publishing connection, theirs cannot be had: {why}"
+            emit(Event.REPLIES_REROUTED, f"{text}; tried again in {delay_s:g} s and ever later")
+
+    def replies_apart(self) -> None:
+        """Tell that direct replies have a connection of their own, if that is new."""
+        if self._are_rerouted:
+            self._are_rerouted = False
+            emit(Event.REPLIES_SEPARATED, "direct replies have a connection of their own again")
+
+    def _note_unidentified(self, result: Result) -> None:
+        if not self._unidentified_seen and result.request_id is None:
+            self._unidentified_seen = True
+            emit(
+                Event.REQUEST_UNIDENTIFIED,
+                "a command without id is applied once per delivery: a crash between commit and "
+                "ack applies it again (told once)",
+                **_fields(result),
+            )
+
+
+def _emit_if_enabled(event: Event, message: str, result: Result) -> None:
+    """Log a line of the ordinary course, without making its fields where nobody reads it."""
+    if is_enabled(event):
+        emit(event, message, **_fields(result))
+
+
+def _fields(result: Result, code: str | None = None) -> LogFields:
+    return {
+        "queue": str(result.delivery.queue),
+        "action": None if result.command is None else result.command.action,
+        "id": result.request_id,
+        "correlation_id": result.correlation_id,
+        "code": code,
+        "outcome": type(result.outcome).__name__.lower(),
+    }
+
+
+def _row_id(row: User | Product | Order) -> LogFields:
+    match row:
+        case User():
+            return {"user_id": row.id}
+        case Product():
+            return {"product_id": row.id}
+        case Order():
+            return {"order_id": row.id, "user_id": row.user_id}

@@ -1,0 +1,65 @@
+"""What a batch hands on to be settled."""
+
+from dataclasses import dataclass
+
+from orderd.amqp.message import Delivery
+from orderd.outbox.rows import OutboxRow
+from orderd.protocol.envelope import Command
+from orderd.protocol.names import HEADER_ATTEMPT, HEADER_FAILED_AT
+from orderd.protocol.replies import Response
+from orderd.shop.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A delivery with its outcome, durable where it needs to be.
+
+    `command` is None where the message was none; `response` is None where it is tried again.
+    """
+
+    delivery: Delivery
+    command: Command | None
+    outcome: Outcome
+    response: Response | None
+    events: tuple[OutboxRow, ...] = ()
+
+    @property
+    def request_id(self) -> str | None:
+        """Return the request's id, where it has one that could be read."""
+        if self.command is not None:
+            return self.command.request_id
+        return getattr(self.outcome, "request_id", None)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Return what the caller knows the request by: the property, else the request's id."""
+        return correlation_of(self.delivery, self.request_id)
+
+    @property
+    def attempt(self) -> int:
+        """Return how many times the message was tried before this time."""
+        return attempt_of(self.delivery)
+
+
+def correlation_of(delivery: Delivery, request_id: str | None) -> str | None:
+    """Return what the caller knows the request by, as JSON can say it.
+
+    A property may hold bytes that are not UTF-8; they are spelled out.
+    """
+    property_ = delivery.properties.correlation_id
+    if not property_:
+        return request_id
+    return property_.encode(errors="backslashreplace").decode()
+
+
+def attempt_of(delivery: Delivery) -> int:
+    """Return the attempt that the message's header counts; 0 for anything but a count.
+
+    A client can set the header to anything; the worst it gains is fewer attempts. A dead letter
+    that somebody moved back to its queue begins anew.
+    """
+    headers = delivery.properties.headers
+    if not headers or HEADER_FAILED_AT in headers:
+        return 0
+    attempt = headers.get(HEADER_ATTEMPT)
+    return attempt if type(attempt) is int and attempt > 0 else 0

@@ -1,0 +1,201 @@
+"""The decision on one command: ledger first, then the rule of its action."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from orderd import __version__
+from orderd.protocol import commands
+from orderd.protocol.cloud_events import Event
+from orderd.protocol.envelope import Command, Invalid
+from orderd.protocol.names import DeferralCode, InvalidCode, RefusalCode
+from orderd.protocol.replies import Response
+from orderd.protocol.rows import Order, Product, Row, User
+from orderd.protocol.strict_json import dumps
+from orderd.shop.outcomes import (
+    Abandoned,
+    Answered,
+    Applied,
+    Deferred,
+    Duplicate,
+    Outcome,
+    Quarantined,
+    Refused,
+    Unavailable,
+    Waiting,
+)
+from orderd.shop.rules import orders, products, users
+from orderd.shop.turns import Turns
+from orderd.shop.unreadable import refusal_of
+from orderd.shop.world import LedgerEntry, World
+
+
+class ArrivalsUnknown(Exception):
+    """A reference is missing, and nobody has asked the broker yet whether it may still come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of one command; `response` is None only where it is tried again later."""
+
+    command: Command
+    outcome: Outcome
+    response: Response | None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger is to remember this decision."""
+        return self.command.is_recorded and isinstance(self.outcome, Applied | Refused)
+
+
+def decide(world: World, command: Command, attempts_max: int) -> Decision:
+    """Return the decision on *command*, with *world* as it is after it.
+
+    Raises `ArrivalsUnknown` where a reference is missing and `world.arriving` is not known.
+    """
+    outcome = _outcome(world, command)
+    if isinstance(outcome, Refused) and outcome.missing is not None:
+        outcome = _unless_arriving(world, command, outcome, attempts_max)
+    if isinstance(outcome, Applied):
+        world.apply(outcome)
+    outcome = in_line(world.turns, command, outcome, attempts_max, world.now)
+    response = response_to(outcome)
+    decision = Decision(command, outcome, response, _events(command, outcome, response))
+    if decision.is_recorded and command.request_id is not None and response is not None:
+        world.ledger[command.request_id] = LedgerEntry(command.fingerprint, response)
+    return decision
+
+
+def response_to(outcome: Outcome) -> Response | None:
+    """Return what the caller is told, None where there is nothing to tell yet."""
+    match outcome:
+        case Applied(row):
+            return Response.ok(row.json())
+        case Answered(data):
+            return Response.ok(data)
+        case Refused(code, message) | Invalid(code, message) | Unavailable(code, message):
+            return Response.failed(code, message)
+        case Duplicate(response):
+            return response
+        case Deferred() | Waiting() | Quarantined() | Abandoned():
+            return None
+    assert_never(outcome)
+
+
+def in_line(
+    turns: Turns, command: Command, outcome: Outcome, attempts_max: int, now: datetime
+) -> Outcome:
+    """Return *outcome*, with the place that *command* keeps by it in the line of its row.
+
+    What is given up keeps its place until the dead letter queue has it.
+    """
+    match outcome:
+        case Deferred(lock="") if outcome.is_last or command.attempt >= attempts_max:
+            return outcome
+        case Waiting(lock=lock) | Deferred(lock=lock):
+            return replace(outcome, place=turns.keep(command, now, lock))
+    turns.end(command)
+    return outcome
+
+
+def _outcome(world: World, command: Command) -> Outcome:
+    if command.is_recorded and command.request_id is not None:
+        entry = world.ledger.get(command.request_id)
+        if entry is not None:
+            if entry.fingerprint == command.fingerprint:
+                return Duplicate(entry.response)
+            message = f"id: {command.request_id!a} was used before, for another request"
+            return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
+    if command.is_expired:
+        return Refused(RefusalCode.EXPIRED, "its expiration was over before it could be applied")
+    ahead = world.turns.ahead_of(command)
+    if ahead is not None:
+        return Waiting.behind(ahead)
+    unreadable = refusal_of(world, command.content)
+    if unreadable is not None:
+        return unreadable
+    outcome: Outcome = _RULES[type(command.content)](world, command.content)
+    return outcome
+
+
+def _unless_arriving(
+    world: World, command: Command, refused: Refused, attempts_max: int
+) -> Refused | Deferred:
+    """Return the refusal only where what is missing cannot come any more."""
+    if command.attempt >= attempts_max:
+        return refused
+    if world.arriving is None:
+        raise ArrivalsUnknown
+    if refused.missing not in world.arriving:
+        return refused
+    return Deferred(DeferralCode.MISSING_REFERENCE, f"{refused.message} yet")
+
+
+def _events(command: Command, outcome: Outcome, response: Response | None) -> tuple[Event, ...]:
+    match outcome:
+        case Applied(answer, _, events) if response is not None:
+            return tuple(
+                # Most often the event tells what the answer does: it is written out once.
+                Event(
+                    kind,
+                    _subject_of(row),
+                    response.data if row is answer else row.json(),
+                    row.revision,
+                )
+                for kind, row in events
+            )
+        case Refused(code, message) if not command.content.is_query:
+            return (_refusal(command, code, message),)
+        case _:
+            return ()
+
+
+def _refusal(command: Command, code: str, message: str) -> Event:
+    content = command.content
+    named = content.row_id
+    request = {
+        "id": command.request_id,
+        "version": command.version,
+        "action": command.action,
+        "data": content.model_dump(exclude_unset=True),
+    }
+    told = {"action": command.action, "code": code, "error": message, "request": request}
+    subject = f"{command.queue}/{named}" if named else str(command.queue)
+    return Event(f"{command.queue}.refused", subject, dumps(told))
+
+
+def _subject_of(row: Row) -> str:
+    match row:
+        case User():
+            return f"user/{row.id}"
+        case Product():
+            return f"product/{row.id}"
+        case Order():
+            return f"order/{row.id}"
+    assert_never(row)
+
+
+def _health(_world: World, _content: commands.HealthCheck) -> Answered:
+    """Return that all is well: whoever gets here has the rows from the database."""
+    return Answered(dumps({"status": "ok", "version": __version__, "database": "ok"}))
+
+
+_RULES: Final[dict[type[commands.CommandData], Callable[[World, Any], Outcome]]] = {
+    commands.UserCreate: users.create,
+    commands.UserUpdate: users.update,
+    commands.UserGet: users.get,
+    commands.ProductCreate: products.create,
+    commands.ProductUpdate: products.update,
+    commands.ProductMarkOutOfStock: products.mark_out_of_stock,
+    commands.ProductAdjustStock: products.adjust_stock,
+    commands.ProductGet: products.get,
+    commands.OrderCreate: orders.create,
+    commands.OrderCreateV2: orders.create,
+    commands.OrderUpdateStatus: orders.update_status,
+    commands.OrderUpdate: orders.update,
+    commands.OrderUpdateV2: orders.update,
+    commands.OrderGet: orders.get,
+    commands.HealthCheck: _health,
+}

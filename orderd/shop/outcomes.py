@@ -1,0 +1,131 @@
+"""The closed set of ways in which a delivery can end."""
+
+from dataclasses import dataclass
+
+from orderd.protocol.envelope import Invalid
+from orderd.protocol.names import DeferralCode, Queue, RefusalCode, UnavailableCode
+from orderd.protocol.replies import Response
+from orderd.protocol.rows import Row
+from orderd.shop.turns import Place
+
+__all__ = [
+    "Abandoned",
+    "Answered",
+    "Applied",
+    "Deferred",
+    "Duplicate",
+    "Invalid",
+    "Outcome",
+    "Quarantined",
+    "Refused",
+    "Unavailable",
+    "Waiting",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The command was carried out: `row` is the answer, `changes` every row that is new or other.
+
+    `events` are event types, each with the row as it was then; none where nothing changed.
+    """
+
+    row: Row
+    changes: tuple[Row, ...] = ()
+    events: tuple[tuple[str, Row], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A query was answered; `data` is JSON text."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A query cannot be answered; its caller is told why, and may ask again."""
+
+    code: UnavailableCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A business rule said no.
+
+    `missing` names the queue that could still bring what the command refers to.
+    """
+
+    code: RefusalCode
+    message: str
+    missing: Queue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The request was settled before; `response` is what was answered then."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The command may work later; `error` is for the dead letter, should it never.
+
+    `place` is the key by which it keeps its place, empty where it has none. `lock` tells of the
+    lock that it waits for, which costs it no attempt. With `is_last` it is not tried again.
+    """
+
+    code: DeferralCode
+    message: str
+    error: str = ""
+    place: str = ""
+    lock: str = ""
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The command waits behind an earlier one of its row that was deferred, or still for a lock.
+
+    That costs it no attempt. `place` is the key by which it keeps its own place, and `lock` tells
+    of the lock, where it waits for one.
+    """
+
+    message: str
+    place: str = ""
+    lock: str = ""
+
+    @classmethod
+    def behind(cls, ahead: Place) -> "Waiting":
+        """Return the outcome of a command that has *ahead* before it in its line."""
+        return cls(f"an earlier command of its row has no outcome yet: {ahead}")
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The daemon died in each of so many tries at the message; it is not tried again."""
+
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The command took effect, but the daemon died in each of so many tries to settle it."""
+
+    tries: int
+
+
+Outcome = (
+    Applied
+    | Answered
+    | Unavailable
+    | Refused
+    | Duplicate
+    | Deferred
+    | Waiting
+    | Invalid
+    | Quarantined
+    | Abandoned
+)

@@ -71,9 +71,9 @@ bench: install ## measure orderd against pgbench (some minutes)
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
 	@bash tests/harness/install --versions
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
-		tests/integration/batch/test_equivalence.py \
-		tests/integration/batch/test_two_sessions.py tests/unit/domain tests/unit/contract \
-		tests/unit/settle $(PYTEST_ARGS)
+		tests/integration/pipeline/test_equivalence.py \
+		tests/integration/pipeline/test_two_sessions.py tests/unit/shop tests/unit/protocol \
+		tests/unit/pipeline $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
 
 fmt: install ## format, and fix what can be fixed

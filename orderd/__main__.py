@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-from orderd.runtime.descriptors import occupy
+from orderd.logs.descriptors import occupy
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _OTHERS = (signal.SIGHUP, signal.SIGUSR1)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The settings: their sources, in layers, validated."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from orderd.config.settings import Settings
-from orderd.runtime.faults import Problem
+from orderd.runtime.config_errors import Problem
 
 AUTHORIZATION: Final = "authorization"
 NONE: Final = "none"

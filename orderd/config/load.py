@@ -11,11 +11,11 @@ from pydantic_core import ErrorDetails
 from orderd.config import sources
 from orderd.config.authorization import lost_protection, unusable_mode
 from orderd.config.layers import merged_origins
-from orderd.config.paths import CONFIG_FILE, SECRETS_DIRECTORY
-from orderd.config.redaction import redact
 from orderd.config.settings import SECRET, Settings, Token, has_mark
 from orderd.config.sources import KeyPath, Layer, Origins
-from orderd.runtime.faults import ConfigError, Problem
+from orderd.logs.redaction import redact
+from orderd.runtime.config_errors import ConfigError, Problem
+from orderd.runtime.paths import CONFIG_FILE, SECRETS_DIRECTORY
 
 __all__ = ["DEFAULT_FILE", "ConfigError", "Settings", "load"]
 

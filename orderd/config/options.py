@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from orderd import __version__
-from orderd.config.paths import CONFIG_FILE
 from orderd.config.settings import Settings
+from orderd.runtime.paths import CONFIG_FILE
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from orderd.config.durations import format_duration
-from orderd.config.redaction import redact
 from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
 from orderd.config.sources import PREFIX
+from orderd.logs.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)

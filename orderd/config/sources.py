@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from orderd.config import patient
 from orderd.config.json_tables import json_table
-from orderd.runtime.faults import ConfigError, Problem
+from orderd.runtime.config_errors import ConfigError, Problem
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from orderd.config.paths import CONFIG_FILE
 from orderd.config.reference import ReferenceRow, reference, shown
 from orderd.config.settings import Settings
+from orderd.runtime.paths import CONFIG_FILE
 
 _WIDTH: Final = 98
 _HEAD: Final = f"""\

@@ -31,7 +31,7 @@ class Context:
     @cached_property
     def settings(self) -> "Settings":
         """The settings, as the daemon would have them here; raises Misconfigured."""
-        from orderd.runtime.faults import ConfigError  # noqa: PLC0415
+        from orderd.runtime.config_errors import ConfigError  # noqa: PLC0415
 
         try:
             return self.load_settings()

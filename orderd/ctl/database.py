@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from orderd.config.redaction import redact
 from orderd.ctl.errors import Failure, Misconfigured, Unavailable
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
 from orderd.db.options import check_dsn
+from orderd.logs.redaction import redact
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings

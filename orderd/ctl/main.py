@@ -109,7 +109,7 @@ def _complain(error: Exception, context: Context) -> int | None:
 def _arm_failpoints() -> None:
     # For tests only, so nobody else need wait for them.
     from orderd.runtime import crash_points as failpoints  # noqa: PLC0415
-    from orderd.runtime.faults import ConfigError  # noqa: PLC0415
+    from orderd.runtime.config_errors import ConfigError  # noqa: PLC0415
 
     try:
         failpoints.arm()
@@ -155,7 +155,7 @@ class CommandParser(SuggestingParser):
         """Let the command's module add its arguments, once."""
         if self._module is not None:
             module, self._module = self._module, None
-            import_module(f"orderd.ctl.{module}").register(self)
+            import_module(f"orderd.ctl.commands.{module}").register(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, with all that the command takes."""

@@ -11,16 +11,16 @@ from typing import Final
 
 from orderd import __version__
 from orderd.config.options import build_parser as build_orderd
-from orderd.config.paths import CONFIG_FILE, RUNTIME_DIRECTORY, SECRETS_DIRECTORY
 from orderd.config.reference import reference
 from orderd.config.sources import PREFIX
 from orderd.ctl import roff
-from orderd.ctl.completion import subparsers_of
+from orderd.ctl.commands.completion import subparsers_of
 from orderd.ctl.config_example import config_example
 from orderd.ctl.context import TOKEN_VARIABLE
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
+from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY, SECRETS_DIRECTORY
 from orderd.runtime.signals import EFFECTS
 
 _SOURCES: Final = (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.topology import queue_depth
-from orderd.ctl import ledger, outbox
 from orderd.ctl.broker import browser_of
-from orderd.ctl.letters import Letter
-from orderd.ctl.renewals import Renewals
+from orderd.ctl.commands import ledger, outbox
+from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.renewals import Renewals
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import read_orders

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import TextIO
 
-from orderd.runtime.descriptors import occupy
+from orderd.logs.descriptors import occupy
 
 _STDIN, _STDOUT, _STDERR = range(3)
 

@@ -12,12 +12,12 @@ from orderd.amqp.stepwise import StepwisePublisher
 from orderd.config.settings import Settings
 from orderd.daemon.status_reporter import Vitals
 from orderd.db.connection import Database
-from orderd.outbox.publish import Sweeper
-from orderd.outbox.rows import Confirmed
 from orderd.pipeline.commit import BatchProcessor, Limits
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.outbound import Consequences, SettlePolicy
+from orderd.pipeline.outbox.publish import Sweeper
+from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.quarantine import Suspects
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.settle import Settler

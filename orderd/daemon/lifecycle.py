@@ -14,12 +14,12 @@ from orderd.amqp.faults import BrokerFault, BrokerRefused, TopologyMismatch
 from orderd.config.authorization import described
 from orderd.db.faults import DatabaseRefused, SchemaFault
 from orderd.logs.logger import Event, emit
-from orderd.outbox.publish import event_message
-from orderd.outbox.rows import OutboxRow
+from orderd.pipeline.outbox.publish import event_message
+from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.protocol.cloud_events import Event as CloudEvent
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.strict_json import dumps
-from orderd.runtime.faults import ConfigError
+from orderd.runtime.config_errors import ConfigError
 
 if TYPE_CHECKING:
     from orderd.daemon.app import Parts

@@ -23,8 +23,8 @@ from orderd.pipeline.results import Result
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.names import Queue
 from orderd.runtime.backoff import Backoff
+from orderd.runtime.config_errors import ConfigError
 from orderd.runtime.crash_points import reach
-from orderd.runtime.faults import ConfigError
 
 # A signal that comes while the broker is waited for is seen this late.
 TICK_S: Final = 0.25

@@ -4,7 +4,7 @@ from orderd.config.authorization import is_none_said, lost_protection
 from orderd.config.settings import Settings
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, RowFault, TransactionConflict
-from orderd.runtime.faults import ConfigError
+from orderd.runtime.config_errors import ConfigError
 
 
 class Protection:

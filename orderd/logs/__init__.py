@@ -1,1 +1,1 @@
-"""TODO."""
+"""The log: its events, lines and stream."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from orderd.config.redaction import redact
 from orderd.logs.events import FIELD_NAMES, Event
+from orderd.logs.redaction import redact
 
 # The journal splits lines at 48 KiB; a JSON text may need six characters for one.
 LINE_CHARS_MAX = 47_000

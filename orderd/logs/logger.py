@@ -4,10 +4,10 @@ import logging
 import os
 from typing import Literal, Unpack
 
+from orderd.logs.descriptors import occupy
 from orderd.logs.events import Event, LogFields
 from orderd.logs.lines import JsonLines, TextLines
 from orderd.logs.stream import LogStream
-from orderd.runtime.descriptors import occupy
 
 __all__ = ["Event", "LogFields", "configure", "emit", "is_enabled", "silence_libraries"]
 

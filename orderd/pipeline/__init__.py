@@ -1,1 +1,1 @@
-"""TODO."""
+"""The way of a message: decode, load, decide, write, commit, settle."""

@@ -11,23 +11,23 @@ from uuid import uuid4
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
-from orderd.batch.redo import Redo
-from orderd.batch.surroundings import Surroundings, Withheld
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, UniqueTaken
 from orderd.db.transaction import Transaction
 from orderd.logs.logger import Event, emit
-from orderd.outbox.rows import OutboxRow, insert_rows
+from orderd.pipeline.context import Surroundings, Withheld
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.duplicates import as_taken, mark_taken
 from orderd.pipeline.failures import outcome_of
 from orderd.pipeline.ids import IdPool
 from orderd.pipeline.lists import answer_list, bounded
 from orderd.pipeline.load import load_rows, open_world
-from orderd.pipeline.locks import Locks
+from orderd.pipeline.locking.locks import Locks
+from orderd.pipeline.locking.probe import Probe
+from orderd.pipeline.outbox.rows import OutboxRow, insert_rows
 from orderd.pipeline.persist import persist
-from orderd.pipeline.probe import Probe
 from orderd.pipeline.quarantine import Suspects, mark_committed, was_tried
+from orderd.pipeline.redo import Redo
 from orderd.pipeline.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.pipeline.results import Result, attempt_of, correlation_of
 from orderd.pipeline.written import check_written

@@ -8,10 +8,10 @@ from typing import assert_never
 from uuid import uuid4
 
 from orderd.amqp.message import OutgoingMessage
-from orderd.outbox.publish import event_message
-from orderd.outbox.rows import OutboxRow
 from orderd.pipeline.dead_letters import dead_letter, dead_lettered_event
 from orderd.pipeline.messages import reply_message, retry_message
+from orderd.pipeline.outbox.publish import event_message
+from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.cloud_events import Event

@@ -6,10 +6,10 @@ from typing import Final
 from orderd.amqp.receipt import RETURNED
 from orderd.logs.events import LogFields
 from orderd.logs.logger import Event, emit, is_enabled
+from orderd.logs.seldom import Seldom
 from orderd.pipeline.results import Result
 from orderd.protocol.amqp10 import is_address
 from orderd.protocol.rows import Order, Product, User
-from orderd.settle.seldom import Seldom
 from orderd.shop.outcomes import (
     Abandoned,
     Answered,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orderd.amqp.message import Delivery
-from orderd.outbox.rows import OutboxRow
+from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_FAILED_AT
 from orderd.protocol.replies import Response

@@ -13,18 +13,18 @@ from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.receipt import LOST, NACKED, UNANSWERED, Receipt
 from orderd.amqp.renewal import renewed_command
-from orderd.outbox.rows import Confirmed
 from orderd.pipeline.dead_letters import without_original_headers
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.held import HeldBack
 from orderd.pipeline.outbound import Consequence, Consequences, Role
+from orderd.pipeline.outbox.rows import Confirmed
+from orderd.pipeline.oversize import shortened
 from orderd.pipeline.quarantine import Suspects
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.names import HEADER_CODE, HEADER_REASON
 from orderd.runtime.crash_points import Failpoint, reach
-from orderd.settle.oversize import shortened
 from orderd.shop.outcomes import Applied
 
 CONFIRM_TIMEOUT_S: Final = 15.0

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
-from orderd.outbox.rows import OutboxRow
+from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.protocol.rows import Order, OrderItem, Product, Row, User
 from orderd.shop.decide import Decision
 from orderd.shop.outcomes import Refused

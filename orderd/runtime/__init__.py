@@ -1,1 +1,1 @@
-"""TODO."""
+"""What any daemon needs: service manager, signals, health file, back-off, crash points."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from orderd.runtime.faults import ConfigError, Problem
+from orderd.runtime.config_errors import ConfigError, Problem
 
 Failpoint = Literal[
     "received",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orderd.config.paths import RUNTIME_DIRECTORY
+from orderd.runtime.paths import RUNTIME_DIRECTORY
 
 RUNNING: Final = "running"
 STANDBY: Final = "standby"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The shop: users, products and orders, and the rules by which commands change them."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""AMQP field tables and properties, read and written exactly."""

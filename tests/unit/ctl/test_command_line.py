@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from orderd import __version__
+from orderd.ctl.commands.orders import STATUSES
 from orderd.ctl.main import COMMANDS, build_parser, main
-from orderd.ctl.orders import STATUSES
 from orderd.protocol.fields import Status
 
 HEAVY = ("asyncio", "pika", "psycopg2", "pydantic", "rich")
@@ -120,7 +120,7 @@ def test_the_statuses_to_filter_by_are_those_of_the_contract() -> None:
 
 def test_every_command_has_a_module_that_registers_it() -> None:
     for name in COMMANDS:
-        assert callable(import_module(f"orderd.ctl.{name}").register)
+        assert callable(import_module(f"orderd.ctl.commands.{name}").register)
 
 
 def test_the_start_waits_for_no_library_that_help_does_not_need() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orderd.ctl.completion import bash_completion
+from orderd.ctl.commands.completion import bash_completion
 from orderd.ctl.main import COMMANDS, build_parser, main
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from orderd.amqp.inspection import needed
-from orderd.ctl.delivery_limits import Version, delivery_limit
-from orderd.ctl.lint_rules import judge_delivery_limit
-from orderd.ctl.queue_facts import QueueFacts
+from orderd.ctl.lint.delivery_limits import Version, delivery_limit
+from orderd.ctl.lint.queue_facts import QueueFacts
+from orderd.ctl.lint.rules import judge_delivery_limit
 
 WANTED = {each.name: each for each in needed([5.0])}
 

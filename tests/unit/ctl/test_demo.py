@@ -1,7 +1,7 @@
 from typing import Any
 
 from orderd.ctl.client import Reply
-from orderd.ctl.demo import differences, fault, outcome
+from orderd.ctl.commands.demo import differences, fault, outcome
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS
 from orderd.protocol.commands import MODELS
 from orderd.protocol.strict_json import dumps, loads

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from orderd.config.load import DEFAULT_FILE
-from orderd.config.paths import CONFIG_FILE
 from orderd.config.reference import reference
-from orderd.ctl.health import SETTING, VARIABLE
+from orderd.ctl.commands.health import SETTING, VARIABLE
 from orderd.ctl.main import main
 from orderd.runtime import health_file
+from orderd.runtime.paths import CONFIG_FILE
 
 GONE_PID = 2**22 + 1  # above any that Linux gives
 

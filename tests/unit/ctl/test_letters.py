@@ -8,8 +8,8 @@ import pytest
 
 from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.wire.field_reader import Epoch
-from orderd.ctl.letter_filters import WINDOW_BYTES_MAX, WINDOW_LETTERS, Filters, windows
-from orderd.ctl.letters import Letter, dead_letter_queues
+from orderd.ctl.dlq.dead_letters import Letter, dead_letter_queues
+from orderd.ctl.dlq.filters import WINDOW_BYTES_MAX, WINDOW_LETTERS, Filters, windows
 from orderd.protocol.strict_json import dumps
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from orderd.amqp.inspection import needed
-from orderd.ctl.lint_limits import judge_frames, judge_limits, judge_permissions
-from orderd.ctl.lint_rules import judge_leftovers, judge_listeners, judge_queue
-from orderd.ctl.queue_facts import QueueFacts
+from orderd.ctl.lint.limits import judge_frames, judge_limits, judge_permissions
+from orderd.ctl.lint.queue_facts import QueueFacts
+from orderd.ctl.lint.rules import judge_leftovers, judge_listeners, judge_queue
 
 HELD_S = 90.0
 WANTED = needed([5.0, 300.0])

@@ -1,1 +1,0 @@
-"""From deliveries to committed outcomes: decode, load, decide, persist, in one transaction."""

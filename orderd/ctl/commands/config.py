@@ -1,0 +1,88 @@
+"""`orderctl config`: the settings in force, and what is wrong with them."""
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from orderd.ctl.client import endpoint_of
+from orderd.ctl.context import Context
+from orderd.ctl.database import checked_dsn
+from orderd.ctl.errors import Misconfigured
+from orderd.ctl.tables import Column, Table
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime.config_errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from orderd.config.settings import Settings
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    shown = verbs.add_parser("show", help="every setting, its value and where that came from")
+    shown.set_defaults(run=show)
+    checked = verbs.add_parser("check", help="everything that is wrong; exit with 78 then")
+    checked.set_defaults(run=check)
+    example = verbs.add_parser("example", help="a file to begin with: every setting, its default")
+    example.set_defaults(run=show_example)
+
+
+def show(_options: argparse.Namespace, context: Context) -> int:
+    """Print the settings, passwords hidden."""
+    # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.config.reference import describe  # noqa: PLC0415
+    from orderd.db.options import shown_dsn  # noqa: PLC0415
+
+    rows = describe(context.settings, {"database_url": shown_dsn})
+    if context.screen.is_json:
+        context.screen.document([asdict(row) for row in rows])
+    else:
+        columns = (Column("setting"), Column("value", is_long=True), Column("source", is_long=True))
+        cells = [(row.key, row.value, row.source) for row in rows]
+        context.screen.table(Table(columns, cells))
+    return ExitCode.DONE
+
+
+def check(_options: argparse.Namespace, context: Context) -> int:
+    """Say whether the daemon could start with these settings."""
+    from orderd.config.authorization import described  # noqa: PLC0415 - as above
+
+    settings, problems = _checked(context)
+    if context.screen.is_json:
+        listed = [asdict(problem) for problem in problems]
+        mode = None if settings is None else settings.authorization_mode
+        context.screen.document({"ok": not problems, "problems": listed, "authorization": mode})
+    elif problems:
+        context.screen.complain("\n".join(map(str, problems)))
+    elif settings is not None:
+        context.screen.line("the configuration can be used")
+        context.screen.line(f"authorization: {described(settings)}")
+    return ExitCode.CONFIG if problems else ExitCode.DONE
+
+
+def show_example(_options: argparse.Namespace, context: Context) -> int:
+    """Print a configuration file in which every line is a comment."""
+    from orderd.ctl.config_example import config_example  # noqa: PLC0415 - as above
+
+    text = config_example()
+    if context.screen.is_json:
+        context.screen.document({"orderd.toml": text})
+    else:
+        context.screen.line(text.rstrip())
+    return ExitCode.DONE
+
+
+def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
+    """Return the settings, where there are any, and what is wrong with them."""
+    try:
+        settings = context.load_settings()
+    except ConfigError as error:
+        return None, error.problems
+    found = []
+    for key, read in (("database_url", checked_dsn), ("rabbitmq_url", endpoint_of)):
+        try:
+            read(settings)
+        except Misconfigured as failure:
+            reason = str(failure.__cause__).removeprefix(f"{key}: ")
+            found.append(Problem(key, reason, settings.origins.get((key,), "")))
+    return settings, tuple(found)

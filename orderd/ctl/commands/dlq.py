@@ -1,0 +1,122 @@
+"""`orderctl dlq`: the dead letters; to look at them changes neither them nor their order."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from orderd.amqp.browse import Browser
+from orderd.ctl.broker import broker_of
+from orderd.ctl.console import Screen
+from orderd.ctl.context import Context
+from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.filters import (
+    Filters,
+    add_filter_arguments,
+    add_limit_argument,
+    filters_of,
+)
+from orderd.ctl.dlq.moves import discard, replay
+from orderd.ctl.dlq.walk import Letters
+from orderd.ctl.tables import Column, Table
+
+LIST_LIMIT: Final = 1000
+SHOW_LIMIT: Final = 100
+_COLUMNS: Final = (
+    Column("queue"),
+    Column("failed"),
+    Column("code"),
+    Column("id", is_long=True),
+    Column("action"),
+    Column("attempt", is_right=True),
+    Column("reason", is_long=True),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    listed = verbs.add_parser("list", help="the dead letters, a line each")
+    listed.set_defaults(run=list_letters)
+    add_limit_argument(listed, LIST_LIMIT)
+    shown = verbs.add_parser("show", help="dead letters with all they hold, a JSON document each")
+    shown.set_defaults(run=show_letters)
+    add_limit_argument(shown, SHOW_LIMIT)
+    replayed = verbs.add_parser("replay", help="send them to their queues again, as they were")
+    replayed.set_defaults(run=replay)
+    replayed.add_argument(
+        "--force",
+        action="store_true",
+        help="also those whose request already has an outcome in the ledger, or whose row was "
+        "changed after them",
+    )
+    discarded = verbs.add_parser("discard", help="delete them")
+    discarded.set_defaults(run=discard)
+    discarded.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    for verb in (replayed, discarded):
+        add_limit_argument(verb, None)
+        verb.add_argument(
+            "--dry-run", action="store_true", help="change nothing; tell what would be done"
+        )
+    for verb in (listed, shown, replayed, discarded):
+        add_filter_arguments(verb)
+
+
+def list_letters(options: argparse.Namespace, context: Context) -> int:
+    """Print what tells each letter from the others."""
+    filters, screen = filters_of(options, context), context.screen
+    found: list[dict[str, Any]] = []
+
+    def note(_browser: Browser, matching: Iterator[Letter]) -> None:
+        found.extend(letter.summary() for letter in matching)
+
+    with broker_of(context.settings) as publisher:
+        letters = Letters(context.settings, publisher, options.queue, screen)
+        with screen.progress("looking", letters.total) as advance:
+            letters.go_through(filters, options.limit, advance, note)
+    if screen.is_json:
+        screen.document(found)
+    else:
+        screen.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
+    return _end(screen, letters, filters, len(found), options.limit)
+
+
+def show_letters(options: argparse.Namespace, context: Context) -> int:
+    """Print each letter as one JSON document, as soon as it is read."""
+    filters, screen = filters_of(options, context), context.screen
+    shown = 0
+
+    def show(_browser: Browser, matching: Iterator[Letter]) -> None:
+        nonlocal shown
+        for letter in matching:
+            screen.document(letter.document())
+            shown += 1
+
+    with broker_of(context.settings) as publisher:
+        letters = Letters(context.settings, publisher, options.queue, screen)
+        letters.go_through(filters, options.limit, lambda: None, show)
+    return _end(screen, letters, filters, shown, options.limit)
+
+
+def _end(screen: Screen, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
+    if letters.seen < letters.total and shown == limit:
+        unseen = letters.total - letters.seen
+        screen.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
+    elif not shown and letters.total:
+        screen.note(f"none of {letters.total} dead letters is like that")
+    # Who asks for a request by its id expects it; but it may be in a queue that fails.
+    is_missing = filters.ids and not shown and not letters.failing
+    return letters.code(is_whole=not is_missing, screen=screen)
+
+
+def _cells(summary: dict[str, Any]) -> list[str]:
+    moment = summary["failed_at"]
+    attempt = summary["attempt"]
+    return [
+        summary["dead_letter_queue"],
+        f"{moment[:19].replace('T', ' ')}Z" if moment else "",
+        summary["code"] or "",
+        summary["id"] or "",
+        summary["action"] or "",
+        "" if attempt is None else str(attempt),
+        summary["reason"] or "",
+    ]

@@ -1,0 +1,141 @@
+"""`orderctl explain`: everything known of one request, in one view."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from orderd.ctl.broker import broker_of
+from orderd.ctl.commands.outbox import next_try
+from orderd.ctl.context import Context
+from orderd.ctl.database import database_of
+from orderd.ctl.errors import Unavailable
+from orderd.ctl.json_text import compact
+from orderd.ctl.request import request_id
+from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
+from orderd.ctl.tables import Column, Table
+from orderd.protocol.exit_codes import ExitCode
+
+NEVER_SEEN: Final = "never_seen"
+UNKNOWN: Final = "unknown"
+_IN_WORDS: Final = {
+    "applied": "applied",
+    "refused": "refused",
+    "dead_lettered": "given up: it waits as a dead letter",
+    "retrying": "waits for another try",
+    UNKNOWN: "not known: not everything could be looked at",
+    NEVER_SEEN: "never seen: no outcome, no dead letter, and it waits for no other try",
+}
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("id", metavar="ID", type=request_id, help="the request's id")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, context: Context) -> int:
+    """Print what is known; a failure where nothing is, or where a server could not be asked."""
+    known, problems = _known(context, options.id)
+    screen = context.screen
+    if screen.is_json:
+        screen.document(known)
+    else:
+        screen.table(Table((Column("what"), Column("known", is_long=True)), list(_lines(known))))
+    if problems:
+        raise Unavailable("\n".join(problems))
+    return ExitCode.FAILED if known["state"] == NEVER_SEEN else ExitCode.DONE
+
+
+def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
+    messages = Messages()
+    told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
+    tries: list[dict[str, Any]] = []
+    place = None
+    problems = []
+    try:
+        with broker_of(context.settings) as publisher:
+            messages = in_broker(context.settings, publisher, wanted, context.screen.note)
+    except Unavailable as failure:
+        problems.append(str(failure))
+    try:
+        with database_of(context.settings) as database, database.transaction() as tx:
+            told = in_database(tx, wanted)
+            tries = tries_of(tx, [*messages.retries, *messages.dead_letters])
+            place = place_of(tx, wanted)
+    except Unavailable as failure:
+        problems.append(str(failure))
+    known = {
+        "id": wanted,
+        "state": _state(told["ledger"], messages, problems),
+        **told,
+        "retries": [
+            {"retry_queue": letter.delivery.queue, **letter.document()}
+            for letter in messages.retries
+        ],
+        "dead_letters": [letter.document() for letter in messages.dead_letters],
+        "tries": tries,
+        "place": place,
+        "commands_ready": messages.ready,
+        "not_looked_at": messages.not_looked_at,
+        "problems": problems,
+    }
+    return known, problems
+
+
+def _state(ledger: dict[str, Any] | None, messages: Messages, problems: list[str]) -> str:
+    if ledger is not None:
+        return str(ledger["outcome"])
+    if messages.dead_letters:
+        return "dead_lettered"
+    if messages.retries:
+        return "retrying"
+    return UNKNOWN if problems or messages.not_looked_at else NEVER_SEEN
+
+
+def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "request", known["id"]
+    yield "state", _IN_WORDS[known["state"]]
+    ledger = known["ledger"]
+    if ledger is not None:
+        code = f", {ledger['code']}" if ledger["code"] else ""
+        done = f"{ledger['queue']} {ledger['action']}: {ledger['outcome']}{code}"
+        yield "ledger", f"{done} at {ledger['created_at']}"
+        yield "answer", compact(ledger["response"])
+    for row in known["rows"]:
+        yield f"{row['kind']} {row['id']} now", compact(row)
+    for event in known["events"]:
+        yield "unsent event", f"{event['id']}: {event['type']}, for {event['age_s']} s"
+        if event["refusals"]:
+            yield "", f"refused {event['refusals']} times: {event['refused_because']}"
+            yield "", f"next try: {next_try(event)}"
+    for letter in known["retries"]:
+        yield "retry", f"{letter['retry_queue']}, attempt {letter['attempt']}"
+    for letter in known["dead_letters"]:
+        yield "dead letter", f"{letter['queue']}, {letter['failed_at']}, {letter['code']}"
+        yield "", letter["reason"] or "no reason given"
+    for tried in known["tries"]:
+        end = "committed in one of them" if tried["is_committed"] else "never committed"
+        yield "crashes", f"in hand in {tried['tries']} tries that were not settled, {end}"
+    if known["place"] is not None:
+        yield from _place(known["place"])
+    yield from _unseen(known)
+
+
+def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if place["row_id"] is not None:
+        ahead = f"behind {place['ahead']} earlier" if place["ahead"] else "the first"
+        line = f"{ahead} in the line of {place['queue']} {place['row_id']}"
+        yield "place", f"{line}, since {place['since']}, to {place['ends_at']} at most"
+    if place["waits_for"] is not None:
+        yield "waits", f"since {place['waits_since']}: {place['waits_for']}"
+
+
+def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    waiting = [f"{queue} {ready}" for queue, ready in known["commands_ready"].items() if ready]
+    if waiting and known["ledger"] is None:
+        hint = "commands wait there to be taken, it may be one of them"
+        yield "not looked into", f"{', '.join(waiting)}: {hint}"
+    for name, count in known["not_looked_at"].items():
+        yield "not looked at", f"{name}: {count} messages behind those that were"
+    if known["state"] == NEVER_SEEN:
+        yield "", "queries, and what was pruned or applied without this id, leave no trace"

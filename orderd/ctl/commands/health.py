@@ -1,0 +1,137 @@
+"""`orderctl health`: whether the daemon lives and is ready, by its health file alone.
+
+Probes call it every few seconds, so it asks no server and loads no library that it can do without.
+"""
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from orderd.config import patient
+from orderd.config.durations import parse_duration
+from orderd.ctl.errors import Misconfigured
+from orderd.ctl.streams import discard_stdout
+from orderd.protocol.exit_codes import ExitCode
+from orderd.runtime import health_file
+from orderd.runtime.paths import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from orderd.ctl.context import Context
+
+# As long as systemd's watchdog leaves between two signs of life of a daemon that is well.
+MAX_AGE_S: Final = 60.0
+VARIABLE: Final = "ORDERD_HEALTH_FILE"
+SETTING: Final = "health_file"
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument(
+        "--live", action="store_true", help="0 if its loop turns, though a server may be away"
+    )
+    wanted.add_argument(
+        "--ready",
+        action="store_true",
+        help="0 if it is also taking commands, or standing by to take over; the default",
+    )
+    parser.add_argument(
+        "--max-age",
+        dest="max_age_s",
+        metavar="DURATION",
+        type=_duration,
+        default=MAX_AGE_S,
+        help="the loop's last turn may be so long ago, as 10s or 2min; default: 60s",
+    )
+    parser.add_argument(
+        "--file", metavar="FILE", help="the daemon's health file; default: its setting health_file"
+    )
+    parser.epilog = (
+        "Exit codes: 0 live and, unless --live is given, ready; 1 live but not ready (starting, "
+        "paused, blocked, draining); 69 not live; 2 usage; 78 the configuration cannot be read."
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, _context: "Context") -> int:
+    """Print how the daemon is; the exit code says it again."""
+    path = options.file or _configured(options.config)
+    found = look(path, options.max_age_s)
+    try:
+        # A screen would take longer to load than all the rest.
+        print(json.dumps(found) if options.json else _in_words(found), flush=True)  # noqa: T201
+    except OSError:
+        # Probes read the exit code, whatever stdout is.
+        discard_stdout()
+    if not found["live"]:
+        return ExitCode.UNAVAILABLE
+    return ExitCode.DONE if found["ready"] or options.live else ExitCode.FAILED
+
+
+def look(path: str, max_age_s: float = MAX_AGE_S) -> dict[str, Any]:
+    """Return what the file says, and what that means."""
+    try:
+        content = health_file.read(path)
+    except health_file.NoHealth as fault:
+        return {"live": False, "ready": False, "why": str(fault)}
+    why = _death(content, max_age_s)
+    is_ready = why is None and content["state"] in {health_file.RUNNING, health_file.STANDBY}
+    return {"live": why is None, "ready": is_ready, "why": why, **content}
+
+
+def _death(content: dict[str, Any], max_age_s: float) -> str | None:
+    age_s = content["age_s"]
+    if age_s < 0:
+        return "the file is of an earlier start of this machine"
+    if not health_file.is_alive(content["pid"]):
+        return f"process {content['pid']} is gone"
+    if age_s > max_age_s:
+        return f"the loop has not turned for {age_s:.1f} s"
+    return None
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    if "state" not in found:
+        return f"not live: {found['why']}"
+    state = state_of(found)
+    if found["why"]:
+        return f"not live: {found['why']}; it was {state} since {found['since']}"
+    word = "ready" if found["ready"] else "not ready"
+    return f"live, {word}: {state} since {found['since']}, last turn {found['age_s']:.1f} s ago"
+
+
+def state_of(found: dict[str, Any]) -> str:
+    """Return the state in words, for what the file of some daemon says."""
+    state: str = found["state"]
+    if found["waiting_for"]:
+        state = f"{state}: waiting for the {found['waiting_for']}"
+    if found["standing_by"]:
+        state = f"{state}: {', '.join(found['standing_by'])} left to another daemon"
+    return state
+
+
+def _configured(config: str | None) -> str:
+    """Return the path that the daemon's settings give, of those that are read without pydantic."""
+    if path := os.environ.get(VARIABLE):
+        return path
+    file = str(config or CONFIG_FILE)
+    try:
+        text = patient.read(file).decode()
+        # Most containers have no such file, and then its parser need not be loaded.
+        import tomllib  # noqa: PLC0415
+
+        path = tomllib.loads(text).get(SETTING)
+    except FileNotFoundError:
+        if config is not None:
+            raise Misconfigured(f"configuration: {file}: there is no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise Misconfigured(f"configuration: {file}: {error}") from error
+    return path or health_file.default_path(os.environ)
+
+
+def _duration(value: str) -> float:
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

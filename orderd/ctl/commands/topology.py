@@ -1,0 +1,231 @@
+"""`orderctl topology`: the broker's queues and exchange, as they are and as orderd needs them."""
+
+import argparse
+import os
+from dataclasses import asdict
+from typing import Any, Final
+
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.declaration import Declaration
+from orderd.amqp.inspection import (
+    Needed,
+    declare_listeners,
+    find,
+    is_former,
+    needed,
+    unusable,
+)
+from orderd.ctl.broker import broker_of
+from orderd.ctl.client import endpoint_of
+from orderd.ctl.console import Screen
+from orderd.ctl.context import Context
+from orderd.ctl.json_text import compact
+from orderd.ctl.lint.check import Lint, lint
+from orderd.ctl.lint.queue_facts import QueueFacts, queue_facts
+from orderd.ctl.lint.replacement import replace
+from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
+from orderd.ctl.tables import Column, Table
+from orderd.protocol.exit_codes import ExitCode
+
+MISSING: Final = "missing"
+FORMER: Final = "of a former version; may lose messages when their delay ends"
+_COLUMNS: Final = (
+    Column("name"),
+    Column("for"),
+    Column("state", is_long=True),
+    Column("type"),
+    Column("ready", is_right=True),
+    Column("consumers", is_right=True),
+    Column("arguments", is_long=True),
+)
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's verbs."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    applied = verbs.add_parser("apply", help="declare what orderd needs, where it is missing")
+    applied.add_argument(
+        "--events",
+        action="store_true",
+        help="also the queues that listen for events; one that nobody reads fills the disk",
+    )
+    applied.set_defaults(run=apply)
+    shown = verbs.add_parser("show", help="what there is, and what orderd needs")
+    shown.set_defaults(run=show)
+    linted = verbs.add_parser(
+        "lint",
+        help="what in the broker contradicts the settings, with the fix; exit with 1 then, with 3 "
+        "where the management API does not answer",
+    )
+    linted.set_defaults(run=check)
+    for verb in (shown, linted):
+        verb.add_argument(
+            "--management-url",
+            metavar="URL",
+            default=os.environ.get(URL_VARIABLE) or None,
+            help="RabbitMQ's management API, as http://HOST:PORT, with user:password@ if it is not "
+            f"that of the broker's URL; default: {URL_VARIABLE}, else port 15672 of its host",
+        )
+
+
+def apply(options: argparse.Namespace, context: Context) -> int:
+    """Declare everything; what exists is left as it is, but for retry queues of former versions."""
+    settings, screen = context.settings, context.screen
+    left: dict[str, str] = {}
+    replaced: list[str] = []
+    with broker_of(settings) as publisher:
+        connection = publisher.connection
+        declaration = Declaration(connection, settings.retry_delays, settings.queue_type)
+        declaration.look()
+        declaration.everything()
+        for each in needed(settings.retry_delays):
+            if each.name in declaration.former:
+                why = declaration.hindrance or replace(connection, each)
+                left |= {} if why is None else {each.name: why}
+                replaced += [each.name] if why is None else []
+        if options.events:
+            declare_listeners(publisher.connection, settings.queue_type)
+        names = [
+            each.name
+            for each in needed(settings.retry_delays)
+            if options.events or not each.is_optional
+        ]
+    if screen.is_json:
+        screen.document({"there": names, "replaced": replaced, "left": left})
+        return ExitCode.DONE
+    screen.line(f"all there: {', '.join(names)}")
+    if replaced:
+        screen.line(f"replaced: {', '.join(replaced)}")
+    for name, why in left.items():
+        screen.note(f"{name} is left as a former version declared it: {why}")
+    return ExitCode.DONE
+
+
+def show(options: argparse.Namespace, context: Context) -> int:
+    """Print each queue and exchange; what AMQP does not tell comes from the management API."""
+    settings, screen = context.settings, context.screen
+    with broker_of(settings) as publisher:
+        management = _management(options, context, publisher)
+        facts: dict[str, QueueFacts] = {}
+        try:
+            facts = queue_facts(management)
+        except ManagementFault as fault:
+            screen.note(f"types, arguments and policies as found are not known: {fault}")
+        rows = [
+            _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
+        ]
+    if screen.is_json:
+        screen.document(rows)
+    else:
+        screen.table(Table(_COLUMNS, [_cells(row) for row in rows]))
+    return ExitCode.DONE
+
+
+def check(options: argparse.Namespace, context: Context) -> int:
+    """Print every contradiction; a failure where there is one."""
+    settings, screen = context.settings, context.screen
+    with broker_of(settings) as publisher:
+        found = lint(settings, publisher, _management(options, context, publisher))
+    code = ExitCode.NOT_CHECKED if found.unanswered else ExitCode.DONE
+    if found.contradictions:
+        code = ExitCode.FAILED
+    if screen.is_json:
+        screen.document(
+            {
+                "ok": code == ExitCode.DONE,
+                "contradictions": [asdict(one) for one in found.contradictions],
+                "delivery_limits": [
+                    {"queue": name, "limit": limit.value, "source": limit.source}
+                    for name, limit in found.delivery_limits.items()
+                ],
+                "shared": [
+                    {"queue": name, "consumers": count} for name, count in found.shared.items()
+                ],
+                "not_checked": found.not_checked,
+            }
+        )
+    else:
+        _show_contradictions(screen, found)
+        _show_delivery_limits(screen, found)
+        _show_sharing(screen, found)
+        for text in found.not_checked:
+            screen.note(f"not checked: {text}")
+    return code
+
+
+def _management(
+    options: argparse.Namespace, context: Context, publisher: ConfirmedPublisher
+) -> Management:
+    endpoint = endpoint_of(context.settings)
+    return management_of(endpoint, publisher.connection.where, options.management_url)
+
+
+def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
+    found = find(publisher.connection, wanted)
+    difference = None if found is None else unusable(publisher.connection, wanted)
+    state = MISSING if found is None else difference or "as needed"
+    if found is not None and difference is None and is_former(publisher.connection, wanted):
+        state = FORMER
+    if found is None and wanted.is_optional:
+        state = "not declared, for listeners only"
+    return {
+        "name": wanted.name,
+        "kind": "exchange" if wanted.is_exchange else "queue",
+        "for": str(wanted.kind),
+        "state": state,
+        "ok": difference is None and (found is not None or wanted.is_optional),
+        "ready": None if found is None else found.ready,
+        "consumers": None if found is None else found.consumers,
+        "needed_arguments": wanted.arguments,
+        "type": None if facts is None else facts.type,
+        "arguments": None if facts is None else facts.arguments,
+        "policy": None if facts is None else facts.policy,
+        "policy_definition": None if facts is None else facts.definition,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    arguments = row["arguments"] or row["needed_arguments"]
+    policy = (
+        f" policy {row['policy']}: {compact(row['policy_definition'])}" if row["policy"] else ""
+    )
+    kind = "topic exchange" if row["kind"] == "exchange" else row["type"]
+    numbers = ["" if row[name] is None else str(row[name]) for name in ("ready", "consumers")]
+    said = f"{compact(arguments) if arguments else ''}{policy}".strip()
+    return [row["name"], row["for"], row["state"], kind or "", *numbers, said]
+
+
+def _show_contradictions(screen: Screen, lint: Lint) -> None:
+    if not lint.contradictions:
+        what = "what was checked" if lint.unanswered else "the broker"
+        screen.line(f"nothing in {what} contradicts the settings")
+        return
+    columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
+    rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
+    screen.table(Table(columns, rows))
+
+
+def _show_sharing(screen: Screen, lint: Lint) -> None:
+    if lint.shared:
+        counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
+        screen.line()
+        screen.line(
+            f"several consumers: {counts}: commands take effect in the order sent only among those "
+            'that one daemon takes; consume = "exclusive" keeps it'
+        )
+
+
+def _show_delivery_limits(screen: Screen, lint: Lint) -> None:
+    if not lint.delivery_limits:
+        return
+    columns = (
+        Column("queue"),
+        Column("delivery limit", is_right=True),
+        Column("from", is_long=True),
+    )
+    rows = [
+        (name, "none" if limit.value is None else str(limit.value), limit.source)
+        for name, limit in lint.delivery_limits.items()
+    ]
+    screen.line()
+    screen.table(Table(columns, rows))

@@ -1,0 +1,1 @@
+"""Dead letters: find, filter, replay and discard them."""

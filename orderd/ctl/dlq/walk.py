@@ -1,0 +1,160 @@
+"""Going through the dead letters: each once, with an end, and none nearer to a delivery limit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from orderd.amqp.browse import Browser
+from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.faults import HeadUndeliverable
+from orderd.amqp.inspection import is_stream
+from orderd.amqp.message import Delivery
+from orderd.amqp.topology import queue_depth
+from orderd.ctl.broker import browser_of
+from orderd.ctl.console import Advance, Screen
+from orderd.ctl.dlq.dead_letters import Letter, dead_letter_queues
+from orderd.ctl.dlq.filters import Filters
+from orderd.ctl.dlq.renewals import Renewals
+from orderd.ctl.errors import Failure, Misconfigured
+from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.names import HEADER_FAILED_AT
+
+if TYPE_CHECKING:
+    from orderd.config.settings import Settings
+
+Handle = Callable[[Browser, Iterator[Letter]], None]
+
+
+class Letters:
+    """The dead letters that are in some queues now.
+
+    What comes while they are gone through is left out, so that it has an end even where a
+    replayed message fails again. In `failing` are the queues that could not be gone through to the
+    end, and why.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        publisher: ConfirmedPublisher,
+        queue: str | None,
+        screen: Screen,
+        *,
+        is_moving: bool = False,
+    ) -> None:
+        """Find the letters of *queue*, None for all; with *is_moving* they may be acked.
+
+        Raises Failure where a look would lose them, Misconfigured for a stream.
+        """
+        self._publisher = publisher
+        self._is_moving = is_moving
+        self._depths = {
+            name: depth.ready
+            for name in dead_letter_queues(queue)
+            if (depth := queue_depth(publisher.connection, name)) is not None
+        }
+        for name in self._depths:
+            if is_stream(publisher.connection, name):
+                raise Misconfigured(
+                    f"queue {name} is a stream: letters can neither be looked at nor taken out "
+                    "there; delete it, then: orderctl topology apply; others can be looked at by "
+                    "name"
+                )
+        filled = [name for name, ready in self._depths.items() if ready]
+        self._renewals = Renewals(settings, publisher, filled, screen.note)
+        if self._renewals.untouchable:
+            raise Failure(
+                f"queue {self._renewals.untouchable[0]}: delivery limit 0: the broker drops what "
+                "is given back, so the letters cannot be looked at; see: orderctl topology lint"
+            )
+        self.total = sum(self._depths.values())
+        self.seen = 0
+        self.failing: dict[str, str] = {}
+        self._left: int | None = None
+
+    def code(self, *, is_whole: bool, screen: Screen) -> ExitCode:
+        """Name the queues that fail, and return how the command ends that is done but for them."""
+        for why in self.failing.values():
+            screen.complain(f"broker: {why}")
+        if not is_whole or not self.are_safe:
+            return ExitCode.FAILED
+        return ExitCode.NOT_CHECKED if self.failing else ExitCode.DONE
+
+    @property
+    def are_safe(self) -> bool:
+        """Whether every letter that had to be renewed was."""
+        return not self._renewals.failed
+
+    def go_through(
+        self, filters: Filters, limit: int | None, advance: Advance, handle: Handle
+    ) -> None:
+        """Have *handle* take at most *limit* letters that match, queue by queue, the oldest first.
+
+        None of them is kept here: those that it does not ack stay unacked with its browser until
+        their queue is done. One that is renewed moves to the end of its queue. It is handed over as
+        it was, and may not be acked any more; with *is_moving* its copy is instead, after the rest.
+
+        Over a head that it cannot deliver the broker closes the connection. Of several queues that
+        one is left then; raises HeadUndeliverable where it is the only one.
+        """
+        self._left = limit
+        for name in self._depths:
+            if self._left == 0:
+                break
+            try:
+                with browser_of(self._publisher) as browser:
+                    handle(browser, self._matching(browser, name, filters, advance))
+            except HeadUndeliverable as fault:
+                if len(self._depths) == 1:
+                    raise
+                self.failing[name] = str(fault)
+                self._publisher.connection.open()
+
+    def _matching(
+        self, browser: Browser, name: str, filters: Filters, advance: Advance
+    ) -> Iterator[Letter]:
+        for letter in filter(filters.match, self._counted(self._walk(browser, name), advance)):
+            if self._left is not None:
+                self._left -= 1
+            yield letter
+            if self._left == 0:
+                return
+
+    def _counted(self, deliveries: Iterator[Delivery], advance: Advance) -> Iterator[Letter]:
+        for delivery in deliveries:
+            self.seen += 1
+            advance()
+            yield Letter(delivery)
+
+    def _walk(self, browser: Browser, name: str) -> Iterator[Delivery]:
+        copies: Counter[bytes] = Counter()
+        for _ in range(self._depths[name]):
+            delivery = browser.take(name)
+            if delivery is None:
+                break
+            if self._renewals.renew(browser, delivery) and self._is_moving:
+                copies[_fingerprint(delivery)] += 1
+            else:
+                yield delivery
+        if copies:
+            yield from self._copies(browser, name, copies)
+
+    def _copies(self, browser: Browser, name: str, wanted: Counter[bytes]) -> Iterator[Delivery]:
+        """Yield the renewed letters, and leave out what came in between."""
+        depth = queue_depth(self._publisher.connection, name)
+        for _ in range(0 if depth is None else depth.ready):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            key = _fingerprint(delivery)
+            if wanted[key]:
+                wanted[key] -= 1
+                yield delivery
+
+
+def _fingerprint(delivery: Delivery) -> bytes:
+    """Return what a letter and its copy have in common, and no other letter has."""
+    properties = delivery.properties
+    said = (properties.message_id, (properties.headers or {}).get(HEADER_FAILED_AT))
+    return blake2b(delivery.body + repr(said).encode(errors="surrogateescape")).digest()

@@ -1,0 +1,1 @@
+"""The rules that `orderctl topology lint` checks a broker's queues against."""

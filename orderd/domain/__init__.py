@@ -1,1 +1,0 @@
-"""The shop's rules: pure functions on the rows of a batch."""

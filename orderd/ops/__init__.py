@@ -1,1 +1,0 @@
-"""What surrounds the work: configuration, log, signals, service manager, back-off, crash points."""

@@ -1,1 +1,0 @@
-"""Events between the commit that made them true and the broker's confirm."""

@@ -1,0 +1,1 @@
+"""The outbox: events that wait to be published, and those that were."""

@@ -1,0 +1,116 @@
+"""Queries are answered now, with an error if need be; large answers are made one at a time."""
+
+import tracemalloc
+
+import pytest
+
+from orderd.pipeline.commit import Surroundings
+from orderd.protocol.commands import ProductGet
+from orderd.protocol.names import UnavailableCode
+from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
+from tests.harness.commands import request
+from tests.integration.pipeline.shop import Connection, Shop
+
+NEW = {"name": "lamp", "price": 1, "stock_quantity": 1}
+LIST = ("product", "list", {"limit": 500})
+
+
+def test_a_query_that_fails_is_answered_with_an_error_and_not_tried_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("orderd.shop.decide._RULES", {ProductGet: broken})
+
+    (result,) = shop.process([request("product", "get", {"id": 1})])
+
+    assert isinstance(result.outcome, Unavailable)
+    assert result.outcome.code == UnavailableCode.UNAVAILABLE
+    assert result.response is not None
+    assert (result.response.status, result.response.code) == ("error", "unavailable")
+    assert "a fault of ours" in str(result.response.error)
+    assert result.events == ()
+
+
+def test_a_query_waits_for_no_row_lock(shop: Shop, session: Connection) -> None:
+    shop.set(lock_timeout="200ms")
+    with session, session.cursor() as cursor:
+        cursor.execute("SELECT FROM products, users, orders FOR UPDATE")
+        results = shop.process(
+            [
+                request("product", "update", {"id": 1, "price": 7}),
+                *(request("product", "get", {"id": 1}) for _ in range(3)),
+                request("user", "get", {"id": 1}),
+                request("order", "get", {"order_id": 1}),
+                request("product", "list", {}),
+                request("user", "list", {}),
+                request("order", "list", {}),
+            ]
+        )
+
+    assert isinstance(results[0].outcome, Deferred)
+    assert {type(result.outcome) for result in results[1:]} == {Answered}
+
+
+def test_lists_are_answered_one_at_a_time_with_a_breath_between_them(shop: Shop) -> None:
+    breaths: list[int] = []
+    batch = [
+        request("product", "create", NEW),
+        request("product", "get", {"id": 1}),
+        *(request(*LIST) for _ in range(3)),
+        request("product", "create", NEW),
+    ]
+    parts = shop.processor.process(
+        batch, Surroundings(lambda _: frozenset(), lambda: breaths.append(1))
+    )
+
+    seen = [([result.delivery.tag for result in part], len(breaths)) for part in parts]
+
+    tags = [one.tag for one in batch]
+    assert seen == [
+        (tags[:2], 0),
+        (tags[2:3], 1),
+        (tags[3:4], 2),
+        (tags[4:5], 3),
+        (tags[5:], 4),
+    ]
+    assert shop.count("products") == 5
+
+
+def test_large_answers_are_not_in_memory_together(shop: Shop) -> None:
+    shop.query(
+        "INSERT INTO products (name, price, stock_quantity) "
+        "SELECT repeat('x', 200), 1, 1 FROM generate_series(1, 500)"
+    )
+    surroundings = Surroundings(lambda _: frozenset(), lambda: None)
+    batch = [request(*LIST) for _ in range(30)]
+    answered_bytes = 0
+
+    tracemalloc.start()
+    try:
+        for part in shop.processor.process(batch, surroundings):
+            for result in part:
+                assert isinstance(result.outcome, Answered)
+                answered_bytes += len(result.outcome.data)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert answered_bytes > 5_000_000
+    assert peak_bytes < answered_bytes / 3
+
+
+def test_results_for_big_messages_that_are_no_commands_come_in_portions(shop: Shop) -> None:
+    batch = [request("user", "explode", {"x": "y" * 900_000}) for _ in range(12)]
+    parts = shop.processor.process(batch, Surroundings(lambda _: frozenset(), lambda: None))
+
+    assert [len(part) for part in parts] == [5, 5, 2]
+
+
+def test_what_a_batch_made_is_in_the_list_that_follows(shop: Shop) -> None:
+    created, listed = shop.process([request("product", "create", NEW), request(*LIST)])
+
+    assert isinstance(created.outcome, Applied)
+    assert isinstance(listed.outcome, Answered)
+    assert created.outcome.row.json() in listed.outcome.data

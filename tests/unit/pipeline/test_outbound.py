@@ -1,0 +1,247 @@
+import json
+from typing import Any
+
+import pytest
+
+from orderd.amqp.message import Properties
+from orderd.pipeline.messages import copied_properties
+from orderd.pipeline.outbound import Role
+from orderd.pipeline.outbox.rows import OutboxRow
+from orderd.pipeline.results import attempt_of
+from orderd.protocol.names import (
+    Queue,
+    RefusalCode,
+    UnavailableCode,
+    dead_letter_queue,
+    delay_name,
+    own_queues,
+    retry_queue,
+)
+from orderd.protocol.replies import Response
+from orderd.shop.outcomes import Duplicate, Refused, Unavailable
+from tests.harness.commands import delivery
+from tests.unit.pipeline.results import (
+    ANSWERED,
+    APPLIED,
+    DEFERRED,
+    DELAYS_S,
+    OK,
+    consequences,
+    only,
+    result,
+    roles,
+    spoilt,
+)
+
+REFUSED = Refused(RefusalCode.USER_INACTIVE, "User 1 is not active")
+UNAVAILABLE = Unavailable(UnavailableCode.UNAVAILABLE, "The rows are locked")
+NO_ANSWER = Response.failed("unavailable", "The rows are locked")
+REFUSAL = Response.failed("user_inactive", "User 1 is not active")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "response"),
+    [
+        (APPLIED, OK),
+        (ANSWERED, OK),
+        (UNAVAILABLE, NO_ANSWER),
+        (REFUSED, REFUSAL),
+        (Duplicate(OK), OK),
+    ],
+)
+def test_a_settled_command_is_answered_where_an_answer_is_wanted(
+    outcome: Any, response: Response
+) -> None:
+    asked = result(outcome, response, reply_to="mine", correlation_id="c")
+
+    message = only(Role.REPLY, asked)
+
+    assert roles(asked) == ["REPLY"]
+    assert (message.exchange, message.routing_key, message.mandatory) == ("", "mine", True)
+    assert message.body == response.reply("c")
+    assert message.properties == Properties(
+        content_type="application/json", delivery_mode=2, correlation_id="c", app_id="orderd"
+    )
+    assert roles(result(outcome, response)) == []
+
+
+@pytest.mark.parametrize(
+    ("correlation_id", "request_id", "told"),
+    [("c", "r", "c"), (None, "r", "r"), ("c", None, "c"), (None, None, None), ("", "r", "r")],
+)
+def test_the_property_goes_before_the_id_of_the_request(
+    correlation_id: str | None, request_id: str | None, told: str | None
+) -> None:
+    asked = result(
+        APPLIED, request_id=request_id, reply_to="mine", correlation_id=correlation_id
+    )  # fmt: skip
+
+    message = only(Role.REPLY, asked)
+
+    assert message.properties.correlation_id == told
+    assert json.loads(message.body)["correlation_id"] == told
+
+
+@pytest.mark.parametrize(
+    ("request_id", "fits"), [("x" * 255, True), ("☃" * 85, True), ("☃" * 86, False)]
+)
+def test_an_id_too_long_for_the_property_is_in_the_body_only(
+    request_id: str, *, fits: bool
+) -> None:
+    message = only(Role.REPLY, result(APPLIED, request_id=request_id, reply_to="mine"))
+
+    assert message.properties.correlation_id == (request_id if fits else None)
+    assert json.loads(message.body)["correlation_id"] == request_id
+
+
+def test_direct_reply_to_is_a_queue_like_any_other() -> None:
+    name = "amq.rabbitmq.reply-to.g1h2AA5yZXBseUA.x"
+
+    assert only(Role.REPLY, result(APPLIED, reply_to=name)).routing_key == name
+
+
+@pytest.mark.parametrize("name", [*sorted(own_queues(DELAYS_S)), "order.retry.of-former-settings"])
+def test_no_reply_goes_to_a_queue_of_orderd(name: str) -> None:
+    assert roles(result(APPLIED, reply_to=name)) == []
+    assert roles(spoilt(reply_to=name)) == ["DEAD_LETTER", "NOTICE"]
+
+
+def test_the_own_queues_are_all_that_orderd_declares() -> None:
+    names = own_queues(DELAYS_S)
+
+    assert {"user", "product.dlq", "order.retry.5s", "order.retry.5min", "system_events"} <= names
+    assert len(names) == 3 * (3 + len(DELAYS_S)) + 5
+    assert names >= {dead_letter_queue(queue) for queue in Queue}
+
+
+def test_an_invalid_message_is_dead_lettered_and_answered() -> None:
+    asked = spoilt(reply_to="mine", correlation_id="c")
+
+    assert roles(asked) == ["DEAD_LETTER", "NOTICE", "REPLY"]
+    assert json.loads(only(Role.REPLY, asked).body) == {
+        "correlation_id": "c",
+        "status": "error",
+        "data": None,
+        "error": "body: not JSON",
+        "code": "malformed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("attempt", "queue"), [(0, "user.retry.5s"), (1, "user.retry.30s"), (2, "user.retry.5min")]
+)
+def test_a_deferred_message_waits_longer_each_time(attempt: int, queue: str) -> None:
+    again = result(DEFERRED, None, attempt=attempt, reply_to="mine", priority=3)
+
+    message = only(Role.RETRY, again)
+
+    assert roles(again) == ["RETRY"]
+    assert (message.exchange, message.routing_key, message.mandatory) == ("", queue, True)
+    assert message.body == again.delivery.body
+    assert message.properties == Properties(
+        headers={"orderd-attempt": attempt + 1}, delivery_mode=2, reply_to="mine", priority=3
+    )
+
+
+@pytest.mark.parametrize("attempt", [3, 4, 2**40])
+def test_after_the_last_attempt_it_is_dead_lettered_and_answered(attempt: int) -> None:
+    last = result(DEFERRED, None, attempt=attempt, reply_to="mine")
+
+    assert roles(last) == ["DEAD_LETTER", "NOTICE", "REPLY"]
+    reply = json.loads(only(Role.REPLY, last).body)
+    assert (reply["status"], reply["code"]) == ("error", "retries_exhausted")
+    assert reply["error"] == "transient: lock timeout"
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempt"),
+    [
+        (None, 0),
+        ({}, 0),
+        ({"orderd-attempt": 2}, 2),
+        ({"orderd-attempt": -1}, 0),
+        ({"orderd-attempt": "2"}, 0),
+        ({"orderd-attempt": 2.0}, 0),
+        ({"orderd-attempt": None}, 0),
+        ({"orderd-attempt": [1]}, 0),
+        ({"orderd-attempt": 3, "orderd-failed-at": "2024-02-29T12:00:00Z"}, 0),
+        ({"x-death": [{"count": 9}]}, 0),
+    ],
+)
+def test_only_a_count_of_ours_is_counted(headers: dict[str, Any] | None, attempt: int) -> None:
+    assert attempt_of(delivery("user", b"{}", headers=headers)) == attempt
+
+
+def test_a_message_that_was_moved_back_begins_anew() -> None:
+    dead = only(Role.DEAD_LETTER, result(DEFERRED, None, attempt=3))
+    moved_back = result(DEFERRED, None, headers=dead.properties.headers)
+
+    message = only(Role.RETRY, moved_back)
+
+    assert message.routing_key == "user.retry.5s"
+    assert message.properties.headers == {"orderd-attempt": 1}
+
+
+def test_a_retry_goes_to_one_queue_and_does_not_expire() -> None:
+    again = result(
+        DEFERRED, None, headers={"CC": ["a"], "BCC": ["b"], "mine": 1}, expiration="5",
+        user_id="producer", delivery_mode=1,
+    )  # fmt: skip
+
+    properties = only(Role.RETRY, again).properties
+
+    ends_at_ms = round(again.delivery.received_s * 1000) + 5
+    assert properties.headers == {
+        "mine": 1,
+        "orderd-attempt": 1,
+        "orderd-expiration": "5",
+        "orderd-expires-at": ends_at_ms,
+        "orderd-user-id": "producer",
+    }
+    assert (properties.expiration, properties.user_id, properties.delivery_mode) == (None, None, 2)
+    kept = {"orderd-expires-at": ends_at_ms}
+    assert copied_properties(properties, kept).headers == properties.headers
+
+
+def test_events_go_first_in_the_order_of_commit() -> None:
+    rows = [OutboxRow(n, f"id-{n}", "user.created", f'{{"n":{n}}}') for n in (1, 2, 3)]
+    first = result(APPLIED, reply_to="mine")
+    first = type(first)(first.delivery, first.command, first.outcome, first.response,
+                        tuple(rows[:2]))  # fmt: skip
+    second = type(first)(first.delivery, first.command, first.outcome, first.response, (rows[2],))
+
+    found = consequences(first, spoilt(), second)
+
+    assert [one.role.name for one in found] == [
+        *("EVENT", "EVENT", "EVENT"),
+        *("REPLY", "DEAD_LETTER", "NOTICE", "REPLY"),
+    ]
+    assert [one.row_id for one in found[:3]] == [1, 2, 3]
+    event = found[0].message
+    assert (event.exchange, event.routing_key) == ("orderd.events", "user.created")
+    assert not event.mandatory
+    assert event.body == b'{"n":1}'
+    assert event.properties == Properties(
+        content_type="application/cloudevents+json",
+        delivery_mode=2,
+        message_id="id-1",
+        type="user.created",
+        app_id="orderd",
+    )
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "name"),
+    [
+        (0.5, "500ms"),
+        (1, "1s"),
+        (5, "5s"),
+        (90, "90s"),
+        (300, "5min"),
+        (3600, "1h"),
+        (1.5, "1500ms"),
+    ],
+)
+def test_a_retry_queue_is_named_by_its_delay(delay_s: float, name: str) -> None:
+    assert delay_name(delay_s) == name
+    assert retry_queue("order", delay_s) == f"order.retry.{name}"

@@ -13,10 +13,10 @@ from orderd.pipeline.results import Result
 from orderd.protocol.commands import ProductUpdate
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_PLACE
 from orderd.shop.outcomes import Applied, Deferred, Waiting
-from tests.harness.commands import request
-from tests.harness.servers import Servers
 from tests.integration.pipeline.requests import stocked_shop
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Shop
+from tests.support.commands import request
+from tools.servers import Servers
 
 # Whoever fails more often than that is given up.
 FAILURES_MAX = ATTEMPTS_MAX + 1

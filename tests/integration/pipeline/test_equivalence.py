@@ -13,8 +13,6 @@ from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
 from orderd.shop.outcomes import Applied, Duplicate, Refused
-from tests.harness.commands import in_queue_order
-from tests.harness.servers import Servers
 from tests.integration.pipeline.requests import (
     CURSED,
     cursed_sequences,
@@ -24,6 +22,8 @@ from tests.integration.pipeline.requests import (
     stocked_shop,
 )
 from tests.integration.pipeline.shop import Shop, seen
+from tests.support.commands import in_queue_order
+from tools.servers import Servers
 
 Pair = tuple[Shop, Shop]
 # The special cases of the first test get a part of its examples.

@@ -8,8 +8,8 @@ from orderd.amqp.message import Delivery
 from orderd.protocol.names import DeferralCode, Queue
 from orderd.shop.outcomes import Applied, Deferred, Duplicate, Refused
 from orderd.shop.rules import products
-from tests.harness.commands import again, request
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Connection, Shop
+from tests.support.commands import again, request
 
 
 def create_product(name: str, request_id: str | None = None) -> Delivery:

@@ -9,8 +9,8 @@ from orderd.db.faults import SchemaFault
 from orderd.pipeline.locking.probe import Probe
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Applied, Deferred, Refused
-from tests.harness.commands import again, request
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import again, request
 
 
 def commands() -> list[Delivery]:

@@ -6,8 +6,8 @@ import pytest
 
 from orderd.protocol.strict_json import loads
 from orderd.shop.outcomes import Answered, Applied
-from tests.harness.commands import request
 from tests.integration.pipeline.shop import Shop
+from tests.support.commands import request
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from orderd.db.faults import DatabaseOutage, SchemaFault
 from orderd.pipeline.commit import Surroundings
 from orderd.pipeline.results import Result
 from orderd.shop.outcomes import Answered, Applied, Duplicate
-from tests.harness.commands import again, request
-from tests.harness.postgresql import PrivatePostgres
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import again, request
+from tools.postgresql import PrivatePostgres
 
 
 def create_product(request_id: str | None) -> Delivery:

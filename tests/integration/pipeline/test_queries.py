@@ -8,8 +8,8 @@ from orderd.pipeline.commit import Surroundings
 from orderd.protocol.commands import ProductGet
 from orderd.protocol.names import UnavailableCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
-from tests.harness.commands import request
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import request
 
 NEW = {"name": "lamp", "price": 1, "stock_quantity": 1}
 LIST = ("product", "list", {"limit": 500})

@@ -13,8 +13,8 @@ from orderd.amqp.message import Delivery
 from orderd.pipeline import commit as processor
 from orderd.pipeline.results import Result
 from orderd.shop.outcomes import Applied, Deferred, Duplicate, Invalid, Refused
-from tests.harness.commands import again, command, request
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import again, command, request
 
 ROUNDS = 8
 BATCH_SIZE = 10

@@ -25,9 +25,9 @@ from orderd.shop.outcomes import (
     Unavailable,
     Waiting,
 )
-from tests.harness.commands import again, request
-from tests.harness.waiting import wait_until
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import again, request
+from tools.waiting import wait_until
 
 ORDER = {"user_id": 1, "items": [{"product_id": 2, "quantity": 1}]}
 MODES = ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]

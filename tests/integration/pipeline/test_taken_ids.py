@@ -13,8 +13,8 @@ from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Applied, Deferred, Invalid, Refused
 from orderd.shop.world import Table
-from tests.harness.commands import again, request
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import again, request
 
 TABLES = [str(table) for table in Table]
 FAR = 300_000

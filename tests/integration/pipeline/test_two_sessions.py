@@ -27,8 +27,6 @@ from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.books import Request, Row
 from tests.acceptance.state_machine.tables import Tables, tables_of
-from tests.harness.commands import request as delivery_of
-from tests.harness.servers import Servers
 from tests.integration.pipeline.conftest import FIGURES
 from tests.integration.pipeline.requests import stocked_shop
 from tests.integration.pipeline.second_session import (
@@ -39,6 +37,8 @@ from tests.integration.pipeline.second_session import (
 )
 from tests.integration.pipeline.serial import Serial
 from tests.integration.pipeline.shop import Connection, Shop
+from tests.support.commands import request as delivery_of
+from tools.servers import Servers
 
 Asked = tuple[str, str, Mapping[str, Any]]
 Act = tuple[str, int]

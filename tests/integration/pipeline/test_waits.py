@@ -12,8 +12,8 @@ from orderd.amqp.renewal import renewed_command
 from orderd.pipeline.commit import Surroundings
 from orderd.protocol.names import HEADER_PLACE, DeferralCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
-from tests.harness.commands import again, request
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Connection, Shop
+from tests.support.commands import again, request
 
 HOLD = "SELECT FROM products WHERE id = 2 FOR UPDATE"
 LOCKED_ROW = "row 2 of table products is locked"

@@ -13,7 +13,7 @@ from orderd.protocol.names import DeferralCode, InvalidCode, own_queues
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import User
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
-from tests.harness.commands import decoded_from, delivery, request
+from tests.support.commands import decoded_from, delivery, request
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 DELAYS_S = (5.0, 30.0, 300.0)

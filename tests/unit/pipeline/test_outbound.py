@@ -19,7 +19,7 @@ from orderd.protocol.names import (
 )
 from orderd.protocol.replies import Response
 from orderd.shop.outcomes import Duplicate, Refused, Unavailable
-from tests.harness.commands import delivery
+from tests.support.commands import delivery
 from tests.unit.pipeline.results import (
     ANSWERED,
     APPLIED,

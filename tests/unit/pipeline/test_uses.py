@@ -4,7 +4,7 @@ from orderd.pipeline.uses import SHARED, TRIES, USES
 from orderd.protocol.commands import MODELS
 from orderd.shop.needs import needs_of
 from orderd.shop.world import Table
-from tests.harness.commands import command
+from tests.support.commands import command
 
 KNOWN = {str(table) for table in Table} | {*SHARED, TRIES}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from orderd.protocol.commands import MODELS
 from orderd.protocol.envelope import Claim, Command, Invalid, decode
 from orderd.protocol.names import InvalidCode, Queue
-from tests.harness.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
+from tests.support.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
 from tests.unit.protocol.bodies import CREATE, command, invalid
 
 TOKEN = "s3cret-token"

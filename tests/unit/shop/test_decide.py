@@ -11,7 +11,7 @@ from orderd.protocol.replies import Response
 from orderd.shop.decide import ArrivalsUnknown, decide
 from orderd.shop.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
 from orderd.shop.world import LedgerEntry, Table, World
-from tests.harness.commands import command, decoded_from, delivery
+from tests.support.commands import command, decoded_from, delivery
 from tests.unit.shop.worlds import ATTEMPTS_MAX, applied, do, events, items, refused, world_of
 
 SOFA = {"name": "sofa", "price": 1, "stock_quantity": 1}

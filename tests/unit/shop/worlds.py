@@ -11,7 +11,7 @@ from orderd.protocol.rows import Order, OrderItem, Product, Row, User
 from orderd.shop.decide import Decision, decide
 from orderd.shop.outcomes import Applied, Refused
 from orderd.shop.world import FreshIds, Table, World
-from tests.harness.commands import command
+from tests.support.commands import command
 
 ATTEMPTS_MAX = 3
 THEN = datetime(2024, 1, 1, tzinfo=UTC)

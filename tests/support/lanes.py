@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Final
 
-from tests.harness.interrupts import Terminated, terminable
+from tools.interrupts import Terminated, terminable
 
 NOTHING_COLLECTED: Final = 5
 EXIT_SIGNALLED: Final = 128

@@ -4,9 +4,9 @@ import os
 import signal
 from pathlib import Path
 
-from tests.harness.installation import HERE, Installation
-from tests.harness.ports import free_ports
-from tests.harness.program import Program, StartFailed
+from tools.installation import HERE, Installation
+from tools.ports import free_ports
+from tools.program import Program, StartFailed
 
 
 class Epmd:

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.harness.broker import RabbitServer
-from tests.harness.epmd import Epmd
-from tests.harness.installation import HERE, Installation, newest
-from tests.harness.management import Management
-from tests.harness.ports import free_ports
-from tests.harness.program import Program, StartFailed, tail
-from tests.harness.waiting import NotObserved, wait_until
+from tools.broker import RabbitServer
+from tools.epmd import Epmd
+from tools.installation import HERE, Installation, newest
+from tools.management import Management
+from tools.ports import free_ports
+from tools.program import Program, StartFailed, tail
+from tools.waiting import NotObserved, wait_until
 
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 60

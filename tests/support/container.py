@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness.daemon import DaemonProcess
-from tests.harness.podman import Podman
+from tools.daemon import DaemonProcess
+from tools.podman import Podman
 
 HARDENED: Final = (*("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"),)
 USER: Final = 10001

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.waiting import NotObserved, wait_until
+from tools.waiting import NotObserved, wait_until
 
 TAIL_LINES = 25
 

@@ -1,7 +1,7 @@
 """The connections of orderd, as the broker lists them."""
 
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COLUMNS = ("pid", "vhost", "channels", "connected_at", "client_properties")
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness.guest import Guest
-from tests.harness.podman import NPROC_MAX, Podman, files_max
+from tools.guest import Guest
+from tools.podman import NPROC_MAX, Podman, files_max
 
 PACKAGES: Final = ("podman", "crun", "netavark", "aardvark-dns", "nftables", "docker-compose")
 IMAGES: Final = "/srv/images"

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.harness.installation import HERE, Installation
-from tests.harness.interrupts import terminable, uninterrupted
-from tests.harness.rabbitmq import PrivateRabbit, rabbitmq_series
-from tests.harness.server_root import SUITES, server_root
+from tools.installation import HERE, Installation
+from tools.interrupts import terminable, uninterrupted
+from tools.rabbitmq import PrivateRabbit, rabbitmq_series
+from tools.server_root import SUITES, server_root
 
 SUITE_VARIABLE: Final = "ORDERD_TEST_SUITE"
 

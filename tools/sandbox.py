@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness.broker import ServerRefused
-from tests.harness.daemon import DaemonProcess, clean_environment
-from tests.harness.interrupts import Terminated, uninterrupted
-from tests.harness.management import ManagementFault
-from tests.harness.program import StartFailed
-from tests.harness.servers import Servers
-from tests.harness.waiting import NotObserved
+from tools.broker import ServerRefused
+from tools.daemon import DaemonProcess, clean_environment
+from tools.interrupts import Terminated, uninterrupted
+from tools.management import ManagementFault
+from tools.program import StartFailed
+from tools.servers import Servers
+from tools.waiting import NotObserved
 
 EXIT_FAILED = 1
 EXIT_SIGNALLED = 128
@@ -43,7 +43,7 @@ In another shell:
 
 def main() -> int:
     """Run what the command line asks for; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.harness.sandbox")
+    parser = argparse.ArgumentParser(prog="python -m tools.sandbox")
     parser.add_argument("what", choices=("demo", "sandbox"))
     run = {"demo": demo, "sandbox": sandbox}[parser.parse_args().what]
     try:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.harness.debian_root import (
+from tools.debian_root import (
     CACHE,
     MAKE_TIMEOUT_S,
     SIGNED,

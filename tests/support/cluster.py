@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from tests.harness.epmd import Epmd
-from tests.harness.installation import Installation
-from tests.harness.interrupts import terminable, uninterrupted
-from tests.harness.management import ManagementFault
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import installation_with
-from tests.harness.waiting import wait_until
+from tests.support.versions import installation_with
+from tools.epmd import Epmd
+from tools.installation import Installation
+from tools.interrupts import terminable, uninterrupted
+from tools.management import ManagementFault
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 NODES: Final = 3
 WHOLE_TIMEOUT_S: Final = 120.0

@@ -13,19 +13,19 @@ import psycopg2
 import pytest
 
 from tests.conftest import StartDaemonOn
-from tests.harness.installation import Installation
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.program import descendants, end_descendants
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.server_root import SUITES
-from tests.harness.versions import Broker, NotHere, installation_of
+from tests.support.versions import Broker, NotHere, installation_of
+from tools.installation import Installation
+from tools.postgresql import PrivatePostgres
+from tools.program import descendants, end_descendants
+from tools.rabbitmq import PrivateRabbit
+from tools.server_root import SUITES
 
 QUEUE = "kept"
 STAY = """
 import signal, sys
 from pathlib import Path
-from tests.harness.servers import Servers
-from tests.harness.installation import Installation
+from tools.servers import Servers
+from tools.installation import Installation
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in background shells
 with Servers(fsync=False, installation=Installation(Path(sys.argv[1]))) as servers:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.harness.daemon import clean_environment
+from tools.daemon import clean_environment
 
 
 @contextmanager

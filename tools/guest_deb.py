@@ -9,8 +9,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 
-from tests.harness import guest_root
-from tests.harness.debian_root import TREE, MakingFailed
+from tools import guest_root
+from tools.debian_root import TREE, MakingFailed
 
 DIST: Final = TREE / "dist"
 SOURCES: Final = (*("orderd", "sql", "systemd", "pyproject.toml", "README.md", "CHANGELOG.md"),)

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness import guest_root
-from tests.harness.images import kept
-from tests.harness.podman import TREE, Podman
+from tools import guest_root
+from tools.images import kept
+from tools.podman import TREE, Podman
 
 SOURCE: Final = TREE / "tests" / "container" / "stand_ins"
 SERVERS: Final = ("rabbitmq", "postgres")

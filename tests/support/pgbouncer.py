@@ -10,13 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.harness.database import is_ready
-from tests.harness.installation import HERE
-from tests.harness.ports import free_ports
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.program import Program, StartFailed, tail
-from tests.harness.servers import Servers
-from tests.harness.waiting import NotObserved, wait_until
+from tools.database import is_ready
+from tools.installation import HERE
+from tools.ports import free_ports
+from tools.postgresql import PrivatePostgres
+from tools.program import Program, StartFailed, tail
+from tools.servers import Servers
+from tools.waiting import NotObserved, wait_until
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 30

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
-from tests.harness.postgresql import PrivatePostgres
+from tools.postgresql import PrivatePostgres
 
 HEADER = b"\xff" * 24
 

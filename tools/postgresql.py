@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.harness.database import PostgresServer, is_ready
-from tests.harness.installation import HERE, Installation, newest
-from tests.harness.ports import free_ports
-from tests.harness.program import Program, StartFailed, tail
-from tests.harness.waiting import NotObserved, wait_until
+from tools.database import PostgresServer, is_ready
+from tools.installation import HERE, Installation, newest
+from tools.ports import free_ports
+from tools.program import Program, StartFailed, tail
+from tools.waiting import NotObserved, wait_until
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.harness import guest_root
-from tests.harness.debian_root import MakingFailed
-from tests.harness.interrupts import terminable, uninterrupted
-from tests.harness.waiting import NotObserved, wait_until
+from tools import guest_root
+from tools.debian_root import MakingFailed
+from tools.interrupts import terminable, uninterrupted
+from tools.waiting import NotObserved, wait_until
 
 BOOT_TIMEOUT_S: Final = 120.0
 RUN_TIMEOUT_S: Final = 120.0

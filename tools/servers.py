@@ -12,14 +12,14 @@ import pika
 import psycopg2
 from pika.exceptions import AMQPError
 
-from tests.harness import remains
-from tests.harness.broker import RabbitServer, ServerRefused, existing_queues
-from tests.harness.database import PostgresServer, first_table
-from tests.harness.installation import HERE, Installation
-from tests.harness.interrupts import terminable, uninterrupted
-from tests.harness.management import Management
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.rabbitmq import PrivateRabbit
+from tools import remains
+from tools.broker import RabbitServer, ServerRefused, existing_queues
+from tools.database import PostgresServer, first_table
+from tools.installation import HERE, Installation
+from tools.interrupts import terminable, uninterrupted
+from tools.management import Management
+from tools.postgresql import PrivatePostgres
+from tools.rabbitmq import PrivateRabbit
 
 
 class Servers:

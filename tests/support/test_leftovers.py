@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import remains
-from tests.harness.program import Program, descendants
-from tests.harness.waiting import wait_until
+from tools import remains
+from tools.program import Program, descendants
+from tools.waiting import wait_until
 
 STAY = """
 import signal
-from tests.harness.servers import Servers
+from tools.servers import Servers
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in background shells
 with Servers(fsync=False) as servers:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.harness.waiting import NotObserved, patience_s
+from tools.waiting import NotObserved, patience_s
 
 READY_EVENT = "consumer.started"
 EVENT_TIMEOUT_S = 20.0

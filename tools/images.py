@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.harness.debian_root import KEYRING, MakingFailed, mirrors
-from tests.harness.guest_root import SUITE
-from tests.harness.podman import TREE, Podman
+from tools.debian_root import KEYRING, MakingFailed, mirrors
+from tools.guest_root import SUITE
+from tools.podman import TREE, Podman
 
 MAKE_TIMEOUT_S: Final = 1_200
 # What the public image of Python has of this: the program, its pip and venv, certificates.

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.harness.debian_root import (
+from tools.debian_root import (
     CACHE,
     SIGNED,
     MakingFailed,

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pika
 from pika.exceptions import ChannelClosedByBroker
 
-from tests.harness.management import Management
+from tools.management import Management
 
 ADMIN_TIMEOUT_S = 60
 QUEUES = ("product", "order", "user")

@@ -17,36 +17,36 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install ## run the reference scenario on private servers, show the end state
-	@$(BIN)/python -m tests.harness.sandbox demo
+	@$(BIN)/python -m tools.sandbox demo
 
 sandbox: install ## leave private servers and a daemon running, print the lines to type
-	@$(BIN)/python -m tests.harness.sandbox sandbox
+	@$(BIN)/python -m tools.sandbox sandbox
 
 test: install lint ## check, integration and acceptance tests, in lanes side by side
-	@bash tests/harness/install --versions
-	@$(BIN)/python -m tests.harness.lanes $(PYTEST_ARGS)
+	@bash tools/install --versions
+	@$(BIN)/python -m tests.support.lanes $(PYTEST_ARGS)
 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
 
 test-versions: install ## integration and acceptance tests, on the servers of newer Debians (as root)
-	@bash tests/harness/install --versions
+	@bash tools/install --versions
 	for suite in trixie forky; do \
 		ORDERD_TEST_SUITE=$$suite $(BIN)/python -m pytest -m "$(ONE_VERSION)" \
 			tests/integration tests/acceptance $(PYTEST_ARGS) || exit; \
 	done
 
 test-system: install ## boot a Debian 13 with systemd, try package and units in it (as root)
-	@bash tests/harness/install --guest
+	@bash tools/install --guest
 	$(BIN)/python -m pytest -m system tests/system $(PYTEST_ARGS)
 
 test-container: install ## build the image with podman, try it, compose and Quadlet (as root)
-	@bash tests/harness/install --container
+	@bash tools/install --container
 	$(BIN)/python -m pytest -m container tests/container $(PYTEST_ARGS)
 
 deb: install ## build the Debian package into dist (as root)
-	@bash tests/harness/install --guest
-	@$(BIN)/python -m tests.harness.guest_deb
+	@bash tools/install --guest
+	@$(BIN)/python -m tools.guest_deb
 
 image: ## build the container image localhost/orderd with podman
 	podman build --format docker --timestamp 0 --tag localhost/orderd:latest \
@@ -69,7 +69,7 @@ bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
-	@bash tests/harness/install --versions
+	@bash tools/install --versions
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
 		tests/integration/batch/test_equivalence.py \
 		tests/integration/batch/test_two_sessions.py tests/unit/domain tests/unit/contract \
@@ -91,4 +91,4 @@ lint: install
 	$(BIN)/lint-imports
 
 install:
-	@bash tests/harness/install $(PYTHON) $(VENV)
+	@bash tools/install $(PYTHON) $(VENV)

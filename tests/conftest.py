@@ -15,14 +15,14 @@ from hypothesis import settings
 
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
-from tests.harness.broker import ServerRefused
-from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.program import StartFailed
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.server_root import SUITES
-from tests.harness.servers import Servers
-from tests.harness.versions import Broker, Brokers, NotHere, chosen_installation
+from tests.support.versions import Broker, Brokers, NotHere, chosen_installation
+from tools.broker import ServerRefused
+from tools.daemon import EVENT_TIMEOUT_S, DaemonProcess
+from tools.postgresql import PrivatePostgres
+from tools.program import StartFailed
+from tools.rabbitmq import PrivateRabbit
+from tools.server_root import SUITES
+from tools.servers import Servers
 
 # The same examples in each run; only `make soak` draws by chance, from a seed that is printed.
 FIXED = settings(deadline=None, derandomize=True, database=None, print_blob=False)

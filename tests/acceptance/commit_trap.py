@@ -4,7 +4,7 @@ import threading
 from enum import Enum, auto
 
 from tests.acceptance.gate import Gate, Wire
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 COMMIT = b"COMMIT\0"
 # What the server says when it waits for the next statement, outside of any transaction.

@@ -12,9 +12,9 @@ import psycopg2
 
 from tests.acceptance.shop import COMMAND_QUEUES, Shop, order, product, user
 from tests.conftest import StartDaemonOn
-from tests.harness.daemon import DaemonProcess
-from tests.harness.versions import Broker
-from tests.harness.waiting import NotObserved, wait_until
+from tests.support.versions import Broker
+from tools.daemon import DaemonProcess
+from tools.waiting import NotObserved, wait_until
 
 QUORUM = "quorum"
 TIMEOUT_S = 60.0

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.harness.ports import free_ports
+from tools.ports import free_ports
 
 CHUNK_BYTES = 65_536
 SLICE_S = 0.05

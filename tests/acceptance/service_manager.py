@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 TIMEOUT_S = 20.0
 POLL_S = 0.1

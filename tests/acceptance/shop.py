@@ -12,7 +12,7 @@ import pika
 import psycopg2
 from pika.exceptions import AMQPError
 
-from tests.harness.waiting import NotObserved, patience_s, wait_until
+from tools.waiting import NotObserved, patience_s, wait_until
 
 COMMAND_QUEUES = ("user", "product", "order")
 EVENTS_EXCHANGE = "orderd.events"

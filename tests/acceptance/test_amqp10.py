@@ -8,8 +8,8 @@ import pytest
 
 from tests.acceptance.shop import REPLIES, Shop
 from tests.conftest import StartDaemonOn
-from tests.harness import amqp10
-from tests.harness.versions import Broker
+from tests.support import amqp10
+from tests.support.versions import Broker
 
 BODY = {
     "action": "create",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.shop import Shop, product
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
+from tools.daemon import DaemonProcess
 
 DIGEST = sha256(b"s3cret").hexdigest()
 TOKENS = f'[tokens.shop]\nsha256 = "{DIGEST}"\nallow = ["*"]\n'

@@ -15,8 +15,8 @@ import pytest
 
 from tests.acceptance.shop import Shop
 from tests.conftest import StartDaemon
-from tests.harness.daemon import clean_environment
-from tests.harness.waiting import wait_until
+from tools.daemon import clean_environment
+from tools.waiting import wait_until
 
 NOWHERE = {
     "ORDERD_DATABASE_URL": "postgresql://127.0.0.1:1/x",

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.harness.daemon import clean_environment
+from tools.daemon import clean_environment
 
 NOWHERE = {
     "ORDERD_DATABASE_URL": "postgresql://u@127.0.0.1:1/x",

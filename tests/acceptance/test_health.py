@@ -17,9 +17,9 @@ import pytest
 from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
-from tests.harness.daemon import clean_environment
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.daemon import clean_environment
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 PROBE_MAX_S = 0.15
 

@@ -8,9 +8,9 @@ import pytest
 from tests.acceptance.hostile_bodies import BODIES, COMMAND, LIMIT
 from tests.acceptance.shop import COMMAND_QUEUES, REPLIES, Message, Shop, command, order, product
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.waiting import wait_until
-from tests.harness.wrong_fields import wrong_fields
+from tests.support.wrong_fields import wrong_fields
+from tools.daemon import DaemonProcess
+from tools.waiting import wait_until
 
 
 def test_every_field_of_every_type_is_told_by_name(shop: Shop, daemon: StartDaemon) -> None:

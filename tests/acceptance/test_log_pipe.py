@@ -3,7 +3,7 @@
 import os
 
 from tests.acceptance.shop import Shop, order
-from tests.harness.unread import is_full, unread_daemon, unread_terminal_daemon
+from tests.support.unread import is_full, unread_daemon, unread_terminal_daemon
 
 COUNT = 600
 STOP_TIMEOUT_S = 40

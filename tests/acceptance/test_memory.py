@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.shop import REPLIES, Message, Shop, command
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
+from tools.daemon import DaemonProcess
 
 # MemoryHigh of the unit: above it the kernel slows the daemon down.
 MEMORY_MIB_MAX = 192

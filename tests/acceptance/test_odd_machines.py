@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.shop import Shop, product
-from tests.harness.daemon import PROGRAM, DaemonProcess, clean_environment
-from tests.harness.waiting import wait_until
+from tools.daemon import PROGRAM, DaemonProcess, clean_environment
+from tools.waiting import wait_until
 
 # Root without its leave to read everything; whoever else runs the tests has none.
 NO_LEAVE = "-dac_override,-dac_read_search"

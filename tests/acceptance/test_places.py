@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.shop import REPLIES, Message, Shop, command, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 QUICK = "100ms,200ms,300ms,1s,2s,4s,8s"
 

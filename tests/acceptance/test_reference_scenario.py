@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.acceptance.shop import HEARD, REPLIES, Shop
 from tests.conftest import StartDaemon
-from tests.harness.servers import Servers
+from tools.servers import Servers
 
 STEPS = [
     json.loads(line)

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.acceptance.service_manager import ServiceManager
-from tests.harness.daemon import DaemonProcess
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.servers import Servers
+from tools.daemon import DaemonProcess
+from tools.postgresql import PrivatePostgres
+from tools.servers import Servers
 
 # The daemon itself, which says it again sooner.
 IMPATIENT = """

@@ -13,9 +13,9 @@ import pytest
 from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.servers import Servers
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.servers import Servers
+from tools.waiting import wait_until
 
 Reload = Callable[[DaemonProcess, str], dict[str, Any]]
 

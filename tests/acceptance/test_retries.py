@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.shop import HEARD, REPLIES, Message, Shop, order, product, user
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 QUICK = "100ms,200ms,300ms"
 # How a fault that no rule foresees comes about for one command only, and not for its neighbours.

@@ -13,8 +13,8 @@ import pytest
 from tests.acceptance.gate import gate_before
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import Shop, order, product
-from tests.harness.daemon import DaemonProcess
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.waiting import wait_until
 
 # Pings every second then; three times that is when systemd would kill.
 WATCHDOG_S = 3.0

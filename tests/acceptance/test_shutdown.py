@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 COUNT = 1_500
 # A drain that ends at all has ended for another reason than its time-out.

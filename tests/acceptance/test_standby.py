@@ -13,8 +13,8 @@ import pytest
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import Shop, user
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess, clean_environment
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess, clean_environment
+from tools.waiting import wait_until
 
 
 @pytest.fixture

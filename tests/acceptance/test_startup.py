@@ -7,8 +7,8 @@ import pytest
 from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, product
 from tests.conftest import RUN_NAME, StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.servers import Servers
+from tools.daemon import DaemonProcess
+from tools.servers import Servers
 
 # Nobody listens at port 1.
 NOWHERE: dict[str, dict[str, Any]] = {

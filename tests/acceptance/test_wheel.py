@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.daemon import clean_environment
-from tests.harness.waiting import wait_until
+from tools.daemon import clean_environment
+from tools.waiting import wait_until
 
 TREE = Path(__file__).parents[2]
 INSTALL_TIMEOUT_S = 240

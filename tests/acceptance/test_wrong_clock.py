@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from tests.acceptance.shop import Shop, product
-from tests.harness.clocks import on_a_wrong_clock
-from tests.harness.daemon import DaemonProcess
+from tests.support.clocks import on_a_wrong_clock
+from tools.daemon import DaemonProcess
 
 DAY_S = 86_400
 HOUR_MS = 3_600_000

@@ -15,8 +15,8 @@ import pika
 
 from orderd.contract.names import Queue
 from tests.bench.world import World
-from tests.harness.daemon import DaemonProcess
-from tests.harness.waiting import NotObserved, wait_until
+from tools.daemon import DaemonProcess
+from tools.waiting import NotObserved, wait_until
 
 ROUND_TIMEOUT_S = 180.0
 IDLE_S = 10.0

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.bench.world import World
-from tests.harness.postgresql import bin_directory
+from tools.postgresql import bin_directory
 
 SCRIPT = Path(__file__).with_name("opponent.sql")
 MODE = "prepared"

@@ -13,7 +13,7 @@ import psycopg2
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
-from tests.harness.servers import Servers
+from tools.servers import Servers
 
 USERS = 1_000
 PRODUCTS = 1_000

@@ -10,13 +10,13 @@ import pytest
 from orderd import __version__
 from tests.acceptance.shop import Shop
 from tests.conftest import DAEMONS, RUN_NAME, SERIAL
-from tests.harness.container import Container
-from tests.harness.daemon import EVENT_TIMEOUT_S, DaemonProcess
-from tests.harness.debian_root import MakingFailed
-from tests.harness.guest import Guest, trial
-from tests.harness.images import build, python_base, source_copy
-from tests.harness.podman import Podman, PodmanFailed, obstacle
-from tests.harness.podman_guest import PACKAGES, podman_guest
+from tests.support.container import Container
+from tools.daemon import EVENT_TIMEOUT_S, DaemonProcess
+from tools.debian_root import MakingFailed
+from tools.guest import Guest, trial
+from tools.images import build, python_base, source_copy
+from tools.podman import Podman, PodmanFailed, obstacle
+from tools.podman_guest import PACKAGES, podman_guest
 
 IMAGE = "localhost/orderd-test"
 REVISION = "test"

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.harness.guest import Guest
-from tests.harness.podman import TREE, Podman
-from tests.harness.stand_ins import server_images
-from tests.harness.waiting import wait_until
+from tools.guest import Guest
+from tools.podman import TREE, Podman
+from tools.stand_ins import server_images
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.container
 

@@ -9,8 +9,8 @@ import pytest
 from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, product
 from tests.container.conftest import StartContainer
-from tests.harness.container import Container
-from tests.harness.waiting import wait_until
+from tests.support.container import Container
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.container
 

@@ -11,8 +11,8 @@ import pytest
 
 from orderd import __version__
 from tests.container.conftest import IMAGE, LABEL, LABELS, REVISION
-from tests.harness.images import build
-from tests.harness.podman import Podman
+from tools.images import build
+from tools.podman import Podman
 
 pytestmark = pytest.mark.container
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from orderd.ops.settings import Settings
-from tests.harness.guest import Guest
-from tests.harness.podman import TREE
-from tests.harness.waiting import wait_until
+from tools.guest import Guest
+from tools.podman import TREE
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.container
 

@@ -15,7 +15,7 @@ from tests.acceptance.test_reference_scenario import (
     STEPS,
 )
 from tests.container.conftest import StartContainer
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.container
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from orderd.contract.names import Queue
-from tests.harness.daemon import clean_environment
-from tests.harness.management import ManagementFault
-from tests.harness.versions import Broker
-from tests.harness.waiting import NotObserved, wait_until
 from tests.integration.ctl import letters
 from tests.integration.ctl.letters import broker_at
+from tests.support.versions import Broker
+from tools.daemon import clean_environment
+from tools.management import ManagementFault
+from tools.waiting import NotObserved, wait_until
 
 DEFAULTS = {"3.10": None, "4.0": 20, "4.3": 20}
 

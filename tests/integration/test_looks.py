@@ -10,11 +10,11 @@ import pika
 import pytest
 
 from orderd.contract.strict_json import loads
-from tests.harness.daemon import clean_environment
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
 from tests.integration.ctl import letters
 from tests.integration.ctl.letters import broker_at
+from tests.support.versions import Broker
+from tools.daemon import clean_environment
+from tools.waiting import wait_until
 
 LOOKS = 50
 NOWHERE = "http://127.0.0.1:1"

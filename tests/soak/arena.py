@@ -10,13 +10,13 @@ from typing import Any
 import psycopg2
 
 from tests.acceptance.shop import COMMAND_QUEUES, Message, Shop
-from tests.harness.daemon import DaemonProcess
-from tests.harness.waiting import NotObserved, wait_until
 from tests.soak.audit import Pardon, audit
 from tests.soak.evidence import Evidence, gather
 from tests.soak.figures import Figures
 from tests.soak.load import Load
 from tests.soak.mix import HOT, HOT_STOCK, SCARCE, SCARCE_STOCK, USERS, Kind, Mix, Request
+from tools.daemon import DaemonProcess
+from tools.waiting import NotObserved, wait_until
 
 # How much longer, or shorter, than usual: ORDERD_SOAK_FACTOR=10 is for a night.
 FACTOR = float(os.environ.get("ORDERD_SOAK_FACTOR", "1"))

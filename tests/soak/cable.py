@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 # Addresses that are nobody's, for documentation.
 NEAR, FAR = "198.51.100.1", "198.51.100.2"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
 from tests.soak.arena import Arena
 from tests.soak.figures import Figures, table
+from tools.daemon import DaemonProcess
 
 FIGURES = pytest.StashKey[list[Figures]]()
 

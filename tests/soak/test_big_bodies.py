@@ -11,9 +11,9 @@ import pytest
 
 from tests.acceptance.shop import PERSISTENT, Shop
 from tests.conftest import StartDaemonOn
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
+from tests.support.versions import Broker
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

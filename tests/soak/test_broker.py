@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 
 from tests.acceptance.shop import COMMAND_QUEUES
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

@@ -8,11 +8,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import StartDaemonOn
-from tests.harness.cluster import Cluster, cluster_of
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import NotHere
 from tests.soak.arena import Arena, times
 from tests.soak.conftest import KeepFigures
+from tests.support.cluster import Cluster, cluster_of
+from tests.support.versions import NotHere
+from tools.rabbitmq import PrivateRabbit
 
 pytestmark = pytest.mark.soak
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.acceptance.shop import command
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

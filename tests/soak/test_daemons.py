@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from tests.harness.postgresql import PrivatePostgres
 from tests.soak.arena import Arena, times
+from tools.postgresql import PrivatePostgres
 
 pytestmark = pytest.mark.soak
 

@@ -8,9 +8,9 @@ import pytest
 
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.servers import Servers
 from tests.soak.arena import Arena, times
+from tools.postgresql import PrivatePostgres
+from tools.servers import Servers
 
 pytestmark = pytest.mark.soak
 

@@ -15,10 +15,10 @@ from tests.acceptance.deliveries import (
     settled,
 )
 from tests.conftest import StartDaemonOn
-from tests.harness.versions import Broker
 from tests.soak.arena import times
 from tests.soak.conftest import FIGURES
 from tests.soak.figures import Figures
+from tests.support.versions import Broker
 
 pytestmark = pytest.mark.soak
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.daemon import DaemonProcess
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
+from tools.daemon import DaemonProcess
+from tools.postgresql import PrivatePostgres
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

@@ -9,12 +9,12 @@ from functools import partial
 import psycopg2
 import pytest
 
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena
 from tests.soak.audit import Pardon
 from tests.soak.mix import HOT
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

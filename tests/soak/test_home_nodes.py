@@ -8,10 +8,10 @@ import pytest
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Shop, product, user
 from tests.conftest import StartDaemonOn
-from tests.harness.cluster import Cluster, cluster_of
-from tests.harness.server_root import SUITES
-from tests.harness.versions import NotHere
-from tests.harness.waiting import wait_until
+from tests.support.cluster import Cluster, cluster_of
+from tests.support.versions import NotHere
+from tools.server_root import SUITES
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

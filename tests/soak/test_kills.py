@@ -10,11 +10,11 @@ from contextlib import closing
 import pytest
 
 from tests.acceptance.shop import order
-from tests.harness.daemon import clean_environment
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
 from tests.soak.audit import Pardon
 from tests.soak.mix import Kind, Request
+from tools.daemon import clean_environment
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

@@ -7,10 +7,10 @@ import psycopg2
 import pytest
 from psycopg2.errors import DeadlockDetected
 
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
 from tests.soak.audit import Pardon
 from tests.soak.mix import HOT
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from tests.harness.unread import is_full, unread_daemon
-from tests.harness.waiting import wait_until
 from tests.soak.arena import Arena, times
+from tests.support.unread import is_full, unread_daemon
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.soak
 

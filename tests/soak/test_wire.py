@@ -8,9 +8,9 @@ import pytest
 
 from tests.acceptance.commit_trap import CommitTrap, Where
 from tests.acceptance.gate import Gate
-from tests.harness.postgresql import PrivatePostgres
 from tests.soak.arena import Arena, times
 from tests.soak.cable import Cable
+from tools.postgresql import PrivatePostgres
 
 pytestmark = pytest.mark.soak
 

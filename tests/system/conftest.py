@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import guest_deb
-from tests.harness.guest import Guest, trial
 from tests.system.machine import HERE, SHIPPED, Machine
+from tools import guest_deb
+from tools.guest import Guest, trial
 
 INSTALL_TIMEOUT_S = 300.0
 

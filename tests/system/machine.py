@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.harness.guest import Guest
-from tests.harness.waiting import wait_until
+from tools.guest import Guest
+from tools.waiting import wait_until
 
 HERE: Final = Path(__file__).parent
 PATIENCE_S: Final = 60.0

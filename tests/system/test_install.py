@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.debian_root import TREE
-from tests.harness.guest import Guest
-from tests.harness.guest_deb import copy_tree
 from tests.system.machine import Machine
+from tools.debian_root import TREE
+from tools.guest import Guest
+from tools.guest_deb import copy_tree
 
 FETCH_TIMEOUT_S = 240
 INSTALL_TIMEOUT_S = 300.0

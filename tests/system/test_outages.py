@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.harness.waiting import wait_until
 from tests.system.machine import Machine
+from tools.waiting import wait_until
 
 START_TIMEOUT_S = 6
 

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.harness.debian_root import TREE
 from tests.system.machine import Machine
+from tools.debian_root import TREE
 
 WORKER = "postgresql://worker:secret@127.0.0.1/orderd"
 CONNECTED = (

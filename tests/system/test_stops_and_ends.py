@@ -2,8 +2,8 @@
 
 import time
 
-from tests.harness.waiting import wait_until
 from tests.system.machine import PATIENCE_S, Machine
+from tools.waiting import wait_until
 
 COUNT = 4_000
 PREFETCH = 400

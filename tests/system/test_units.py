@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.debian_root import TREE
 from tests.system.machine import HERE
+from tools.debian_root import TREE
 
 SYSTEMD = TREE / "systemd"
 SERVICES = ("orderd.service", "orderd@a.service", "orderd-migrate.service", "orderd-prune.service")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.harness.waiting import wait_until
 from tests.system.machine import Machine
+from tools.waiting import wait_until
 
 
 def test_a_published_command_becomes_a_row_and_its_outcome_is_in_the_journal(

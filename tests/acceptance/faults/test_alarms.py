@@ -10,10 +10,10 @@ import pytest
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import HEARD, REPLIES, Shop, command, order
 from tests.conftest import StartDaemon
-from tests.harness.connections import close_publishing_connection
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tests.support.connections import close_publishing_connection
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 WATCHDOG_S = 3
 COUNT = 300

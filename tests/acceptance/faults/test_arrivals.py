@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.shop import Message, Shop, order, product, user
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 
 def crash_twice_and_hold(shop: Shop, daemon: StartDaemon, message: Message, name: str) -> Any:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.acceptance.shop import Shop
 from tests.conftest import StartDaemon
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 60
 BODY = b"x" * 500_000

@@ -12,10 +12,10 @@ import pytest
 from orderd.contract.exit_codes import ExitCode
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon, StartDaemonOn
-from tests.harness.connections import wait_for_connections
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker
+from tests.support.connections import wait_for_connections
+from tests.support.versions import Broker
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
 
 CALLS = 5
 PRODUCT = {"name": "Lamp", "price": "9.90", "stock_quantity": 3}

@@ -7,9 +7,9 @@ import pytest
 
 from tests.acceptance.shop import EVENTS_EXCHANGE, Shop, product, user
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 FORMER = {"x-message-ttl": 500, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "user"}
 DELAYS = "500ms"

@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.commit_trap import CommitTrap, Where
 from tests.acceptance.shop import HEARD, REPLIES, Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 LEDGER = b"INSERT INTO processed_requests"
 IDS = [f"order-{number}" for number in range(10)]

@@ -8,9 +8,9 @@ import pytest
 
 from tests.acceptance.shop import Shop, command
 from tests.conftest import StartDaemonOn
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
+from tests.support.versions import Broker
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 100
 TIMEOUT_S = 5

@@ -17,7 +17,7 @@ from tests.acceptance.shop import (
     user,
 )
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 GRACE_S = 0.3
 NOTHING = Message("order", b"this is no command", command("order", "none").properties)

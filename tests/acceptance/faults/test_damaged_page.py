@@ -2,8 +2,8 @@
 
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.damage import damage, first_on_page
-from tests.harness.postgresql import PrivatePostgres
+from tests.support.damage import damage, first_on_page
+from tools.postgresql import PrivatePostgres
 
 IDS = [f"order-{n}" for n in range(20)]
 REASON = "ServerFault: data corrupted (SQLSTATE XX001)"

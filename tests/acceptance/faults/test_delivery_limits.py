@@ -14,7 +14,7 @@ from tests.acceptance.deliveries import (
     settled,
 )
 from tests.conftest import StartDaemonOn
-from tests.harness.versions import Broker
+from tests.support.versions import Broker
 
 # More than half of this many deliveries is what a daemon must not let it come to.
 LIMIT = 6

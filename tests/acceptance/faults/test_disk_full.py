@@ -2,7 +2,7 @@
 
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 COUNT = 100
 # What the server says when it cannot extend a table's file.

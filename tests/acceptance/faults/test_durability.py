@@ -6,8 +6,8 @@ import pytest
 
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.waiting import wait_until
+from tools.postgresql import PrivatePostgres
+from tools.waiting import wait_until
 
 COUNT = 2_400
 KILLS = 8

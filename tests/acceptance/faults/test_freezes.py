@@ -7,8 +7,8 @@ import psycopg2
 
 from tests.acceptance.shop import HEARD, Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 RETRY_DELAYS = "500ms,1s,2s,4s"
 IDS = [f"order-{number}" for number in range(20)]

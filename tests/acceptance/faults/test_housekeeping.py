@@ -4,7 +4,7 @@ import pytest
 
 from tests.acceptance.shop import HEARD, Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 GUARDS = {
     "fails": "RAISE 'the audit keeps it'",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.shop import REPLIES, Shop, order, product, user
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 IDS = [f"order-{n}" for n in range(20)]
 # More than there are delays.

@@ -10,10 +10,10 @@ import pytest
 
 from tests.acceptance.shop import HEARD, Message, Shop, command
 from tests.conftest import StartDaemonOn
-from tests.harness.daemon import DaemonProcess
-from tests.harness.queue_kinds import KINDS
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
+from tests.support.queue_kinds import KINDS
+from tests.support.versions import Broker
+from tools.daemon import DaemonProcess
+from tools.waiting import wait_until
 
 ORDERS = 60
 STEPS = ("processing", "shipped", "delivered")

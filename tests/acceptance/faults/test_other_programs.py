@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.shop import REPLIES, Shop, order, product, user
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 QUICK = "200ms,500ms,1s,2s,4s,8s"
 

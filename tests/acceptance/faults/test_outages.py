@@ -7,10 +7,10 @@ import pytest
 from tests.acceptance.gate import Gate, gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.postgresql import PrivatePostgres
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 600
 

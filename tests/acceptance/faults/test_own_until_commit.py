@@ -9,9 +9,9 @@ import pytest
 
 from tests.acceptance.shop import Message, Shop, command
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 50
 HEARTBEAT_S = 10

@@ -10,9 +10,9 @@ import pytest
 from tests.acceptance.gate import Gate
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
-from tests.harness.pgbouncer import pgbouncer_before
-from tests.harness.servers import Servers
-from tests.harness.waiting import wait_until
+from tests.support.pgbouncer import pgbouncer_before
+from tools.servers import Servers
+from tools.waiting import wait_until
 
 COUNT = 600
 CUTS = 5

@@ -8,9 +8,9 @@ import pytest
 
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Message, Shop, command, order
 from tests.conftest import StartDaemon
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 NEIGHBOURS = 20
 # The retry queue of a former version: a quorum queue takes one message more than its limit.

@@ -4,10 +4,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.acceptance.shop import Shop, user
 from tests.conftest import StartDaemonOn
-from tests.harness.connections import orderd_connections, wait_for_connections
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.integration.amqp.proxy import Proxy
+from tests.support.connections import orderd_connections, wait_for_connections
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 OTHERS = 200
 LISTING = {"limit": 1}

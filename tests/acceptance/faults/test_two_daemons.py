@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from tests.acceptance.shop import REPLIES, Message, Shop, command, order
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 ORDERS = 2_000
 CANCELLATIONS = 500

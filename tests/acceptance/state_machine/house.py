@@ -9,9 +9,9 @@ from typing import Any, Self
 from tests.acceptance.gate import Gate
 from tests.acceptance.shop import COMMAND_QUEUES, HEARD, REPLIES, Received, Shop, command
 from tests.acceptance.state_machine.tables import Tables, tables_of
-from tests.harness.daemon import DaemonProcess, clean_environment
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.waiting import wait_until
+from tools.daemon import DaemonProcess, clean_environment
+from tools.postgresql import PrivatePostgres
+from tools.waiting import wait_until
 
 TIMEOUT_S = 60.0
 RETRY_DELAYS = ("100ms", "300ms")

@@ -12,8 +12,8 @@ from tests.acceptance.gate import Gate, gate_before
 from tests.acceptance.shop import Shop
 from tests.acceptance.state_machine.house import House
 from tests.acceptance.state_machine.machine import AnySequence
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.servers import Servers
+from tools.postgresql import PrivatePostgres
+from tools.servers import Servers
 
 # A sequence takes seconds, and what daemons do side by side never comes a second time just so:
 # a shorter sequence that fails too is not looked for.

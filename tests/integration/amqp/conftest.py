@@ -11,7 +11,7 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.contract.names import Queue
-from tests.harness.rabbitmq import PrivateRabbit
+from tools.rabbitmq import PrivateRabbit
 
 RETRY_DELAYS_S = (5, 30, 300)
 

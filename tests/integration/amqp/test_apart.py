@@ -12,9 +12,9 @@ from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.publisher import Publisher
-from tests.harness.waiting import wait_until
 from tests.integration.amqp.proxy import Proxy
 from tests.integration.amqp.steps import LIMIT_S, numbered, send
+from tools.waiting import wait_until
 
 QUEUES = ("user", "order")
 

@@ -8,10 +8,10 @@ import pytest
 from orderd.amqp.consumer import Consumer
 from orderd.contract.names import Queue
 from orderd.daemon.arrivals import Arrivals
-from tests.harness.commands import delivery
-from tests.harness.waiting import wait_until
 from tests.integration.amqp.conftest import RETRY_DELAYS_S
 from tests.integration.amqp.steps import receive
+from tests.support.commands import delivery
+from tools.waiting import wait_until
 
 OF_USERS = delivery("user", b"{}")
 

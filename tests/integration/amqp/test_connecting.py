@@ -16,10 +16,10 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.publisher import Publisher
-from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
 from tests.integration.amqp.proxy import Proxy
 from tests.integration.amqp.steps import send, to_queue
+from tools.rabbitmq import PrivateRabbit
 
 
 def test_the_first_node_that_answers_is_used(opened: Opened, vhost_url: str) -> None:

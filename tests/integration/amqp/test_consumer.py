@@ -12,8 +12,6 @@ from orderd.amqp.intakes import CAUTIOUS_PREFETCH
 from orderd.amqp.message import Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.integration.amqp.conftest import Opened
 from tests.integration.amqp.steps import (
     LIMIT_S,
@@ -24,6 +22,8 @@ from tests.integration.amqp.steps import (
     send,
     to_queue,
 )
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 
 def test_deliveries_arrive_whole_and_in_order(consumer: Consumer, publisher: Publisher) -> None:

@@ -10,8 +10,8 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import delivery_count
 from orderd.contract.names import Queue
-from tests.harness.versions import Broker
 from tests.integration.amqp.steps import bodies, numbered, receive, receive_acking, send
+from tests.support.versions import Broker
 
 COUNT = 300
 

@@ -14,9 +14,9 @@ from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.properties import encode
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.reply_address import REPLY_TO
-from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened, end_alarm
 from tests.integration.amqp.steps import LIMIT_S, numbered, receive, send, to_queue
+from tools.rabbitmq import PrivateRabbit
 
 # The least that RabbitMQ 4 agrees to.
 FRAME_MAX_SMALL = 8192

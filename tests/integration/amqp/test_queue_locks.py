@@ -11,10 +11,10 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.contract.names import Queue
-from tests.harness.queue_kinds import KINDS
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
 from tests.integration.amqp.steps import LIMIT_S, bodies, numbered, receive, receive_acking, send
+from tests.support.queue_kinds import KINDS
+from tests.support.versions import Broker
+from tools.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import ChannelFault
 from orderd.contract.names import EVENTS_EXCHANGE, Queue
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker, NotHere, installation_with
-from tests.harness.waiting import wait_until
+from tests.support.versions import Broker, NotHere, installation_with
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 DELAY_S = 0.5
 RETRY = "user.retry.500ms"

@@ -15,9 +15,9 @@ from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth, declare_listener, queue_depth
 from orderd.contract.names import EVENTS_EXCHANGE, Queue
-from tests.harness.rabbitmq import PrivateRabbit
 from tests.integration.amqp.conftest import Opened
 from tests.integration.amqp.steps import numbered, receive, send, to_queue
+from tools.rabbitmq import PrivateRabbit
 
 RETRY = {"x-message-ttl": 5000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "user"}
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
-from tests.harness.commands import again, delivery, request
+from tests.support.commands import again, delivery, request
 
 CURSED = "cursed"
 

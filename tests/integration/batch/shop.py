@@ -16,8 +16,8 @@ from orderd.batch.suspects import Suspects
 from orderd.contract.names import Queue
 from orderd.db.connection import Database
 from orderd.domain.outcomes import Deferred
-from tests.harness.commands import BODY_BYTES_MAX
-from tests.harness.waiting import wait_until
+from tests.support.commands import BODY_BYTES_MAX
+from tools.waiting import wait_until
 
 __all__ = ["ATTEMPTS_MAX", "Connection", "Seen", "Shop", "seen", "timeless"]
 

@@ -13,10 +13,10 @@ from orderd.batch.results import Result
 from orderd.contract.commands import ProductUpdate
 from orderd.contract.names import HEADER_ATTEMPT, HEADER_PLACE
 from orderd.domain.outcomes import Applied, Deferred, Waiting
-from tests.harness.commands import request
-from tests.harness.servers import Servers
 from tests.integration.batch.requests import stocked_shop
 from tests.integration.batch.shop import ATTEMPTS_MAX, Shop
+from tests.support.commands import request
+from tools.servers import Servers
 
 # Whoever fails more often than that is given up.
 FAILURES_MAX = ATTEMPTS_MAX + 1

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness.commands import delivery
 from tests.integration.batch.shop import Shop
+from tests.support.commands import delivery
 
 # Each takes up to a second to be read; the broker gives a connection up after twice its heartbeat.
 SLOW = b'{"action":"list","data":[' + b",".join([b"[]"] * 100_000) + b"]}"

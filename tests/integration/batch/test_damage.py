@@ -11,10 +11,10 @@ from orderd.amqp.message import Delivery
 from orderd.contract.names import DeferralCode, UnavailableCode
 from orderd.db.faults import DatabaseOutage
 from orderd.domain.outcomes import Answered, Applied, Deferred, Unavailable
-from tests.harness.commands import again, request
-from tests.harness.damage import damage, data_file, first_on_page
-from tests.harness.postgresql import PrivatePostgres
 from tests.integration.batch.shop import Shop
+from tests.support.commands import again, request
+from tests.support.damage import damage, data_file, first_on_page
+from tools.postgresql import PrivatePostgres
 
 SHELVES = "INSERT INTO products (name, price, stock_quantity) SELECT 'shelf', 1, 9 FROM {}"
 

@@ -4,8 +4,8 @@ import pytest
 
 from orderd.contract.names import DeferralCode, RefusalCode
 from orderd.domain.outcomes import Applied, Deferred, Duplicate, Refused
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import Shop, seen
+from tests.support.commands import again, request
 
 LOWER_EMAIL = "CREATE UNIQUE INDEX one_mail ON users (lower(email))"
 LOWER_NAME = "CREATE UNIQUE INDEX one_name ON users (lower(username)) WHERE is_active"

@@ -13,8 +13,6 @@ from orderd.contract.names import Queue
 from orderd.contract.replies import Response
 from orderd.domain.outcomes import Applied, Duplicate, Refused
 from orderd.ops.log_events import Event
-from tests.harness.commands import in_queue_order
-from tests.harness.servers import Servers
 from tests.integration.batch.requests import (
     CURSED,
     cursed_sequences,
@@ -24,6 +22,8 @@ from tests.integration.batch.requests import (
     stocked_shop,
 )
 from tests.integration.batch.shop import Shop, seen
+from tests.support.commands import in_queue_order
+from tools.servers import Servers
 
 Pair = tuple[Shop, Shop]
 # The special cases of the first test get a part of its examples.

@@ -8,8 +8,8 @@ from orderd.amqp.message import Delivery
 from orderd.contract.names import DeferralCode, Queue
 from orderd.domain.outcomes import Applied, Deferred, Duplicate, Refused
 from orderd.domain.rules import products
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
+from tests.support.commands import again, request
 
 
 def create_product(name: str, request_id: str | None = None) -> Delivery:

@@ -11,10 +11,10 @@ from psycopg2.errors import LockNotAvailable, UniqueViolation
 
 from orderd.amqp.message import Delivery
 from orderd.db.transaction import Transaction
-from tests.harness.commands import request
-from tests.harness.servers import Servers
 from tests.integration.batch.requests import stocked_shop
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import request
+from tools.servers import Servers
 
 Act = Callable[[Connection], None]
 LATE = 50

@@ -9,8 +9,8 @@ from orderd.batch.probe import Probe
 from orderd.contract.names import DeferralCode
 from orderd.db.faults import SchemaFault
 from orderd.domain.outcomes import Applied, Deferred, Refused
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import again, request
 
 
 def commands() -> list[Delivery]:

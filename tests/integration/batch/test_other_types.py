@@ -6,8 +6,8 @@ import pytest
 
 from orderd.contract.strict_json import loads
 from orderd.domain.outcomes import Answered, Applied
-from tests.harness.commands import request
 from tests.integration.batch.shop import Shop
+from tests.support.commands import request
 
 
 @pytest.mark.parametrize(

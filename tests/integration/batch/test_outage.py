@@ -10,9 +10,9 @@ from orderd.batch.processor import Surroundings
 from orderd.batch.results import Result
 from orderd.db.faults import DatabaseOutage, SchemaFault
 from orderd.domain.outcomes import Answered, Applied, Duplicate
-from tests.harness.commands import again, request
-from tests.harness.postgresql import PrivatePostgres
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import again, request
+from tools.postgresql import PrivatePostgres
 
 
 def create_product(request_id: str | None) -> Delivery:

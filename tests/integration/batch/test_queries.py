@@ -8,8 +8,8 @@ from orderd.batch.processor import Surroundings
 from orderd.contract.commands import ProductGet
 from orderd.contract.names import UnavailableCode
 from orderd.domain.outcomes import Answered, Applied, Deferred, Unavailable
-from tests.harness.commands import request
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import request
 
 NEW = {"name": "lamp", "price": 1, "stock_quantity": 1}
 LIST = ("product", "list", {"limit": 500})

@@ -9,8 +9,8 @@ import pytest
 
 from orderd.db.queries import load_queries
 from orderd.db.transaction import Transaction
-from tests.harness.commands import request
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import request
 
 BIG_BYTES = 20_000
 ORDER = "SELECT id FROM orders ORDER BY id LIMIT 1"

@@ -13,8 +13,8 @@ from orderd.amqp.message import Delivery
 from orderd.batch import processor
 from orderd.batch.results import Result
 from orderd.domain.outcomes import Applied, Deferred, Duplicate, Invalid, Refused
-from tests.harness.commands import again, command, request
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import again, command, request
 
 ROUNDS = 8
 BATCH_SIZE = 10

@@ -24,9 +24,9 @@ from orderd.domain.outcomes import (
     Waiting,
 )
 from orderd.ops.log_events import Event
-from tests.harness.commands import again, request
-from tests.harness.waiting import wait_until
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import again, request
+from tools.waiting import wait_until
 
 ORDER = {"user_id": 1, "items": [{"product_id": 2, "quantity": 1}]}
 MODES = ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]

@@ -13,8 +13,8 @@ from orderd.contract.names import DeferralCode
 from orderd.db.faults import DatabaseOutage
 from orderd.domain.outcomes import Applied, Deferred, Invalid, Refused
 from orderd.domain.world import Table
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import again, request
 
 TABLES = [str(table) for table in Table]
 FAR = 300_000

@@ -5,8 +5,8 @@ from hashlib import sha256
 import pytest
 
 from orderd.amqp.message import Delivery
-from tests.harness.commands import delivery, request
 from tests.integration.batch.shop import Shop
+from tests.support.commands import delivery, request
 
 GRANTS = {sha256(b"s3cret").hexdigest(): ("product.*",)}
 

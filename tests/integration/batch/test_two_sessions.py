@@ -27,8 +27,6 @@ from orderd.contract.names import DeferralCode
 from orderd.domain.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.books import Request, Row
 from tests.acceptance.state_machine.tables import Tables, tables_of
-from tests.harness.commands import request as delivery_of
-from tests.harness.servers import Servers
 from tests.integration.batch.conftest import FIGURES
 from tests.integration.batch.requests import stocked_shop
 from tests.integration.batch.second_session import (
@@ -39,6 +37,8 @@ from tests.integration.batch.second_session import (
 )
 from tests.integration.batch.serial import Serial
 from tests.integration.batch.shop import Connection, Shop
+from tests.support.commands import request as delivery_of
+from tools.servers import Servers
 
 Asked = tuple[str, str, Mapping[str, Any]]
 Act = tuple[str, int]

@@ -7,8 +7,8 @@ import pytest
 
 from orderd.contract.names import RefusalCode
 from orderd.domain.outcomes import Answered, Applied, Refused
-from tests.harness.commands import request
 from tests.integration.batch.shop import Shop
+from tests.support.commands import request
 
 DATES = ["infinity", "-infinity", "12000-01-01", "0044-03-15 BC", "294276-12-31"]
 

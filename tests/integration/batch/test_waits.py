@@ -12,8 +12,8 @@ from orderd.amqp.renewal import renewed_command
 from orderd.batch.processor import Surroundings
 from orderd.contract.names import HEADER_PLACE, DeferralCode
 from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import ATTEMPTS_MAX, Connection, Shop
+from tests.support.commands import again, request
 
 HOLD = "SELECT FROM products WHERE id = 2 FOR UPDATE"
 LOCKED_ROW = "row 2 of table products is locked"

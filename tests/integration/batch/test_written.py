@@ -8,8 +8,8 @@ from orderd.amqp.message import Delivery
 from orderd.batch.results import Result
 from orderd.contract.names import DeferralCode
 from orderd.domain.outcomes import Answered, Applied, Deferred
-from tests.harness.commands import again, request
 from tests.integration.batch.shop import Shop
+from tests.support.commands import again, request
 
 
 def product(name: str, price: str = "12345.67") -> Delivery:

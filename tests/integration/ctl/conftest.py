@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from orderd.contract.strict_json import loads
-from tests.harness.daemon import clean_environment
-from tests.harness.management import Management
-from tests.harness.servers import Servers
 from tests.integration.ctl.letters import Broker, broker_at
+from tools.daemon import clean_environment
+from tools.management import Management
+from tools.servers import Servers
 
 TIMEOUT_S = 60
 

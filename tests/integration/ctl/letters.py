@@ -9,7 +9,7 @@ from typing import Any
 import pika
 import psycopg2
 
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 QUEUES = ("user", "product", "order")
 # Events as a daemon leaves them that dies before it sends them.

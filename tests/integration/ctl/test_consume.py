@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import StartDaemon
-from tests.harness.management import Management
-from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
+from tools.management import Management
+from tools.waiting import wait_until
 
 ORDER_LOST = (
     "several consumers: user (2), product (2), order (2): commands take effect in the order sent "

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from tests.harness.clocks import on_a_wrong_clock
-from tests.harness.daemon import clean_environment
 from tests.integration.ctl.letters import Broker
+from tests.support.clocks import on_a_wrong_clock
+from tools.daemon import clean_environment
 
 DAY_S = 86_400
 

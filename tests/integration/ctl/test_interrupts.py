@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-from tests.harness.daemon import clean_environment
 from tests.integration.ctl.letters import Broker
+from tools.daemon import clean_environment
 
 LETTERS = 40
 MOMENTS = 80

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.harness.management import EVERYTHING, Management
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
+from tools.management import EVERYTHING, Management
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 FULL = "when it is full"
 WAITING = "the commands that should go there wait unacked"

@@ -4,9 +4,9 @@ import psycopg2
 import pytest
 
 from tests.conftest import RUN_NAME
-from tests.harness.pgbouncer import pgbouncer_before
-from tests.harness.servers import Servers
 from tests.integration.ctl.conftest import Orderctl
+from tests.support.pgbouncer import pgbouncer_before
+from tools.servers import Servers
 
 
 def test_migrations_are_named_when_applied_and_then_none_is_left(

@@ -8,9 +8,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
-from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import execute, value
+from tools.waiting import wait_until
 
 OLD = """
     INSERT INTO processed_requests (id, queue, action, outcome, response, fingerprint, created_at)

@@ -5,8 +5,8 @@ import pika
 import pytest
 
 from tests.conftest import StartDaemon
-from tests.harness.waiting import wait_until
 from tests.integration.ctl.conftest import Orderctl
+from tools.waiting import wait_until
 
 PRODUCT = '{"name": "Käse", "price": 2.50, "stock_quantity": 7}'
 

@@ -11,9 +11,9 @@ import pika
 import pytest
 
 from tests.conftest import StartDaemon
-from tests.harness.daemon import clean_environment
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
+from tools.daemon import clean_environment
 
 PRODUCT = '{"name": "Kabel", "price": 2.50, "stock_quantity": 7}'
 ORDERCTL = f"{sys.executable} -m orderd.ctl"

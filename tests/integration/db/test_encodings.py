@@ -12,7 +12,7 @@ from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault
 from orderd.db.migrations import migrate
 from tests.conftest import RUN_NAME
-from tests.harness.servers import Servers
+from tools.servers import Servers
 
 TEXT = "žluťoučký кінь 🐎"
 SERIAL = count(1)

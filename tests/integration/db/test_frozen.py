@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from orderd.db.connection import Database
 from orderd.outbox.frozen import FrozenSessions
 from tests.acceptance.gate import Gate, Wire
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 ADD = """
     INSERT INTO products (name, price, stock_quantity)

@@ -8,9 +8,9 @@ import psycopg2
 import pytest
 
 from orderd.db.connection import Database
-from tests.harness.postgresql import PrivatePostgres
-from tests.harness.versions import NotHere, installation_of
-from tests.harness.waiting import wait_until
+from tests.support.versions import NotHere, installation_of
+from tools.postgresql import PrivatePostgres
+from tools.waiting import wait_until
 
 SUITE = "trixie"
 LIMITS = ("idle_session_timeout", "transaction_timeout")

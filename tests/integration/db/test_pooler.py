@@ -12,8 +12,8 @@ from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, LockedOut
 from orderd.db.migrations import check_schema, migrate
 from tests.acceptance.gate import Gate, Wire
-from tests.harness.pgbouncer import PgBouncer, pgbouncer_before
-from tests.harness.servers import Servers
+from tests.support.pgbouncer import PgBouncer, pgbouncer_before
+from tools.servers import Servers
 
 OURS = {
     "lock_timeout": "3s",

@@ -9,7 +9,7 @@ import pytest
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
 
 from orderd.db.queries import load_queries
-from tests.harness.servers import Servers
+from tools.servers import Servers
 
 QUERIES = load_queries()
 _PARAMETER = re.compile(r"%\((\w+)\)s")

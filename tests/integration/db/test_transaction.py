@@ -19,7 +19,7 @@ from orderd.db.faults import (
     TransactionConflict,
 )
 from tests.acceptance.gate import Gate
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
 ADD_PRODUCTS = "INSERT INTO products (name, price, stock_quantity) VALUES ('a', 1, 1), ('b', 1, 1)"

@@ -11,7 +11,7 @@ import pytest
 
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage
-from tests.harness.postgresql import PrivatePostgres
+from tools.postgresql import PrivatePostgres
 
 SLOW = "SELECT pg_sleep(2.5)"
 

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from orderd.db.connection import Database
 from orderd.outbox.deletion import Deletion
 from orderd.outbox.rows import DELETE_ROWS_MAX, Confirmed, OutboxRow, RowKey, insert_rows
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 SENT = OutboxRow(7, "00000000-0000-4000-8000-000000000001", "order.created", "{}")
 OTHER = SENT._replace(message_id="00000000-0000-4000-8000-000000000002")

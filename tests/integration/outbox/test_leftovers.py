@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.outbox.leftovers import ROWS_MAX, Leftovers
-from tests.harness.waiting import wait_until
+from tools.waiting import wait_until
 
 GRACE_S = 5.0
 ADD = """

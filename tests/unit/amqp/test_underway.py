@@ -1,7 +1,7 @@
 """What is on its way through retry queues: known until it comes back, or far too late."""
 
 from orderd.amqp.underway import Underway
-from tests.harness.commands import delivery
+from tests.support.commands import delivery
 
 ANN, BOB = delivery("user", b"ann"), delivery("user", b"bob")
 

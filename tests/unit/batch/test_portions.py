@@ -7,7 +7,7 @@ from typing import Any
 
 from orderd.batch.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.contract.envelope import Command
-from tests.harness.commands import decoded_from, request
+from tests.support.commands import decoded_from, request
 
 LINES = [{"product_id": n, "quantity": 1_000_000} for n in range(100_000_000_000, 100_000_000_100)]
 

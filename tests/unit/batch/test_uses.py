@@ -4,7 +4,7 @@ from orderd.batch.uses import SHARED, TRIES, USES
 from orderd.contract.commands import MODELS
 from orderd.domain.needs import needs_of
 from orderd.domain.world import Table
-from tests.harness.commands import command
+from tests.support.commands import command
 
 KNOWN = {str(table) for table in Table} | {*SHARED, TRIES}
 

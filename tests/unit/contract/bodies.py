@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from orderd.contract.envelope import Command, Invalid, decode
-from tests.harness.commands import BODY_BYTES_MAX, let_in
+from tests.support.commands import BODY_BYTES_MAX, let_in
 
 CREATE: dict[str, Any] = {
     "action": "create",

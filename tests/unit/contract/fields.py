@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from orderd.contract.envelope import Command, Invalid
-from tests.harness.commands import decoded_from, delivery
+from tests.support.commands import decoded_from, delivery
 
 PRODUCT = {"name": "lamp", "price": 1, "stock_quantity": 1}
 USER = {"username": "ann", "email": "ann@x.org"}

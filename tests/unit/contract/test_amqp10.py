@@ -4,7 +4,7 @@ import pytest
 
 from orderd.contract.amqp10 import is_address, message_id_of
 from orderd.contract.envelope import Invalid, decode
-from tests.harness.commands import let_in
+from tests.support.commands import let_in
 
 
 @pytest.mark.parametrize(

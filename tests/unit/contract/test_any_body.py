@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from orderd.contract.commands import MODELS
 from orderd.contract.envelope import Command, Invalid, decode
 from orderd.contract.names import InvalidCode, Queue
-from tests.harness.commands import BODY_BYTES_MAX, let_in
-from tests.harness.wrong_fields import ACTIONS, FIELDS, ITEM
+from tests.support.commands import BODY_BYTES_MAX, let_in
+from tests.support.wrong_fields import ACTIONS, FIELDS, ITEM
 
 CODES = {
     *(InvalidCode.MALFORMED, InvalidCode.UNKNOWN_ACTION, InvalidCode.UNSUPPORTED_VERSION),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from orderd.contract.commands import MODELS
 from orderd.contract.envelope import Claim, Command, Invalid, decode
 from orderd.contract.names import InvalidCode, Queue
-from tests.harness.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
+from tests.support.commands import BODY_BYTES_MAX, decoded_from, delivery, let_in
 from tests.unit.contract.bodies import CREATE, command, invalid
 
 TOKEN = "s3cret-token"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderd.contract.envelope import Invalid, decode
-from tests.harness.commands import let_in
+from tests.support.commands import let_in
 from tests.unit.contract.bodies import CREATE, invalid
 
 MIB = 1 << 20

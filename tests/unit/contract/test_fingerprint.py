@@ -6,7 +6,7 @@ import pytest
 
 from orderd.contract.commands import MODELS
 from orderd.contract.envelope import Command
-from tests.harness.commands import command, decoded_from, delivery
+from tests.support.commands import command, decoded_from, delivery
 
 ITEMS = [{"product_id": 1, "quantity": 2}, {"product_id": 3, "quantity": 1}]
 ARGUMENTS: dict[tuple[str, str], dict[str, Any]] = {

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from orderd.contract.envelope import Command, Invalid, decode
-from tests.harness.commands import BODY_BYTES_MAX, let_in
+from tests.support.commands import BODY_BYTES_MAX, let_in
 
 BODY = {"action": "mark_out_of_stock", "data": {"id": 1}}
 

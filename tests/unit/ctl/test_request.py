@@ -11,7 +11,7 @@ from orderd.ctl.client import Request
 from orderd.ctl.exits import WrongUsage
 from orderd.ctl.main import build_parser
 from orderd.ctl.request import request_of
-from tests.harness.commands import let_in
+from tests.support.commands import let_in
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

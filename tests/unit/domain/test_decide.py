@@ -11,7 +11,7 @@ from orderd.contract.replies import Response
 from orderd.domain.decide import ArrivalsUnknown, decide
 from orderd.domain.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
 from orderd.domain.world import LedgerEntry, Table, World
-from tests.harness.commands import command, decoded_from, delivery
+from tests.support.commands import command, decoded_from, delivery
 from tests.unit.domain.worlds import ATTEMPTS_MAX, applied, do, events, items, refused, world_of
 
 SOFA = {"name": "sofa", "price": 1, "stock_quantity": 1}

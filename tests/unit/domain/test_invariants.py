@@ -16,7 +16,7 @@ from orderd.domain.decide import Decision, decide
 from orderd.domain.needs import needs_of
 from orderd.domain.outcomes import Applied, Duplicate, Refused
 from orderd.domain.world import Table, World
-from tests.harness.commands import command
+from tests.support.commands import command
 from tests.unit.domain.worlds import ATTEMPTS_MAX, FIRST_NEW_ID, world_of
 
 product_ids = st.sampled_from([1, 2, 3, FIRST_NEW_ID])

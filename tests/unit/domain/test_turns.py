@@ -6,7 +6,7 @@ from typing import Any
 
 from orderd.contract.envelope import Command
 from orderd.domain.turns import Kept, Place, Turns
-from tests.harness.commands import command
+from tests.support.commands import command
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from orderd.contract.rows import Order, OrderItem, Product, Row, User
 from orderd.domain.decide import Decision, decide
 from orderd.domain.outcomes import Applied, Refused
 from orderd.domain.world import FreshIds, Table, World
-from tests.harness.commands import command
+from tests.support.commands import command
 
 ATTEMPTS_MAX = 3
 THEN = datetime(2024, 1, 1, tzinfo=UTC)

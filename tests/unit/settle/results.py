@@ -13,7 +13,7 @@ from orderd.db.clock import Clock
 from orderd.domain.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
 from orderd.settle.consequences import Consequence, Consequences, Role, SettlePolicy
 from orderd.settle.report import Reporter
-from tests.harness.commands import decoded_from, delivery, request
+from tests.support.commands import decoded_from, delivery, request
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 DELAYS_S = (5.0, 30.0, 300.0)

@@ -19,7 +19,7 @@ from orderd.domain.outcomes import Duplicate, Refused, Unavailable
 from orderd.outbox.rows import OutboxRow
 from orderd.settle.consequences import Role
 from orderd.settle.messages import copied_properties
-from tests.harness.commands import delivery
+from tests.support.commands import delivery
 from tests.unit.settle.results import (
     ANSWERED,
     APPLIED,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker
+from tests.support.versions import Broker
+from tools.rabbitmq import PrivateRabbit
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from orderd.ctl.main import main as orderctl
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import EVENTS_EXCHANGE, HEARD, Message, Shop, command, order, user
 from tests.conftest import StartDaemon, StartDaemonOn
-from tests.harness import amqp10
-from tests.harness.connections import close_publishing_connection
-from tests.harness.daemon import DaemonProcess
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.versions import Broker
-from tests.harness.waiting import wait_until
+from tests.support import amqp10
+from tests.support.connections import close_publishing_connection
+from tests.support.versions import Broker
+from tools.daemon import DaemonProcess
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 400
 TIMES = 3

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import Shop
 from tests.conftest import StartDaemon
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 COUNT = 400
 ORDERS = "SELECT count(*) FROM orders"

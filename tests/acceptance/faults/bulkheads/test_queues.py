@@ -9,8 +9,8 @@ import pika
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import Shop, user
 from tests.conftest import StartDaemon, StartDaemonOn
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 LIMITED = "some_rights"
 

@@ -8,9 +8,9 @@ import pytest
 from tests.acceptance.faults.test_refusals import unidentified
 from tests.acceptance.shop import Message, Shop, command
 from tests.conftest import StartDaemon
-from tests.harness.rabbitmq import PrivateRabbit
-from tests.harness.waiting import wait_until
 from tests.integration.ctl.test_lint import set_max_message_size
+from tools.rabbitmq import PrivateRabbit
+from tools.waiting import wait_until
 
 SMALL_BYTES = 4_000
 COUNT = 100

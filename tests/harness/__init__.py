@@ -1,1 +1,0 @@
-"""Private servers and daemons for tests, demo, sandbox and bench."""

@@ -1,0 +1,1 @@
+"""What tests share: other servers, deliveries made by hand, strategies, odd clients."""

@@ -19,7 +19,7 @@ help: ## show this list
 demo: install ## run the reference scenario on private servers, show the end state
 	@$(BIN)/python -m tools.sandbox demo
 
-sandbox: install ## leave private servers and a daemon running, print the lines to type
+sandbox: install ## leave private servers and a daemon running, write build/sandbox/env to source
 	@$(BIN)/python -m tools.sandbox sandbox
 
 test: install lint ## check, integration and acceptance tests, in lanes side by side

@@ -77,9 +77,10 @@ def _in_tree(block: Block) -> Differences:
 
 
 def _rabbitmqadmin(servers: Servers, vhost: str) -> list[str]:
+    """Return the command that `rabbitmqadmin` is in the session; empty where it is not here."""
     rabbit = servers.rabbit
     if rabbit.management is None or shutil.which("rabbitmqadmin") is None:
-        pytest.skip("pages use rabbitmqadmin, which is not here or has no management API")
+        return []
     return [*rabbit.rabbitmqadmin_command(), *rabbit.admin_options(), f"--vhost={vhost}"]
 
 

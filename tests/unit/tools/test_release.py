@@ -10,6 +10,8 @@ import pytest
 
 from orderd import __version__
 
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="no git here")
+
 TREE = Path(__file__).parents[3]
 NEXT = f"{int(__version__.split('.')[0]) + 1}.0.0"
 # Nothing of the developer's own settings, and names that git asks for.

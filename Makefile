@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
+COVERED ?= tests/unit tests/integration tests/acceptance
 ONE_VERSION := not (soak or system or container or versions)
 
 VENV := .venv
@@ -11,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint bench soak fmt install clean
+.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage bench soak release fmt install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ help: ## show this list
 demo: install ## run the reference scenario on private servers, show the end state
 	@$(BIN)/python -m tools.sandbox demo
 
-sandbox: install ## leave private servers and a daemon running, print the lines to type
+sandbox: install ## leave private servers and a daemon running, write build/sandbox/env to source
 	@$(BIN)/python -m tools.sandbox sandbox
 
 test: install lint ## check, integration and acceptance tests, in lanes side by side
@@ -65,6 +66,12 @@ lock: install ## renew the locked requirements of the image, with the newest ver
 	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 
+coverage: install ## unit, integration and acceptance tests, and the lines that they do not reach
+	@mkdir -p build/coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "$(ONE_VERSION)" $(COVERED) $(PYTEST_ARGS); code=$$?; \
+		$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$code
+
 bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
@@ -75,6 +82,9 @@ soak: install ## every fault for real, under load; thousands of examples (half a
 		tests/integration/pipeline/test_two_sessions.py tests/unit/shop tests/unit/protocol \
 		tests/unit/pipeline $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
+
+release: ## cut a release from a clean tree: make release VERSION=1.2.3
+	@$(PYTHON) -m tools.release "$(VERSION)"
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .

@@ -1,1 +1,1 @@
-"""Tests of orderd, and the harness that gives them real servers."""
+"""Tests of orderd, on the real servers that `tools` starts."""

@@ -77,12 +77,16 @@ class RabbitServer:
     ) -> None:
         """Publish a message to a queue with the real rabbitmqadmin, of either generation."""
         written = json.dumps(dict(properties))
-        if "<COMMAND>" in self._rabbitmqadmin("--help"):
+        if self.has_rabbitmqadmin_2():
             to = ("publish", "message", f"--routing-key={queue}")
             self.rabbitmqadmin(*to, f"--payload={payload}", f"--properties={written}", vhost=vhost)
         else:
             to = ("publish", "exchange=amq.default", f"routing_key={queue}")
             self.rabbitmqadmin(*to, f"payload={payload}", f"properties={written}", vhost=vhost)
+
+    def has_rabbitmqadmin_2(self) -> bool:
+        """Return whether rabbitmqadmin is version 2, whose command line differs."""
+        return "<COMMAND>" in self._rabbitmqadmin("--help")
 
     def _rabbitmqadmin(self, *args: str) -> str:
         done = subprocess.run(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-TREE: Final = Path(__file__).parents[2]
+TREE: Final = Path(__file__).parents[1]
 CACHE: Final = TREE / "build" / "guest"
 KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SIGNED: Final = f"[signed-by={KEYRING}]"

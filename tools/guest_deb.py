@@ -13,7 +13,15 @@ from tools import guest_root
 from tools.debian_root import TREE, MakingFailed
 
 DIST: Final = TREE / "dist"
-SOURCES: Final = (*("orderd", "sql", "systemd", "pyproject.toml", "README.md", "CHANGELOG.md"),)
+SOURCES: Final = (
+    "orderd",
+    "sql",
+    "systemd",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+)
 PLACE: Final = "build/orderd"
 
 
@@ -26,7 +34,13 @@ def build(destination: Path = DIST) -> Path:
         (source / "debian/changelog").write_text(_changelog())
         guest_root.run_in(root, "dpkg-buildpackage", "-us", "-uc", "-b", cwd=f"/{PLACE}")
         (changes,) = source.parent.glob("*.changes")
-        lintian = ("lintian", "--allow-root", "--fail-on=error,warning,info", "--display-info")
+        lintian = (
+            "lintian",
+            "--allow-root",
+            "--fail-on=error,warning,info,pedantic",
+            "--display-info",
+            "--pedantic",
+        )
         guest_root.run_in(root, *lintian, f"/{changes.relative_to(root)}")
         (deb,) = source.parent.glob("*.deb")
         destination.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ MMDEBSTRAP: Final = (
     "--customize-hook=rm -f $1/usr/lib/python3*/EXTERNALLY-MANAGED",
 )
 SOURCE: Final = (
-    *("Containerfile", ".containerignore", "README.md", "pyproject.toml"),
+    *("Containerfile", ".containerignore", "README.md", "LICENSE", "pyproject.toml"),
     *("orderd", "sql", "requirements"),
 )
 # Of the host's way to its package index, what a build needs as well.

@@ -1,4 +1,4 @@
-"""Signals that end the harness: they unwind it like Ctrl-C, and never cut its cleaning up short."""
+"""Signals that end a tool: they unwind it like Ctrl-C, and never cut its cleaning up short."""
 
 import signal
 import threading

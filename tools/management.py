@@ -1,4 +1,4 @@
-"""RabbitMQ's management API, as far as the harness needs it."""
+"""RabbitMQ's management API, as far as the tools need it."""
 
 import base64
 import json

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-TREE: Final = Path(__file__).parents[2]
+TREE: Final = Path(__file__).parents[1]
 KEPT: Final = TREE / "build" / "podman"
 PROGRAMS: Final = {"podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap"}
 COMMAND_TIMEOUT_S: Final = 120

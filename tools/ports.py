@@ -7,6 +7,8 @@ import socket
 # the server's bind; and clear of the well-known ports of RabbitMQ, PostgreSQL and their tools.
 LOWEST = 20_000
 HIGHEST = 32_000
+# Around 25672, the usual port of RabbitMQ for the nodes of a cluster.
+TAKEN = range(25_600, 25_700)
 TRIES_MAX = 1_000
 # Fixed seeds are for what tests do; runs side by side must not draw the same ports.
 CHANCE = random.SystemRandom()
@@ -17,7 +19,7 @@ def free_ports(count: int) -> list[int]:
     ports: set[int] = set()
     for _ in range(TRIES_MAX):
         port = CHANCE.randrange(LOWEST, HIGHEST)
-        if not 25_600 <= port < 25_700 and _is_free(port):
+        if port not in TAKEN and _is_free(port):
             ports.add(port)
         if len(ports) == count:
             return list(ports)

@@ -1,4 +1,4 @@
-"""One program that the harness started, and everything that it spawned in turn."""
+"""One program that a tool started, and everything that it spawned in turn."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ class StartFailed(RuntimeError):
 class Program:
     """A running program with its output in `log_path`; it ends only through `end`.
 
-    It gets a session of its own, so that Ctrl-C in the terminal reaches the harness only, which
+    It gets a session of its own, so that Ctrl-C in the terminal reaches the tool only, which
     then stops the programs in their order.
     """
 

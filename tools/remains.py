@@ -1,4 +1,4 @@
-"""What a harness that was killed has left running: the next one ends it and removes its files."""
+"""What a tool that was killed has left running: the next one ends it and removes its files."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "orderd-"
-# In the environment of all that is started for a harness, with the name of its folder.
+# In the environment of all that is started for a tool, with the name of its folder.
 VARIABLE = "HARNESS_SCRATCH"
 _OWNER = "owner"
 
@@ -20,7 +20,7 @@ def mark(scratch: Path) -> None:
 
 
 def clear() -> None:
-    """End what was started for harnesses that are no more, and remove their folders."""
+    """End what was started for tools that are no more, and remove their folders."""
     for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_OWNER}"):
         with suppress(OSError):
             said = owner.read_text()
@@ -46,7 +46,7 @@ def _namespace() -> str:
 
 
 def _end_all_of(scratch: Path) -> None:
-    """Kill each process that was started for the harness of this folder."""
+    """Kill each process that was started for the tool of this folder."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if _is_of(process, scratch) and int(process.name) != os.getpid():

@@ -1,7 +1,8 @@
 """`make demo` and `make sandbox`: servers, migrations and a daemon, until the end or Ctrl-C."""
 
 import argparse
-import json
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tools.broker import ServerRefused
 from tools.daemon import DaemonProcess, clean_environment
+from tools.environment import environment_text, remove_environment, write_environment
 from tools.interrupts import Terminated, uninterrupted
 from tools.management import ManagementFault
 from tools.program import StartFailed
@@ -20,34 +22,44 @@ from tools.waiting import NotObserved
 EXIT_FAILED = 1
 EXIT_SIGNALLED = 128
 DATABASE = "orderd"
-PRODUCT = {
-    "action": "create",
-    "data": {"name": "Laptop", "price": 1299.99, "stock_quantity": 25},
-}
+PRODUCT = '{"name":"Laptop","price":1299.99,"stock_quantity":25}'
+ENV_PATH = Path(__file__).parents[1] / "build" / "sandbox" / "env"
 
 GUIDE = """\
-Everything runs; Ctrl-C stops it and removes its files. The daemon logs to {log_path}
+Everything runs; Ctrl-C stops it and removes its files. In another shell, paste this line:
 
-In another shell:
+  . {env_path}
 
-  export ORDERD_RABBITMQ_URL='{rabbitmq_url}'
-  export ORDERD_DATABASE_URL='{database_url}'
+It sets PATH, the URLs and the variables of psql, so that these work as they stand:
 
-  {rabbitmqadmin}
-  {orderctl} call product list
-  {orderctl} status
-  psql "$ORDERD_DATABASE_URL" -c 'SELECT * FROM products'
-  tail -f {log_path}
+  orderctl status
+{listen}  orderctl call product create '{product}'
+  orderctl products list
+  psql -c 'SELECT * FROM products'
+{heard}  tail -f "$SANDBOX_LOG"
 """
+# A queue hears only what is published after it was bound, so this comes before the first command.
+LISTEN = """\
+  rabbitmqadmin declare queue name=listen durable=true
+  rabbitmqadmin declare binding source=orderd.events destination=listen routing_key='#'
+"""
+LISTEN_2 = """\
+  rabbitmqadmin declare queue --name listen
+  rabbitmqadmin declare binding --source orderd.events --destination-type queue \\
+      --destination listen --routing-key '#'
+"""
+HEARD = "  rabbitmqadmin get queue=listen count=10\n"
+HEARD_2 = "  rabbitmqadmin get messages --queue listen --count 10\n"
 
 
 def main() -> int:
     """Run what the command line asks for; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.sandbox")
     parser.add_argument("what", choices=("demo", "sandbox"))
-    run = {"demo": demo, "sandbox": sandbox}[parser.parse_args().what]
+    parser.add_argument("--env-file", type=Path, default=ENV_PATH, help="where sandbox writes it")
+    args = parser.parse_args()
     try:
-        return run()
+        return demo() if args.what == "demo" else sandbox(args.env_file)
     except (ServerRefused, StartFailed, NotObserved, ManagementFault) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
@@ -67,10 +79,10 @@ def demo() -> int:
         return drained(daemon)
 
 
-def sandbox() -> int:
+def sandbox(env_path: Path) -> int:
     """Keep servers and daemon running until Ctrl-C; return 1 when the daemon ends by itself."""
-    with running() as (servers, env, daemon):
-        print(guide(servers, env), flush=True)
+    with running() as (servers, env, daemon), environment_file(env_path, servers, env):
+        print(guide(servers, env_path), flush=True)
         try:
             code = daemon.exit_code(timeout_s=None)
         except Terminated:
@@ -95,7 +107,11 @@ def running() -> Iterator[tuple[Servers, dict[str, str], DaemonProcess]]:
         else:
             servers.refuse_used()
             database_url = servers.postgres.url()
-        env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": servers.rabbit.url()}
+        env = {
+            "ORDERD_DATABASE_URL": database_url,
+            "ORDERD_RABBITMQ_URL": servers.rabbit.url(),
+            "ORDERD_HEALTH_FILE": str(servers.scratch / "health"),
+        }
         code = orderctl(env, "migrate")
         if code != 0:
             raise StartFailed(f"orderctl migrate ended with {code}")
@@ -130,25 +146,38 @@ def orderctl_path() -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+@contextmanager
+def environment_file(path: Path, servers: Servers, env: Mapping[str, str]) -> Iterator[None]:
+    """Keep the file to source at *path* as long as the sandbox runs."""
+    text = environment_text(
+        {**env, "SANDBOX_LOG": str(log_path(servers))}, rabbitmqadmin_argv(servers)
+    )
+    write_environment(path, text)
+    try:
+        yield
+    finally:
+        remove_environment(path, text)
+
+
+def rabbitmqadmin_argv(servers: Servers) -> list[str]:
+    """Return the command with the options that lead to the broker; empty where there is none."""
+    if servers.rabbit.management is None or shutil.which("rabbitmqadmin") is None:
+        return []
+    return [*servers.rabbit.rabbitmqadmin_command(), *servers.rabbit.admin_options()]
+
+
 def log_path(servers: Servers) -> Path:
     return servers.scratch / "orderd.log"
 
 
-def guide(servers: Servers, env: Mapping[str, str]) -> str:
+def guide(servers: Servers, env_path: Path) -> str:
     """Return the lines to type."""
-    publish = "# set RABBITMQ_MANAGEMENT_URL to see the rabbitmqadmin line"
-    if servers.rabbit.management is not None:
-        admin = " ".join([*servers.rabbit.rabbitmqadmin_command(), *servers.rabbit.admin_options()])
-        payload = json.dumps(PRODUCT, separators=(",", ":"))
-        publish = (
-            f"{admin} publish \\\n    exchange=amq.default routing_key=product payload='{payload}'"
-        )
+    listen, heard = "", ""
+    if rabbitmqadmin_argv(servers):
+        is_2 = servers.rabbit.has_rabbitmqadmin_2()
+        listen, heard = (LISTEN_2, HEARD_2) if is_2 else (LISTEN, HEARD)
     return GUIDE.format(
-        log_path=log_path(servers),
-        rabbitmq_url=env["ORDERD_RABBITMQ_URL"],
-        database_url=env["ORDERD_DATABASE_URL"],
-        rabbitmqadmin=publish,
-        orderctl=orderctl_path(),
+        env_path=shlex.quote(str(env_path)), product=PRODUCT, listen=listen, heard=heard
     )
 
 

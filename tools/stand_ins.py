@@ -10,7 +10,7 @@ from tools import guest_root
 from tools.images import kept
 from tools.podman import TREE, Podman
 
-SOURCE: Final = TREE / "tests" / "container" / "stand_ins"
+SOURCE: Final = TREE / "tools" / "server_images"
 SERVERS: Final = ("rabbitmq", "postgres")
 ARCHIVE_TIMEOUT_S: Final = 300
 

@@ -37,6 +37,8 @@ def test_the_image_tells_how_to_run_it(podman: Podman, image: str, base_image: s
             f"{LABEL}.version": __version__,
             f"{LABEL}.revision": REVISION,
             f"{LABEL}.base.name": base_image,
+            f"{LABEL}.licenses": "Apache-2.0",
+            f"{LABEL}.vendor": "The orderd developers",
         }
         == config["Labels"]
     )

@@ -1,1 +1,1 @@
-"""Private servers and daemons for tests, demo, sandbox and bench."""
+"""What tests share: other servers, deliveries made by hand, strategies, odd clients."""

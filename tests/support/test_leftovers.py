@@ -1,4 +1,4 @@
-"""The harness leaves nothing behind, however it ends."""
+"""The tools leave nothing behind, however it ends."""
 
 import signal
 import subprocess

@@ -1,0 +1,1 @@
+"""The documentation's rules, which nothing may slip through."""

@@ -164,7 +164,7 @@ def orderctl_command(name: str) -> str:
             rows.setdefault(row, []).append(_code(call.removeprefix(f"{name} ")))
     titles = ("Option", "Meaning", "Of") if verbs else ("Option", "Meaning")
     found = [(*row, ", ".join(of)) if verbs else row for row, of in rows.items()]
-    return f"```text\n{usages}\n```\n" + (f"\n{_table(titles, found)}" if found else "")
+    return f"\n```text\n{usages}\n```\n" + (_table(titles, found) if found else "\n")
 
 
 def event_names() -> frozenset[str]:

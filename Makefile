@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 IMAGE_ARGS ?=
 COVERED ?= tests/unit tests/integration tests/acceptance
 COG := -m cogapp -I . -p 'from tools import reference'
-PAGES := README.md CONTRIBUTING.md $(wildcard docs/*.md docs/*/*.md)
+PAGES := $(wildcard docs/reference/*.md)
 ONE_VERSION := not (soak or system or container or versions)
 
 VENV := .venv
@@ -104,7 +104,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python $(COG) --check --diff $(PAGES)
+	$(BIN)/python $(COG) --check --diff --verbosity=1 $(PAGES)
 	$(BIN)/codespell
 
 install:

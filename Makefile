@@ -4,6 +4,8 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
 COVERED ?= tests/unit tests/integration tests/acceptance
+COG := -m cogapp -I . -p 'from tools import reference'
+PAGES := $(wildcard docs/reference/*.md)
 ONE_VERSION := not (soak or system or container or versions)
 
 VENV := .venv
@@ -12,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage bench soak release fmt install clean
+.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage docs bench soak release fmt install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +32,7 @@ test: install lint ## check, integration and acceptance tests, in lanes side by 
 check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
 
-test-versions: install ## integration and acceptance tests, on the servers of newer Debians (as root)
+test-versions: install ## integration and acceptance tests, on the servers of newer Debian releases (as root)
 	@bash tools/install --versions
 	for suite in trixie forky; do \
 		ORDERD_TEST_SUITE=$$suite $(BIN)/python -m pytest -m "$(ONE_VERSION)" \
@@ -86,6 +88,9 @@ soak: install ## every fault for real, under load; thousands of examples (half a
 release: ## cut a release from a clean tree: make release VERSION=1.2.3
 	@$(PYTHON) -m tools.release "$(VERSION)"
 
+docs: install ## write the tables of the documentation anew, from the code
+	@$(BIN)/python $(COG) -r $(PAGES)
+
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -99,6 +104,8 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python $(COG) --check --diff --verbosity=1 $(PAGES)
+	$(BIN)/codespell
 
 install:
 	@bash tools/install $(PYTHON) $(VENV)

@@ -19,6 +19,9 @@ SOURCES: Final = (
     "systemd",
     "pyproject.toml",
     "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs",
     "CHANGELOG.md",
     "LICENSE",
 )

@@ -22,7 +22,7 @@ class SettingRow:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRow:
-    """What can be set under a name, in the words of the README."""
+    """What can be set under a name, in the words of the documentation."""
 
     key: str
     variable: str
@@ -53,7 +53,7 @@ def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> l
 
 
 def reference() -> list[ReferenceRow]:
-    """Return a row per setting that can be made, in the order of the README."""
+    """Return a row per setting that can be made, in the order of the documentation."""
     return [
         ReferenceRow(
             key=key,

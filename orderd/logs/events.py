@@ -6,7 +6,7 @@ from typing import Self, TypedDict
 
 
 class Event(StrEnum):
-    """What a log line is about; `level` is the usual one, `meaning` stands in the README."""
+    """What a log line is about; `level` is the usual one, `meaning` is for the documentation."""
 
     level: int
     meaning: str

@@ -28,7 +28,7 @@ class JsonLines(JsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, _message: dict[str, Any]
     ) -> None:
-        """Fill the line, in the order of the README."""
+        """Fill the line, in the order of the documentation."""
         log_data.update(line_fields(record))
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# In the words of the README and of the manual.
+# In the words of the documentation and of the manual.
 ENDS_OF_ORDERD: Final = {
     ExitCode.DONE: "stopped as asked",
     ExitCode.FAILED: "failed: a fault nobody foresaw; the last line says which",

@@ -7,7 +7,7 @@ import time
 from types import FrameType
 from typing import Final
 
-# In the words of the README and of the manual.
+# In the words of the documentation and of the manual.
 EFFECTS: Final = {
     "SIGTERM, SIGINT": "drain: take no more, finish what is in hand, settle, exit 0; after "
     "`shutdown_timeout` the rest is left to the broker, which delivers it again",

@@ -1,4 +1,4 @@
-"""Every command line of the tutorial and the how-to guides does what the page shows.
+"""Every command line of README, tutorial and how-to guides does what the page shows.
 
 ORDERD_DOCS_REWRITE=1 writes the output that was found into the pages, to be looked at with git.
 """
@@ -18,7 +18,7 @@ from tools.environment import environment_text, write_environment
 from tools.servers import Servers
 
 TREE = Path(__file__).parents[2]
-PAGES = [TREE / "docs/tutorial.md", *sorted(TREE.glob("docs/how-to/*.md"))]
+PAGES = [TREE / "README.md", TREE / "docs/tutorial.md", *sorted(TREE.glob("docs/how-to/*.md"))]
 REWRITE = "ORDERD_DOCS_REWRITE"
 # What a page is run with, whatever the machine is set to.
 TERMINAL = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "COLUMNS": "80", "PAGER": "cat"}

@@ -125,6 +125,6 @@ def _first(guest: Guest, service: str, status: str) -> int:
 
 
 def _first_example() -> str:
-    found = re.search(EXAMPLE, (TREE / "README.md").read_text())
+    found = re.search(EXAMPLE, (TREE / "docs/how-to/publish.md").read_text())
     assert found is not None
     return found[1]

@@ -46,7 +46,7 @@ SHOWN: Final = ("ActiveState", "Result", "ExecMainStatus", "NRestarts", "StatusT
 
 @pytest.fixture(scope="module")
 def machine(guest: Guest, image: str) -> Guest:
-    """The guest with the Quadlet installed as the README says, and the schema migrated."""
+    """The guest with the Quadlet installed as documented, and the schema migrated."""
     (guest.root / DROP_INS).mkdir(parents=True)
     shutil.copyfile(QUADLET, guest.root / UNITS / QUADLET.name)
     _drop_in(guest, "local", f"[Container]\nImage={image}\nNetwork=host\n")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.soak
 
 HEARTBEAT_S = 10
 ROUNDS = 3
-# As the README has it, and some more for a busy machine.
+# As the documentation has it, and some more for a busy machine.
 CABLE_FOUND_WITHIN_S = 25 + 10
 # For each piece, each way: some round trips a batch make seconds.
 DELAY_S = 0.1

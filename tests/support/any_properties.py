@@ -70,7 +70,7 @@ properties = st.fixed_dictionaries(
 
 
 def of_the_copy(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what a dead letter keeps of such properties: all that the README does not except."""
+    """Return what a dead letter keeps of such properties: all but the documented exceptions."""
     kept = {name: meaning(_kind(name), value) for name, value in given.items()}
     headers = {
         name: value

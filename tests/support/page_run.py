@@ -118,7 +118,9 @@ def orderctl_lines(text: str) -> Iterator[list[str]]:
     for word in [*lexer, ";"]:
         if set(word) <= set(SEPARATORS):
             if "orderctl" in words and words[0] not in ("alias", "man", "apt", "which"):
-                yield words[words.index("orderctl") + 1 :]
+                at = words.index("orderctl")
+                # As the entry point of a container, it stands before the name of the image.
+                yield words[at + 2 :] if words[at - 1] == "--entrypoint" else words[at + 1 :]
             words = []
         else:
             words.append(word)

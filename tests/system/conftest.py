@@ -1,4 +1,4 @@
-"""One booted guest for all tests of this directory, set up as README's Operations says."""
+"""One booted guest for all tests of this directory, set up as docs/how-to/install.md says."""
 
 import shutil
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def package(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  
 
 @pytest.fixture(scope="session")
 def machine(package: Path) -> Iterator[Machine]:
-    """The guest, with orderd installed and started as README says."""
+    """The guest, with orderd installed and started as documented."""
     with Guest() as guest:
         shutil.copy(package, guest.root / "root")
         script = (

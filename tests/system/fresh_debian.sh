@@ -1,4 +1,4 @@
-# What README's Operations tells to type on a fresh Debian 13; a test holds the two together.
+# What docs/how-to/install.md tells to type on a fresh Debian 13; a test holds the two together.
 apt install ./orderd_*_all.deb
 cd /
 runuser -u postgres -- createuser orderd

@@ -1,4 +1,4 @@
-"""A role of the daemon's own, with no more privileges than README names, beside the owner's."""
+"""A role of the daemon's own, with the documented privileges alone, beside the owner's."""
 
 import re
 
@@ -14,7 +14,9 @@ AGE = "UPDATE processed_requests SET created_at = now() - interval '91 days' WHE
 
 
 def test_a_daemon_with_few_privileges_works_and_only_the_owner_prunes(orderd: Machine) -> None:
-    grants = re.findall(r"^GRANT [^;]+;$", (TREE / "README.md").read_text(), re.MULTILINE)
+    grants = re.findall(
+        r"^GRANT [^;]+;$", (TREE / "docs/reference/database.md").read_text(), re.MULTILINE
+    )
     assert grants
     orderd.sql("CREATE ROLE worker LOGIN PASSWORD 'secret'")
     for grant in grants:

@@ -36,11 +36,11 @@ def test_instances_differ_from_the_one_daemon_in_what_they_must_only() -> None:
     assert one - instance == OF_THE_ONE
 
 
-def test_the_readme_says_what_the_system_tests_type() -> None:
+def test_the_documentation_says_what_the_system_tests_type() -> None:
     typed = (HERE / "fresh_debian.sh").read_text().splitlines()[1:]
-    readme = (TREE / "README.md").read_text()
+    page = (TREE / "docs/how-to/install.md").read_text()
 
-    assert [line for line in typed if line not in readme] == []
+    assert [line for line in typed if line not in page] == []
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")

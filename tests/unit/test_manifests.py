@@ -1,4 +1,4 @@
-"""compose.yaml and the README's Kubernetes example: they fit orderd's settings and exit codes."""
+"""compose.yaml and the documented Kubernetes manifests fit orderd's settings and exit codes."""
 
 import re
 from pathlib import Path
@@ -11,17 +11,15 @@ from orderd.config.settings import Settings
 from orderd.ctl.main import main as orderctl
 
 TREE = Path(__file__).parents[2]
-README = (TREE / "README.md").read_text()
+PAGE = (TREE / "docs/how-to/containers.md").read_text()
 DRAIN_S = Settings.model_fields["shutdown_timeout"].default
 USER = 10001
 
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Any]:
-    """The documents of the README's example, each under its kind and name."""
-    (text,) = [
-        block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", README) if "kind:" in block
-    ]
+    """The documents of the page, each under its kind and name."""
+    (text,) = [block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", PAGE) if "kind:" in block]
     documents = list(yaml.safe_load_all(text))
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in documents}
 

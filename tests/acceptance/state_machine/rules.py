@@ -1,4 +1,4 @@
-"""The shop's rules, written from the README alone, with nothing of orderd's code."""
+"""The shop's rules, written from the documentation alone, with nothing of orderd's code."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

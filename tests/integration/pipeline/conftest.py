@@ -50,10 +50,10 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def limited_url(shop: Shop, database_url: str) -> Iterator[str]:
-    """The URL for a role that has the rights of the README and no others."""
+    """The URL for a role that has the documented rights and no others."""
     role = f"orderd_test_{secrets.token_hex(4)}"
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    grants = re.findall(r"^GRANT .* TO orderd;$", readme, re.MULTILINE)
+    page = (Path(__file__).parents[3] / "docs/reference/database.md").read_text(encoding="utf-8")
+    grants = re.findall(r"^GRANT .* TO orderd;$", page, re.MULTILINE)
     assert len(grants) >= 5
     shop.query(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     for grant in grants:

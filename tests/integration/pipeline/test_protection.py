@@ -1,4 +1,4 @@
-"""The record of how commands are authorized, kept by daemons with the rights of the README."""
+"""The record of how commands are authorized, kept by daemons with the documented rights."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The role that the README describes can do what orderd needs."""
+"""The role that the documentation describes can do what orderd needs."""
 
 from contextlib import closing
 
@@ -6,6 +6,6 @@ from orderd.db.connection import Database
 from orderd.db.migrations import check_schema
 
 
-def test_the_rights_of_the_readme_are_enough_to_compare_the_tables(limited_url: str) -> None:
+def test_the_documented_rights_are_enough_to_compare_the_tables(limited_url: str) -> None:
     with closing(Database(limited_url)) as database:
         assert check_schema(database) == []

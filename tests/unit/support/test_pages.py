@@ -140,6 +140,7 @@ def test_root_may_run_what_is_marked(tmp_path: Path) -> None:
         ("orderctl dlq list order | head", [["dlq", "list", "order"]]),
         ("true && sudo -u orderd orderctl \\\n status >file", [["status"]]),
         ("podman exec orderd orderctl health; orderctl status", [["health"], ["status"]]),
+        ("podman run --entrypoint orderctl orderd migrate", [["migrate"]]),
         ("man orderctl", []),
         ("""orderctl call user get '{"id": 1}'""", [["call", "user", "get", '{"id": 1}']]),
     ],

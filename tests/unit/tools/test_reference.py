@@ -1,0 +1,28 @@
+"""The generated tables of the documentation leave nothing out."""
+
+import pytest
+
+from tools import reference
+from tools import reference_texts as texts
+
+
+def test_a_code_without_a_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(texts.REFUSALS, "expired")
+
+    with pytest.raises(reference.TextsDiffer, match="no text for \\['expired'\\]"):
+        reference.refusal_codes()
+
+
+def test_a_text_about_no_action_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(texts.EFFECTS, "order ship", "ships the order")
+
+    with pytest.raises(reference.TextsDiffer, match="no name \\['order ship'\\]"):
+        reference.actions()
+
+
+def test_options_that_verbs_share_stand_once_with_their_verbs() -> None:
+    lines = reference.orderctl_command("dlq").splitlines()
+
+    assert [line for line in lines if line.startswith("| `--dry-run`")] == [
+        "| `--dry-run` | change nothing; tell what would be done | `replay`, `discard` |"
+    ]

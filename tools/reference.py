@@ -1,0 +1,238 @@
+"""The tables of docs/reference, from the code's own registries; cog puts them into the pages.
+
+`make docs` writes them, `make check` fails where a page has another table than the code. This is
+the only module of the documentation that imports orderd.
+"""
+
+import argparse
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, get_args
+
+from orderd.config import reference as settings_reference
+from orderd.config.options import build_parser as build_orderd
+from orderd.ctl.commands.completion import subparsers_of
+from orderd.ctl.main import COMMANDS
+from orderd.ctl.main import build_parser as build_orderctl
+from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
+from orderd.logs.events import FIELD_NAMES, Event
+from orderd.protocol import names
+from orderd.protocol.commands import MODELS, CommandData
+from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD
+from orderd.runtime.crash_points import Failpoint
+from orderd.runtime.signals import EFFECTS
+from tools import reference_texts as texts
+
+# What every line of the log has, besides the fields of its subject.
+_LINE_FIELDS: Final = ("timestamp", "level", "logger", "event", "message")
+_COMMON_OPTIONS: Final = ("-h", "--config", "--json")
+
+
+class TextsDiffer(Exception):
+    """A name has no text, or a text is about no name."""
+
+
+def settings() -> str:
+    """Return the table of all settings."""
+    rows = [
+        (
+            _code(row.key),
+            _code(row.variable),
+            _code(row.default),
+            "yes" if row.reloadable else "no",
+            row.description,
+        )
+        for row in settings_reference.reference()
+    ]
+    return _table(("Setting", "Variable", "Default", "Reload", "Meaning"), rows)
+
+
+def log_events() -> str:
+    """Return the table of all events of the log."""
+    rows = [(_code(event), logging.getLevelName(event.level), event.meaning) for event in Event]
+    return _table(("Event", "Level", "Meaning"), rows)
+
+
+def log_fields() -> str:
+    """Return the table of the fields of a log line."""
+    return _described(("Field", "Meaning"), (*_LINE_FIELDS, *FIELD_NAMES), texts.LOG_FIELDS)
+
+
+def actions() -> str:
+    """Return the table of all actions, each with the fields of its data."""
+    _same(MODELS["v2"], [tuple(name.split(" ")) for name in texts.EFFECTS])
+    rows = []
+    for (queue, action), newest in MODELS["v2"].items():
+        oldest = MODELS["v1"].get((queue, action))
+        name = _code(action) + ("" if oldest else " (v2)")
+        rows.append((_code(queue), name, _fields(oldest, newest)))
+    order = list(texts.EFFECTS)
+    rows.sort(key=lambda row: order.index(_plain(row)))
+    titles = ("Queue", "Action", "Data", "Effect")
+    return _table(titles, [(*row, texts.EFFECTS[_plain(row)]) for row in rows])
+
+
+def refusal_codes() -> str:
+    """Return the table of the codes of refused commands."""
+    return _described(("Code", "When"), names.RefusalCode, texts.REFUSALS)
+
+
+def invalid_codes() -> str:
+    """Return the table of the codes of invalid messages."""
+    return _described(("Code", "When"), names.InvalidCode, texts.INVALID)
+
+
+def unavailable_codes() -> str:
+    """Return the table of the codes of queries without an answer."""
+    return _described(("Code", "When"), names.UnavailableCode, texts.UNAVAILABLE)
+
+
+def deferral_codes() -> str:
+    """Return the table of the codes of commands that are tried again or given up."""
+    codes = (*names.DeferralCode, names.RETRIES_EXHAUSTED, names.POISON)
+    return _described(("Code", "When"), codes, texts.DEFERRALS)
+
+
+def headers() -> str:
+    """Return the table of the headers that orderd adds to messages."""
+    known = [value for name, value in vars(names).items() if name.startswith("HEADER_")]
+    return _described(("Header", "Meaning"), known, texts.HEADERS)
+
+
+def event_queues() -> str:
+    """Return the table of the queues that `orderctl topology apply --events` declares."""
+    rows = [(_code(queue), _code(key)) for queue, key in names.EVENT_QUEUES.items()]
+    return _table(("Queue", "Routing key"), rows)
+
+
+def sqlstates() -> str:
+    """Return the table of what each SQLSTATE means for the work in hand."""
+    faults = _BY_SQLSTATE | {f"{state}…": fault for state, fault in _BY_CLASS.items()}
+    _same(faults, texts.SQLSTATES)
+    rows = [
+        (_code(state), texts.SQLSTATES[state], fault.name.lower())
+        for state, fault in faults.items()
+    ]
+    rows.append(("all others", "the database does not accept what a command wrote", "row"))
+    return _table(("SQLSTATE", "Meaning", "Fault"), rows)
+
+
+def crash_points() -> str:
+    """Return the table of where a daemon may be killed, and what the next start does."""
+    points = get_args(Failpoint)
+    _same(points, texts.CRASH_POINTS)
+    rows = [(_code(point), *texts.CRASH_POINTS[point]) for point in points]
+    return _table(("Killed at", "State then", "The next start, or another daemon"), rows)
+
+
+def signals() -> str:
+    """Return the table of the signals that the daemon handles."""
+    return _table(("Signal", "Effect"), list(EFFECTS.items()))
+
+
+def exit_codes(program: str) -> str:
+    """Return the table of the exit codes of orderd or orderctl."""
+    ends = {"orderd": ENDS_OF_ORDERD, "orderctl": ENDS_OF_ORDERCTL}[program]
+    rows = [(str(int(code)), meaning) for code, meaning in ends.items()]
+    return _table(("Exit code", "Meaning"), rows)
+
+
+def orderd_options() -> str:
+    """Return the table of the options of orderd."""
+    return _table(("Option", "Meaning"), list(_options(build_orderd(), ("-h",))))
+
+
+def orderctl_commands() -> str:
+    """Return the table of the commands of orderctl, each with its verbs."""
+    parsers = subparsers_of(build_orderctl())
+    rows = [
+        (f"[`{name}`](#{name})", ", ".join(map(_code, subparsers_of(parsers[name]))), purpose)
+        for name, purpose in COMMANDS.items()
+    ]
+    return _table(("Command", "Verbs", "Does"), rows)
+
+
+def orderctl_command(name: str) -> str:
+    """Return how a command of orderctl is called, with the options that are its own."""
+    parser = subparsers_of(build_orderctl())[name]
+    verbs = subparsers_of(parser)
+    calls = {f"{name} {verb}": inner for verb, inner in verbs.items()} or {name: parser}
+    usages = "\n".join(_usage(call, inner) for call, inner in calls.items())
+    rows: dict[tuple[str, str], list[str]] = {}
+    for call, inner in calls.items():
+        for row in _options(inner, _COMMON_OPTIONS):
+            rows.setdefault(row, []).append(_code(call.removeprefix(f"{name} ")))
+    titles = ("Option", "Meaning", "Of") if verbs else ("Option", "Meaning")
+    found = [(*row, ", ".join(of)) if verbs else row for row, of in rows.items()]
+    return f"\n```text\n{usages}\n```\n" + (_table(titles, found) if found else "\n")
+
+
+def event_names() -> frozenset[str]:
+    """Return the names of all events of the log."""
+    return frozenset(map(str, Event))
+
+
+def _usage(call: str, parser: argparse.ArgumentParser) -> str:
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    rest = usage.removeprefix(parser.prog).replace(" [-h] [--config FILE] [--json]", "")
+    return f"orderctl {call}{rest}"
+
+
+def _options(parser: argparse.ArgumentParser, known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each option and argument of a parser that is not *known*, with its help."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        is_verbs = isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+        if is_verbs or set(action.option_strings) & set(known):
+            continue
+        choices = f"{{{','.join(map(str, action.choices))}}}" if action.choices else action.dest
+        metavar = str(action.metavar or choices)
+        value = "" if action.nargs == 0 else f" {metavar}"
+        term = ", ".join(_code(f"{name}{value}") for name in action.option_strings)
+        yield term or _code(metavar), (action.help or "").replace("%%", "%")
+
+
+def _fields(oldest: type[CommandData] | None, newest: type[CommandData]) -> str:
+    """Return the fields of an action, those of v2 alone marked as such."""
+    known = (oldest or newest).model_fields
+    fields = [
+        _code(name if field.is_required() else f"{name}?") + ("" if name in known else " (v2)")
+        for name, field in newest.model_fields.items()
+    ]
+    # Inherited, `if_revision` would come first.
+    return " ".join(sorted(fields, key=lambda field: field == "`if_revision?`"))
+
+
+def _described(titles: Sequence[str], known: Iterable[str], meanings: Mapping[str, str]) -> str:
+    order = list(map(str, known))
+    _same(order, meanings)
+    return _table(titles, [(_code(name), meanings[name]) for name in order])
+
+
+def _same(known: Iterable[object], described: Iterable[object]) -> None:
+    """Fail where the names in the code are not those that have a text."""
+    first, second = {_key(name) for name in known}, {_key(name) for name in described}
+    if first != second:
+        missing, extra = sorted(first - second), sorted(second - first)
+        raise TextsDiffer(f"tools/reference_texts.py: no text for {missing}, no name {extra}")
+
+
+def _key(name: object) -> str:
+    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def _plain(row: Sequence[str]) -> str:
+    return f"{row[0]} {row[1].removesuffix(' (v2)')}".replace("`", "")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table between empty lines, as cog's marks want it."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    # A bar inside a cell would end it, in code as well.
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return (
+        "\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells).replace("|  |", "| |") + "\n"
+    )

@@ -1,0 +1,192 @@
+"""What the code's closed sets mean, in the words of docs/reference.
+
+`tools.reference` puts these texts into tables. A name without a text, or a text without a name,
+fails there.
+"""
+
+from typing import Final
+
+EFFECTS: Final = {
+    "user create": "creates a user, active unless told otherwise; username and e-mail are unique",
+    "user update": "replaces the given fields; a `full_name` of null removes the name",
+    "product create": "creates a product",
+    "product update": "replaces the given fields, with absolute values",
+    "product mark_out_of_stock": "sets the stock to 0",
+    "product adjust_stock": "adds `delta` to the stock; refused where that falls below 0",
+    "order create": "takes the stock and creates an order at the current prices, status `pending`",
+    "order update_status": "changes the status; `cancelled` gives the stock back",
+    "order update": "replaces items, priority, status; see [Orders](rules.md#orders)",
+    "user get": "query: the row",
+    "product get": "query: the row",
+    "order get": "query: the row with its items; one of the two names",
+    "user list": "query: a page of rows by id",
+    "product list": "query: a page of rows by id",
+    "order list": "query: a page of rows by id, with their items",
+    "user health_check": 'query: `{"status":"ok","version":"0.1.0","database":"ok"}`',
+    "product health_check": "the same",
+    "order health_check": "the same",
+}
+
+REFUSALS: Final = {
+    "insufficient_stock": "A product has less than is wanted; the text begins with "
+    "`Insufficient stock`.",
+    "product_not_found": "There is no product with this id.",
+    "user_not_found": "There is no user with this id.",
+    "order_not_found": "There is no order with this id.",
+    "user_inactive": "The order is for a user who is not active.",
+    "invalid_transition": "The order cannot change from its status to this one.",
+    "order_not_editable": "Items or priority of an order that is neither `pending` nor "
+    "`processing`.",
+    "duplicate_username": "Another user has this name, or one that a unique index of yours treats "
+    "as equal.",
+    "duplicate_email": "Another user has this e-mail, or one that a unique index of yours treats "
+    "as equal.",
+    "revision_conflict": "The row does not have the revision that `if_revision` names.",
+    "unreadable_row": "The row has a value that JSON cannot express, written by another program: "
+    "`Product 2 cannot be read: price is NaN; correct the row`.",
+    "expired": "The AMQP `expiration` of a deferred command passed before it could be applied.",
+}
+
+INVALID: Final = {
+    "malformed": "The body is not a strict JSON object in UTF-8, or a field of the envelope has "
+    "the wrong form.",
+    "unknown_action": "The queue has no such action in this version.",
+    "unsupported_version": "The version is neither `v1` nor `v2`.",
+    "invalid_data": "A field of `data` is missing, unknown or out of its limits; the reason names "
+    "up to ten and counts the rest.",
+    "too_large": "The body is larger than `body_bytes_max`.",
+    "id_conflict": "The id was used before, for another request.",
+    "unauthorized": "Tokens are required, and `auth` is missing or is not one of them.",
+    "forbidden": "The token does not allow this command.",
+}
+
+UNAVAILABLE: Final = {
+    "unavailable": "The rows cannot be read now; the query may be sent again.",
+    "reply_too_large": "The row does not fit into `reply_bytes_max`: `Order 7 does not fit into a "
+    "reply: …`.",
+}
+
+DEFERRALS: Final = {
+    "missing_reference": "The user or product that the command names may still arrive.",
+    "transient": "A deadlock or serialization failure, after some immediate retries; a lock or "
+    "statement timeout.",
+    "unexpected": "An error that orderd does not expect, such as one raised by a trigger.",
+    "retries_exhausted": "On the dead letter and in the reply: the last attempt failed, or "
+    "`lock_patience` passed.",
+    "poison": "On the dead letter of a message that was in hand each time the daemon crashed.",
+}
+
+SQLSTATES: Final = {
+    "40001": "serialization_failure",
+    "40P01": "deadlock_detected",
+    "55P03": "lock_not_available: `lock_timeout`",
+    "57014": "query_canceled: `statement_timeout`",
+    "23505": "unique_violation: another daemon was faster, the retry sees its row",
+    "25006": "read_only_sql_transaction: after a failover",
+    "25P03": "idle_in_transaction_session_timeout",
+    "53100": "disk_full: small writes may still succeed",
+    "53300": "too_many_connections",
+    "57P01": "admin_shutdown",
+    "57P02": "crash_shutdown",
+    "57P03": "cannot_connect_now",
+    "57P04": "database_dropped",
+    "57P05": "idle_session_timeout",
+    "08…": "connection exception",
+    "28…": "invalid authorization: a password is being changed",
+    "3D…": "invalid catalog name: the database does not exist yet",
+    "53…": "insufficient resources: memory, temporary files",
+    "58…": "system error: I/O",
+    "F0…": "configuration file error",
+    "XX…": "internal error, damaged page, corrupted index",
+    "3F…": "invalid schema name",
+    "42…": "undefined table, insufficient privilege",
+}
+
+LOG_FIELDS: Final = {
+    "timestamp": "RFC 3339, UTC, to the millisecond",
+    "level": "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
+    "logger": "`orderd`, or the library that logs",
+    "event": "one of the table below",
+    "message": "the same, for people",
+    "queue": "the command queue of the message",
+    "action": "the action of the command",
+    "id": "the request's id",
+    "correlation_id": "the property `correlation_id` of the message, else its id",
+    "outcome": "see [Outcomes](outcomes.md)",
+    "code": "see [Outcomes](outcomes.md#codes)",
+    "attempt": "how often the message had been tried before",
+    "order_id": "the order, of a command that was applied",
+    "product_id": "the product, of a command that was applied",
+    "user_id": "the user, of a command that was applied",
+    "batch_size": "commands in the batch",
+    "duration_ms": "duration of the batch",
+    "error": "type and text of an exception; from ERROR on with its traceback",
+}
+
+HEADERS: Final = {
+    "orderd-attempt": "How often the message had been tried before. Retries have it, too.",
+    "orderd-reason": "What was wrong, at most 1,000 characters.",
+    "orderd-code": "The [code](outcomes.md#codes).",
+    "orderd-failed-at": "RFC 3339, UTC, by the clock of the database.",
+    "orderd-queue": "The queue from which the message came.",
+    "orderd-error": "Exception and traceback, where there was one; cut to keep all headers under "
+    "16 KiB.",
+    "orderd-original-bytes": "Only where RabbitMQ refused the dead letter for its size "
+    "(`max_message_size` was lowered meanwhile) and its body was cut: the size of the whole.",
+    "orderd-original-sha256": "The SHA-256 of the whole body, in the same case.",
+    "orderd-expiration": "The property `expiration` of the original, moved here so that the copy "
+    "stays.",
+    "orderd-user-id": "The property `user_id` of the original, moved here because RabbitMQ accepts "
+    "only the publisher's own.",
+    "orderd-expires-at": "Retries and renewed messages: when the command expires, in milliseconds "
+    "since 1970, counted from its first delivery to orderd.",
+    "orderd-place": "Retries: the key by which the command keeps its place.",
+    "orderd-renewals": "Renewed messages: how often a copy has replaced the message in its queue.",
+    "orderd-clean-stops": "Renewed messages: how many of the recorded tries ended in a clean stop.",
+}
+
+CRASH_POINTS: Final = {
+    "received": ("Nothing is written.", "processes the message"),
+    "decoded": ("Nothing is written.", "processes the message"),
+    "tx_begun": ("Nothing is written.", "processes the message"),
+    "loaded": ("Nothing is written.", "processes the message"),
+    "decided": ("Nothing is written.", "processes the message"),
+    "persisted": ("Written, not committed: PostgreSQL rolls back.", "processes the message"),
+    "before_commit": ("Written, not committed: PostgreSQL rolls back.", "processes the message"),
+    "after_commit": (
+        "Effect, ledger and outbox are committed; nothing is published.",
+        "finds a duplicate, sends the stored reply, publishes events older than `outbox_grace`",
+    ),
+    "events_published": (
+        "The events may be with the broker, not confirmed.",
+        "the same: an event may be published twice, with the same bytes and the same id",
+    ),
+    "events_confirmed": (
+        "The events are with the broker, their rows still in the outbox.",
+        "the same",
+    ),
+    "replies_published": (
+        "The replies may be with the broker, not confirmed.",
+        "the same: a reply may be sent twice, with the same bytes",
+    ),
+    "retry_published": (
+        "The copy may be with the broker, the original is not acked.",
+        "processes the message again; the retry then finds the ledger",
+    ),
+    "dlq_published": (
+        "The copy may be with the broker, the original is not acked.",
+        "processes the message again; a second dead letter is possible",
+    ),
+    "before_ack": ("Everything is published.", "finds a duplicate and sends the stored reply"),
+    "after_ack": ("The ack may be with the broker.", "does nothing, or as before"),
+    "drain_started": ("What was in hand is not acked.", "processes it"),
+    "outbox_claimed": (
+        "Left-over events are claimed, not published.",
+        "publishes them once the claim is older than `outbox_grace`",
+    ),
+    "outbox_marked": ("The events are published and deleted.", "does nothing"),
+    "dlq_replay_published": (
+        "`orderctl dlq replay`: the copy is in its queue, the dead letter is still there.",
+        "processes the copy; the next replay skips the dead letter, which the ledger knows",
+    ),
+}

@@ -32,7 +32,7 @@ def main() -> int:
     # The pipe of the signals would be stdin and stdout, and the log go into it.
     occupy()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)
-    from orderd.runtime.ending import leave_threads  # noqa: PLC0415
+    from orderd.runtime.exit import leave_threads  # noqa: PLC0415
 
     code = run()
     # The interpreter gives up its handlers before it has ended, and the default would be to die.

@@ -6,7 +6,7 @@ import pika.exceptions
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.message import OutgoingMessage
-from orderd.amqp.receipt import NACKED, returned
+from orderd.amqp.publish_confirms import NACKED, returned
 from orderd.amqp.wire.properties import WireProperties, prepare
 
 CONFIRM_TIMEOUT_S: Final = 30.0

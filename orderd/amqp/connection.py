@@ -19,7 +19,7 @@ from orderd.amqp.bounded import TimedOut, bounded
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import NOT_ALLOWED, BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
-from orderd.amqp.shortage import shortage_as_fault
+from orderd.amqp.resource_shortage import shortage_as_fault
 from orderd.amqp.wire import properties
 
 # What pika raises for a connection that is lost, cannot be made or was lost before.

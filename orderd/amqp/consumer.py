@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from orderd.amqp import pace
+from orderd.amqp import in_hand
 from orderd.amqp.connection import Connection, nothing
-from orderd.amqp.cuts import Cuts
+from orderd.amqp.connection_cuts import ConnectionCuts
 from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
@@ -18,12 +18,12 @@ from orderd.amqp.faults import (
     DeliveriesLost,
     TooFewChannels,
 )
+from orderd.amqp.in_flight import InFlight
+from orderd.amqp.inbox import Waiting
 from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
-from orderd.amqp.underway import Underway
-from orderd.amqp.waiting import Waiting
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
@@ -73,10 +73,10 @@ class Consumer:
         self._queues = tuple(queues)
         self._prefetch = prefetch
         self._inbox_bytes_max = inbox_bytes_max
-        self.underway = Underway()
+        self.underway = InFlight()
         self._has_connected = False
         self.has_settled = False
-        self._cuts = Cuts()
+        self._cuts = ConnectionCuts()
 
     @property
     def is_ready(self) -> bool:
@@ -226,12 +226,12 @@ class Consumer:
     @property
     def is_paused(self) -> bool:
         """Whether nothing is taken until `resume`, from one queue or more."""
-        return pace.is_any_paused(self._intakes)
+        return in_hand.is_any_paused(self._intakes)
 
     @property
     def body_bytes(self) -> int:
         """How many bytes of bodies are in hand, unacked."""
-        return pace.bytes_in_hand(self._intakes)
+        return in_hand.bytes_in_hand(self._intakes)
 
     def pause(self, keep_alive: Callable[[], None]) -> int:
         """Take nothing until `resume`, and give back what waits; return how many that were.
@@ -276,9 +276,9 @@ class Consumer:
         with self._voiding():
             self._intakes.adapt()
             # Big bodies too are taken with care: all that is on its way is read before the answers.
-            if pace.is_any_cautious(self._intakes):
+            if in_hand.is_any_cautious(self._intakes):
                 self._intakes.open_up()
-            if heavy := pace.too_heavy(self._intakes, self._inbox_bytes_max):
+            if heavy := in_hand.too_heavy(self._intakes, self._inbox_bytes_max):
                 self._pause(heavy, nothing)
                 self._intakes.resume(is_slow=False)
 

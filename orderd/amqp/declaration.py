@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection, nothing
 from orderd.amqp.faults import ChannelFault, TopologyMismatch
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import Queue, retry_queue
 
 
@@ -78,7 +78,7 @@ class Declaration:
             self.changed = str(fault)
 
     def _declare(self, queue: str, retry_delays_s: Sequence[float]) -> None:
-        scratch = Scratch(self._connection)
+        scratch = ScratchChannel(self._connection)
         topology.declare_commands(scratch, queue, self._queue_type)
         can_keep = self.hindrance is None
         for delay_s in retry_delays_s:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
@@ -110,7 +110,7 @@ def unusable(connection: Connection, found: Needed) -> str | None:
     if found.is_exchange:
         exchange = {"exchange": found.name, "exchange_type": "topic", "durable": True}
         return _refusal(connection, "exchange_declare", exchange)
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     try:
         if found.kind is Kind.COMMANDS:
             return topology.unusable(scratch, found.name)
@@ -131,7 +131,7 @@ def is_former(connection: Connection, found: Needed) -> bool:
     """
     if found.delay_s is None:
         return False
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     try:
         return not retry_queues.declare(scratch, found.returns_to, found.delay_s)
     except TopologyMismatch:
@@ -154,7 +154,7 @@ def _refusal(connection: Connection, method: str, arguments: dict[str, Any]) -> 
 
 def is_stream(connection: Connection, queue: str) -> bool:
     """Return whether *queue*, which has to exist, is a stream; False where that is hidden."""
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     try:
         return "'stream'" in (topology.unusable(scratch, queue) or "")
     finally:

@@ -7,13 +7,13 @@ from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
-from orderd.amqp.apart import Apart
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.intake import Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
+from orderd.amqp.separate import SeparateConnections
 
 # Whatever ends the connection counts against every message in hand: so while some of them are
 # there for a second time, few are taken.
@@ -56,8 +56,8 @@ class Intakes:
         self._on_lost = on_lost
         tags = count(1)
         self._intakes = {queue: Intake(queue, tags) for queue in queues}
-        self.apart = Apart(connection)
-        self._asking = Scratch(connection)
+        self.apart = SeparateConnections(connection)
+        self._asking = ScratchChannel(connection)
         self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
         self.failing: dict[str, str] = {}

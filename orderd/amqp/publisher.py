@@ -7,6 +7,8 @@ from typing import Any, Final
 import pika.exceptions
 from pika import spec
 
+from orderd.amqp.confirm_connection import ConfirmChannel, ConfirmConnection, no_slice
+from orderd.amqp.confirm_patience import ConfirmPatience
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
     ACCESS_REFUSED,
@@ -16,10 +18,8 @@ from orderd.amqp.faults import (
     NoAnswer,
     Unpublishable,
 )
-from orderd.amqp.link import ConfirmChannel, Link, no_slice
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.patience import Patience
-from orderd.amqp.receipt import UNANSWERED, Receipt, returned
+from orderd.amqp.publish_confirms import UNANSWERED, PublishConfirms, returned
 from orderd.amqp.refused_targets import RefusedTargets
 from orderd.amqp.wire.properties import WireProperties, prepare
 
@@ -40,11 +40,11 @@ class Publisher:
     """
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
-        self.link = Link(endpoint)
-        self.patience = Patience()
+        self.link = ConfirmConnection(endpoint)
+        self.patience = ConfirmPatience()
         self._channel: ConfirmChannel | None = None
         self._next_tag = 1
-        self._unanswered: list[Receipt] = []
+        self._unanswered: list[PublishConfirms] = []
         self._refused = RefusedTargets()
         self._is_mending = False
 
@@ -80,7 +80,7 @@ class Publisher:
             self.close()
             raise
 
-    def publish(self, messages: Sequence[OutgoingMessage]) -> Receipt:
+    def publish(self, messages: Sequence[OutgoingMessage]) -> PublishConfirms:
         """Hand *messages* over to the socket, in order, and return where their answers gather.
 
         Raises BrokerFault when the connection is lost, and Unpublishable, with nothing sent,
@@ -88,58 +88,60 @@ class Publisher:
         """
         self._mend_if_closed()
         prepared = [self._prepare(index, message) for index, message in enumerate(messages)]
-        receipt = self._send(messages, prepared)
-        if not receipt.done:
-            self._unanswered.append(receipt)
+        confirms = self._send(messages, prepared)
+        if not confirms.done:
+            self._unanswered.append(confirms)
             # pika only buffers: this turn hands it to the socket.
             self.pump()
-        return receipt
+        return confirms
 
     def check(self, message: OutgoingMessage) -> None:
         """Raise Unpublishable where AMQP cannot carry *message* on this connection."""
         prepare(message, self.link.frame_max, self.link.user)
 
     def wait(
-        self, receipt: Receipt, timeout_s: float, on_slice: Callable[[], None] = no_slice
+        self, confirms: PublishConfirms, timeout_s: float, on_slice: Callable[[], None] = no_slice
     ) -> None:
-        """Service the connection until *receipt* is done; *on_slice* is called once a second.
+        """Service the connection until *confirms* is done; *on_slice* is called once a second.
 
         Raises BrokerFault when the connection is lost or *timeout_s* seconds are over: what
-        `receipt` calls unanswered may or may not have been taken by the broker.
+        `confirms` calls unanswered may or may not have been taken by the broker.
         """
 
         def is_over() -> bool:
             self._mend_if_closed()
-            return receipt.done
+            return confirms.done
 
-        purpose = f"confirms of {receipt.outstanding} messages"
+        purpose = f"confirms of {confirms.outstanding} messages"
         self.link.run_until(is_over, timeout_s, purpose, on_slice)
 
-    def wait_out(self, receipt: Receipt, timeout_s: float, on_slice: Callable[[], None]) -> None:
+    def wait_out(
+        self, confirms: PublishConfirms, timeout_s: float, on_slice: Callable[[], None]
+    ) -> None:
         """Do as `wait`, but the time in which the broker blocks publishers does not count.
 
         To connect anew would not help against its alarm, and cost every message a delivery. Nor
         would it help against a queue that confirms nothing: what has no answer by then has failed.
         """
-        while not receipt.done:
+        while not confirms.done:
             try:
-                self.wait(receipt, timeout_s, on_slice)
+                self.wait(confirms, timeout_s, on_slice)
             except NoAnswer:
                 # Nothing else: a consumer that is gone comes by the same way.
                 if not self.blocked:
                     self.patience.note_unanswered()
-                    receipt.close_all(UNANSWERED)
+                    confirms.close_all(UNANSWERED)
 
     def find_alarm(self) -> None:
         """Learn whether the broker takes messages: it says `blocked` only once one was published.
 
         The message goes to no queue, so that none can keep the answer back. Raises BrokerFault.
         """
-        receipt = self.publish([_TO_NOWHERE])
+        confirms = self.publish([_TO_NOWHERE])
 
         def is_known() -> bool:
             self._mend_if_closed()
-            return receipt.done or self.blocked
+            return confirms.done or self.blocked
 
         # A broker that takes its time is no alarm.
         with suppress(NoAnswer):
@@ -166,7 +168,7 @@ class Publisher:
 
     def _send(
         self, messages: Sequence[OutgoingMessage], prepared: Sequence[WireProperties]
-    ) -> Receipt:
+    ) -> PublishConfirms:
         refused: dict[int, str] = {}
         if self._refused:
             reasons = ((index, self._refused.reason(one)) for index, one in enumerate(messages))
@@ -185,9 +187,9 @@ class Publisher:
                     )
         except pika.exceptions.AMQPError as error:
             raise BrokerFault(f"{self.link.where}: publish: {error}") from error
-        receipt = Receipt(messages, self._next_tag, refused)
-        self._next_tag += receipt.outstanding
-        return receipt
+        confirms = PublishConfirms(messages, self._next_tag, refused)
+        self._next_tag += confirms.outstanding
+        return confirms
 
     def _open_channel(self) -> None:
         self._next_tag = 1
@@ -207,24 +209,24 @@ class Publisher:
         try:
             doubtful, self._unanswered = self._unanswered, []
             self._open_channel()
-            for receipt in doubtful:
-                for index in receipt.unanswered:
-                    message = receipt.message(index)
+            for confirms in doubtful:
+                for index in confirms.unanswered:
+                    message = confirms.message(index)
                     # In an alarm there is no answer to wait for.
                     why = UNANSWERED if self.blocked else self._refused.reason(message)
-                    receipt.close(index, why or self._fate(message))
+                    confirms.close(index, why or self._fate(message))
         finally:
             self._is_mending = False
 
     def _fate(self, message: OutgoingMessage) -> str | None:
         """Publish *message* alone; return why it was refused, None where it was taken."""
-        receipt = self._send([message], [self._prepare(0, message)])
-        self._unanswered.append(receipt)
+        confirms = self._send([message], [self._prepare(0, message)])
+        self._unanswered.append(confirms)
         channel = self.channel
 
         def is_over() -> bool:
             channel.raise_if_closed()
-            return receipt.done
+            return confirms.done
 
         try:
             self.link.run_until(is_over, _ALONE_WAIT_S, "the confirm of a message")
@@ -236,26 +238,26 @@ class Publisher:
             self._open_channel()
             return why
         except NoAnswer:
-            self._unanswered.remove(receipt)
+            self._unanswered.remove(confirms)
             return UNANSWERED
         self._refused.accept(message)
-        return receipt.failed.get(0)
+        return confirms.failed.get(0)
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
         nacked = isinstance(method, spec.Basic.Nack)
         done = False
-        for receipt in self._unanswered:
-            receipt.settle(method.delivery_tag, multiple=method.multiple, nacked=nacked)
-            done = done or receipt.done
+        for confirms in self._unanswered:
+            confirms.settle(method.delivery_tag, multiple=method.multiple, nacked=nacked)
+            done = done or confirms.done
         if done:
-            self._unanswered = [receipt for receipt in self._unanswered if not receipt.done]
+            self._unanswered = [confirms for confirms in self._unanswered if not confirms.done]
             self.link.wake()
 
     def _on_return(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
         message = OutgoingMessage(
             method.exchange, method.routing_key, body, found.decoded, mandatory=True
         )
-        for receipt in self._unanswered:
-            if receipt.note_return(message, returned(method)):
+        for confirms in self._unanswered:
+            if confirms.note_return(message, returned(method)):
                 return

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, RESOURCE_LOCKED, ChannelFault
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.topology import depth_on
 from orderd.protocol.names import lock_queue
 
@@ -37,7 +37,7 @@ class QueueLocks:
 
     def hindrance(self, queue: str) -> str | None:
         """Return why *queue* cannot be consumed now, None where it can; raises BrokerFault."""
-        scratch = Scratch(self._connection)
+        scratch = ScratchChannel(self._connection)
         consumers = depth_on(scratch, queue).consumers
         if not self.is_exclusive(queue):
             held = consumers > 0 and self._is_locked(scratch, queue)
@@ -85,7 +85,7 @@ class QueueLocks:
         return True
 
     @staticmethod
-    def _is_locked(scratch: Scratch, queue: str) -> bool:
+    def _is_locked(scratch: ScratchChannel, queue: str) -> bool:
         try:
             scratch.call("queue_declare", queue=lock_queue(queue), passive=True)
         except ChannelFault as fault:

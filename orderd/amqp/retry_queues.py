@@ -18,7 +18,7 @@ from orderd.amqp.faults import (
     ChannelFault,
     TopologyMismatch,
 )
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import retry_queue
 
 QUORUM: Final = "quorum"
@@ -83,7 +83,7 @@ def hindrance(connection: Connection) -> str | None:
     return None
 
 
-def declare(scratch: Scratch, queue: str, delay_s: float, *, can_keep: bool = True) -> bool:
+def declare(scratch: ScratchChannel, queue: str, delay_s: float, *, can_keep: bool = True) -> bool:
     """Make sure that the retry queue of *queue* exists; return whether it keeps its messages.
 
     One of a former version is left as it is, whatever its type. Where the broker cannot have one

@@ -12,7 +12,7 @@ from orderd.amqp.connection import Channel, Connection, nothing
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, NoReply, NotRouted
 from orderd.amqp.message import OutgoingMessage, Properties
-from orderd.amqp.receipt import NACKED
+from orderd.amqp.publish_confirms import NACKED
 from orderd.amqp.reply_address import REPLY_TO
 from orderd.amqp.topology import QueueDepth
 

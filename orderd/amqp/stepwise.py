@@ -3,11 +3,11 @@
 import time
 from collections import deque
 
+from orderd.amqp.confirm_connection import ConfirmChannel
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, NoAnswer
-from orderd.amqp.link import ConfirmChannel
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.shortage import shortage_as_fault
+from orderd.amqp.resource_shortage import shortage_as_fault
 
 
 class StepwisePublisher(Publisher):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import EVENTS_EXCHANGE, dead_letter_queue
 
 _ARGUMENTS_MAX: Final = 20
@@ -29,7 +29,7 @@ class QueueDepth:
     consumers: int
 
 
-def declare_commands(scratch: Scratch, queue: str, queue_type: str) -> None:
+def declare_commands(scratch: ScratchChannel, queue: str, queue_type: str) -> None:
     """Make sure that *queue* of commands exists, with the one for its dead letters.
 
     *queue_type* (empty: the virtual host's default) counts only for queues created here.
@@ -43,14 +43,14 @@ def declare_commands(scratch: Scratch, queue: str, queue_type: str) -> None:
 
 def declare_exchange(connection: Connection) -> None:
     """Make sure that the exchange of events exists; raises TopologyMismatch."""
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     _declare_exchange(scratch)
     scratch.close()
 
 
 def declare_listener(connection: Connection, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     _declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
     scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
@@ -59,7 +59,7 @@ def declare_listener(connection: Connection, queue: str, pattern: str, queue_typ
 
 def queue_depth(connection: Connection, queue: str) -> QueueDepth | None:
     """Return what *queue* holds, None when there is no such queue."""
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     try:
         return depth_on(scratch, queue)
     except ChannelFault as fault:
@@ -70,13 +70,13 @@ def queue_depth(connection: Connection, queue: str) -> QueueDepth | None:
         scratch.close()
 
 
-def depth_on(channel: Channel | Scratch, queue: str) -> QueueDepth:
+def depth_on(channel: Channel | ScratchChannel, queue: str) -> QueueDepth:
     """Return what *queue* holds; when there is none, the broker closes *channel*."""
     found = channel.call("queue_declare", queue=queue, passive=True).method
     return QueueDepth(ready=found.message_count, consumers=found.consumer_count)
 
 
-def unusable(channel: Scratch, queue: str) -> str | None:
+def unusable(channel: ScratchChannel, queue: str) -> str | None:
     """Return in what a queue that exists differs from one of commands, None where it does not.
 
     It may be classic or quorum and have any arguments, but it must be durable, stay when its
@@ -103,7 +103,7 @@ def unusable(channel: Scratch, queue: str) -> str | None:
     return None
 
 
-def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
+def _ensure_queue(scratch: ScratchChannel, queue: str, queue_type: str) -> None:
     try:
         scratch.call("queue_declare", queue=queue, passive=True)
     except ChannelFault as fault:
@@ -112,7 +112,7 @@ def _ensure_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
         _create_queue(scratch, queue, queue_type)
 
 
-def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
+def _create_queue(scratch: ScratchChannel, queue: str, queue_type: str) -> None:
     arguments = _typed({}, queue_type)
     try:
         scratch.call("queue_declare", queue=queue, durable=True, arguments=arguments)
@@ -123,7 +123,7 @@ def _create_queue(scratch: Scratch, queue: str, queue_type: str) -> None:
         scratch.call("queue_declare", queue=queue, passive=True)
 
 
-def _declare_exchange(scratch: Scratch) -> None:
+def _declare_exchange(scratch: ScratchChannel) -> None:
     try:
         scratch.call(
             "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import Any
 from urllib.parse import quote
 
-from orderd.config import patient
+from orderd.config import bounded_read
 from orderd.config.json_tables import json_table
 from orderd.runtime.config_errors import ConfigError, Problem
 
@@ -245,8 +245,8 @@ def _read_regular(file: Path, path: KeyPath) -> str:
 
 def _read(file: Path, path: KeyPath) -> str:
     try:
-        content = patient.read(str(file))
-        if len(content) > patient.BYTES_MAX:
+        content = bounded_read.read(str(file))
+        if len(content) > bounded_read.BYTES_MAX:
             raise ConfigError([Problem(_NESTED.join(path), "is over 1 MiB", str(file))])
         return content.decode()
     except OSError as error:

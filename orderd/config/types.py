@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr
 
 from orderd.config.durations import parse_duration
-from orderd.config.json_tables import NameTwice, json_table
+from orderd.config.json_tables import DuplicateName, json_table
 from orderd.protocol.names import Queue
 
 EXCLUSIVE: Final = "exclusive"
@@ -73,7 +73,7 @@ def _split(value: str) -> list[str]:
 def _json(value: str) -> Any:
     try:
         return json_table(value)
-    except NameTwice as error:
+    except DuplicateName as error:
         raise ValueError(str(error)) from None
     except (ValueError, RecursionError):
         raise ValueError("is not valid JSON") from None

@@ -19,7 +19,7 @@ def main() -> int:
     # The interpreter would tell of an interrupt while it ends.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     if "threading" in sys.modules:
-        from orderd.runtime.ending import leave_threads  # noqa: PLC0415 (not for a probe of health)
+        from orderd.runtime.exit import leave_threads  # noqa: PLC0415 (not for a probe of health)
 
         leave_threads(code)
     return code

@@ -14,7 +14,7 @@ Advance = Callable[[], object]
 _LONG: Final = 500
 
 
-class Screen:
+class Console:
     """Stdout and stderr; `is_json` says in which form results are wanted."""
 
     def __init__(self, *, is_json: bool) -> None:
@@ -31,9 +31,9 @@ class Screen:
     def table(self, table: Table) -> None:
         """Print *table*, its cells made printable."""
         if sys.stdout.isatty():
-            from rich.console import Console  # noqa: PLC0415 (slow to load, for terminals only)
+            from rich.console import Console as RichConsole  # noqa: PLC0415 (slow to load, for terminals only)
 
-            Console(file=sys.stdout).print(rich_table(table))
+            RichConsole(file=sys.stdout).print(rich_table(table))
         else:
             self.line(plain(table))
 
@@ -60,11 +60,11 @@ class Screen:
             yield lambda: None
             return
         # Slow to load, for terminals only.
-        from rich.console import Console  # noqa: PLC0415
+        from rich.console import Console as RichConsole  # noqa: PLC0415
         from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
 
         columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        console = Console(file=sys.stderr)
+        console = RichConsole(file=sys.stderr)
         # Results go to stdout as they are, not through the bar.
         bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
         with bar:

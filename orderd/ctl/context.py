@@ -9,24 +9,24 @@ from orderd.ctl.errors import Misconfigured
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
-    from orderd.ctl.console import Screen
+    from orderd.ctl.console import Console
 
 TOKEN_VARIABLE: Final = "ORDERD_TOKEN"  # noqa: S105 (where it stands, not what it is)
 
 
 class Context:
-    """The screen to print to, and the settings; each is loaded when it is first asked for."""
+    """The console to print to, and the settings; each is loaded when it is first asked for."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
 
     @cached_property
-    def screen(self) -> "Screen":
+    def console(self) -> "Console":
         """Where results and remarks go."""
         # A probe of a daemon's health need not wait for it.
-        from orderd.ctl.console import Screen  # noqa: PLC0415
+        from orderd.ctl.console import Console  # noqa: PLC0415
 
-        return Screen(is_json=self._options.json)
+        return Console(is_json=self._options.json)
 
     @cached_property
     def settings(self) -> "Settings":

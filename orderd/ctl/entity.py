@@ -68,17 +68,17 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
     with client_of(context.settings) as client:
         ask = partial(_ask, client, entity.queue, "list", options)
         page = _every_row(ask, wanted) if options.all else ask(wanted)
-    screen = context.screen
-    if screen.is_json:
-        screen.document(page)
+    console = context.console
+    if console.is_json:
+        console.document(page)
         return ExitCode.DONE
-    screen.table(table_of(entity.columns, page["items"]))
+    console.table(table_of(entity.columns, page["items"]))
     if "unreadable" in page:
         ids = ", ".join(map(str, page["unreadable"]))
-        screen.note(f"left out, with values that cannot be told: {entity.queue} {ids}")
+        console.note(f"left out, with values that cannot be told: {entity.queue} {ids}")
     if page["next"] is not None:
         total = "more than 10000" if page["total"] is None else page["total"]
-        screen.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")
+        console.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")
     return ExitCode.DONE
 
 
@@ -86,11 +86,11 @@ def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> in
     """Print one row, with its times and its revision."""
     with client_of(context.settings) as client:
         row = _ask(client, entity.queue, "get", options, {"id": options.id})
-    if context.screen.is_json:
-        context.screen.document(row)
+    if context.console.is_json:
+        context.console.document(row)
     else:
         cells = [(column.title, column.cell(row)) for column in (*entity.columns, *_COMMON)]
-        context.screen.table(Table((Column("field"), Column("value", is_long=True)), cells))
+        context.console.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE
 
 

@@ -96,13 +96,13 @@ def _run(options: argparse.Namespace, context: Context) -> int:
 def _complain(error: Exception, context: Context) -> int | None:
     """Say what went wrong, and return the exit code; None for what is a fault of the program."""
     if isinstance(error, Failure):
-        context.screen.complain(str(error))
+        context.console.complain(str(error))
         return error.code
     if not isinstance(error, OSError):
         return None
     discard_stdout()
     if not isinstance(error, BrokenPipeError):
-        context.screen.complain(str(error))
+        context.console.complain(str(error))
     return ExitCode.FAILED
 
 

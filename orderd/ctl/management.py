@@ -82,7 +82,7 @@ class Management:
 def management_of(
     endpoint: BrokerEndpoint, where: str, url: str | None, *, timeout_s: float = TIMEOUT_S
 ) -> Management:
-    """Return the API of the broker that is connected at *where*, as `Link.where` has it.
+    """Return the API of the broker that is connected at *where* (`Connection.where`).
 
     *url* may name another address and another user; else it is the broker's host, with the
     usual port. Raises WrongUsage for a URL that cannot be used.

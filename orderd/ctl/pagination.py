@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.entity import Row, Shown, table_of, whole_number
 
 LIMIT: Final = 100
@@ -23,12 +23,12 @@ def add_limit_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def show_page(screen: Screen, columns: Sequence[Shown], rows: Sequence[Row], limit: int) -> None:
+def show_page(console: Console, columns: Sequence[Shown], rows: Sequence[Row], limit: int) -> None:
     """Print *limit* of *rows*; one more than that in hand tells that there are more."""
     page = rows[:limit]
-    if screen.is_json:
-        screen.document(page)
+    if console.is_json:
+        console.document(page)
     else:
-        screen.table(table_of(columns, page))
+        console.table(table_of(columns, page))
     if len(rows) > limit:
-        screen.note(f"stopped at {limit}; there are more: see --limit")
+        console.note(f"stopped at {limit}; there are more: see --limit")

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 from orderd.config.durations import parse_duration
 from orderd.ctl import interrupts
 from orderd.ctl.client import NoAnswer, Request
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import TOKEN_VARIABLE
 from orderd.ctl.errors import Failure, Unavailable, WrongUsage
 from orderd.ctl.streams import discard_stdout
@@ -101,13 +101,13 @@ def token_of(options: argparse.Namespace) -> str | None:
 
 
 @contextmanager
-def telling_id(request: Request, screen: Screen) -> Iterator[None]:
+def telling_id(request: Request, console: Console) -> Iterator[None]:
     """Print the id of *request* on stderr, then run the block, which sends it and prints its end.
 
     Where the block ends without showing what became of it, tell so: by an interrupt, without an
     answer, or because stdout cannot be written.
     """
-    screen.note(f"id {request.request_id}")
+    console.note(f"id {request.request_id}")
     said = (
         f"it may still be carried out as {request.request_id}; "
         "with the same id it is safe to send it again"
@@ -116,7 +116,7 @@ def telling_id(request: Request, screen: Screen) -> Iterator[None]:
         yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.has_come():
-            screen.complain(said)
+            console.complain(said)
         elif isinstance(error, NoAnswer | Unavailable):
             raise type(error)(f"{error}\n{said}") from error
         elif isinstance(error, OSError):

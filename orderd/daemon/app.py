@@ -10,15 +10,15 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.stepwise import StepwisePublisher
 from orderd.config.settings import Settings
-from orderd.daemon.status_reporter import Vitals
+from orderd.daemon.status_reporter import StatusReporter
 from orderd.db.connection import Database
-from orderd.pipeline.commit import BatchProcessor, Limits
+from orderd.pipeline.commit import Committer, Limits
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
-from orderd.pipeline.outbound import Consequences, SettlePolicy
+from orderd.pipeline.outbound import OutboundMessages, SettlePolicy
 from orderd.pipeline.outbox.publish import Sweeper
 from orderd.pipeline.outbox.rows import Confirmed
-from orderd.pipeline.quarantine import Suspects
+from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.settle import Settler
 from orderd.protocol.names import Queue, own_queues
@@ -31,15 +31,15 @@ from orderd.shop.authorize import Grants
 BLOCKED_TIMEOUT_S: Final = 86_400
 
 
-class Parts:
-    """The daemon's parts, each given what it works with."""
+class App:
+    """The daemon's app, each given what it works with."""
 
     def __init__(self, settings: Settings, signals: Signals, service: Service) -> None:
-        """Build all parts; nothing is connected by that."""
+        """Build all app; nothing is connected by that."""
         self.settings = settings
         self.signals = signals
         self._health = Health(settings.health_file)
-        self.vitals = Vitals(service, self._health)
+        self.status = StatusReporter(service, self._health)
         self.database = Database(settings.database_url.get_secret_value())
         endpoint = broker_endpoint(settings)
         self.consumer = Consumer(
@@ -53,14 +53,14 @@ class Parts:
         )
         self.publisher = Publisher(endpoint)
         confirmed = Confirmed()
-        self.suspects = Suspects(self.database)
+        self.quarantine = Quarantine(self.database)
         self.deferrals = Deferrals(
             self.database, max(settings.retry_delays), settings.lock_patience
         )
-        self.processor = BatchProcessor(
+        self.committer = Committer(
             self.database,
             limits_of(settings),
-            suspects=self.suspects,
+            quarantine=self.quarantine,
             deferrals=self.deferrals,
             events_source=settings.events_source,
             grants=grants_of(settings),
@@ -72,9 +72,9 @@ class Parts:
             self.consumer,
             self.publisher,
             confirmed,
-            suspects=self.suspects,
+            quarantine=self.quarantine,
             deferrals=self.deferrals,
-            consequences=Consequences(self.settle_policy(), reporter, self.database.clock.now),
+            outbound=OutboundMessages(self.settle_policy(), reporter, self.database.clock.now),
             direct_replies=self.direct_replies,
             reporter=reporter,
         )

@@ -1,4 +1,4 @@
-"""How the daemon is, told to everyone: log, event listeners, and by its vitals."""
+"""How the daemon is, told to everyone: log, event listeners, and by its status."""
 
 import os
 import time
@@ -22,7 +22,7 @@ from orderd.protocol.strict_json import dumps
 from orderd.runtime.config_errors import ConfigError
 
 if TYPE_CHECKING:
-    from orderd.daemon.app import Parts
+    from orderd.daemon.app import App
 
 _LOST: Final = {
     "database": Event.DATABASE_DISCONNECTED,
@@ -47,9 +47,9 @@ REFUSED_AGAIN_S: Final = 60.0
 class State:
     """Tells of each change of state once; all wording of it is here."""
 
-    def __init__(self, parts: "Parts") -> None:
-        """Tell of the daemon that consists of *parts*."""
-        self._parts = parts
+    def __init__(self, app: "App") -> None:
+        """Tell of the daemon that consists of *app*."""
+        self._app = app
         self._lost: set[str] = set()
         self._refused: dict[str, str] = {}
         self._refused_again_at_s: dict[str, float] = {}
@@ -71,14 +71,14 @@ class State:
 
     def started(self) -> None:
         """Tell that the program runs; it may still have to wait for its servers."""
-        settings = self._parts.settings
+        settings = self._app.settings
         emit(
             Event.DAEMON_STARTED,
             f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
             f"to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
             f"{described(settings)}",
         )
-        self._parts.vitals.starting()
+        self._app.status.starting()
 
     def database_connected(self, missing: Sequence[str]) -> None:
         """Tell that PostgreSQL is there, and what is *missing* in it that is no hindrance."""
@@ -86,7 +86,7 @@ class State:
         emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
         for said in missing:
             emit(Event.SCHEMA_WEAKENED, said)
-        switched_off = self._parts.database.switched_off
+        switched_off = self._app.database.switched_off
         if switched_off and switched_off != self._switched_off:
             text = (
                 f"{', '.join(switched_off)} off: a power cut may lose or damage what is committed"
@@ -97,14 +97,14 @@ class State:
     def broker_connected(self) -> None:
         """Tell that RabbitMQ is there and delivers."""
         self._forget_loss("broker")
-        emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {self._parts.publisher.where}")
-        if taken := self._parts.consumer.consumers:
+        emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {self._app.publisher.where}")
+        if taken := self._app.consumer.consumers:
             emit(Event.CONSUMER_STARTED, f"taking commands from {', '.join(taken)}")
         self.note_consumers()
 
     def note_consumers(self) -> None:
         """Tell, once per change, which queues are left to others, are shared, or are failing."""
-        consumer = self._parts.consumer
+        consumer = self._app.consumer
         why = consumer.standing_by
         queues = tuple(why)
         if taken_over := [queue for queue in self._standing_by if queue not in why]:
@@ -113,7 +113,7 @@ class State:
             emit(Event.CONSUMER_STANDBY, f"left to another daemon: {'; '.join(left)}")
         if queues != self._standing_by:
             self._standing_by = queues
-            self._parts.vitals.standing_by(queues, takes_any=bool(consumer.consumers))
+            self._app.status.standing_by(queues, takes_any=bool(consumer.consumers))
         self._note_failing(consumer.failing)
         self._note_declaration(consumer.declaration)
         shared = {queue: count for queue, count in consumer.consumers.items() if count > 1}
@@ -133,7 +133,7 @@ class State:
             if queue not in failing:
                 emit(Event.QUEUE_RECOVERED, f"taking commands from {queue} again", queue=queue)
         self._failing = dict(failing)
-        self._parts.vitals.failing_queues(self._failing)
+        self._app.status.failing_queues(self._failing)
 
     def _note_declaration(self, declaration: Declaration) -> None:
         """Tell, once in a run, of retry queues that may lose messages; of a changed exchange."""
@@ -160,7 +160,7 @@ class State:
             self.has_been_running = True
             self._announce("system.started", {})
         self._paused_since_s = None
-        self._parts.vitals.running()
+        self._app.status.running()
 
     def paused(self, dependency: str, fault: Exception) -> None:
         """Tell which server is away and why, once per outage; of a refusal, every minute."""
@@ -172,7 +172,7 @@ class State:
         elif dependency not in self._lost:
             self._lost.add(dependency)
             emit(_LOST[dependency], str(fault))
-        if not self._parts.publisher.is_ready:
+        if not self._app.publisher.is_ready:
             self._forget_blocked()
         if self._paused_since_s is None:
             self._paused_since_s = time.monotonic()
@@ -182,7 +182,7 @@ class State:
             self._is_running = False
             self._announce("system.paused", {"waiting_for": dependency})
         why = str(fault) if is_refusal else f"waiting for the {dependency}: {fault}"
-        self._parts.vitals.waiting(dependency, why)
+        self._app.status.waiting(dependency, why)
 
     def remind(self) -> None:
         """Tell again, where it is time for that, what is refused until somebody acts."""
@@ -199,7 +199,7 @@ class State:
         """
         if is_blocked is (self._blocked_since_s is not None):
             return
-        self._parts.vitals.blocked(is_blocked=is_blocked)
+        self._app.status.blocked(is_blocked=is_blocked)
         if self._blocked_since_s is None:
             self._blocked_since_s = time.monotonic()
             emit(Event.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
@@ -226,7 +226,7 @@ class State:
 
     def housekeeping_delayed(self, fault: Exception) -> None:
         """Tell that published events could not be deleted, or left behind ones not claimed, yet."""
-        emit(Event.BATCH_REDONE, f"looking after the outbox is tried again: {fault}")
+        emit(Event.BATCH_RETRIED, f"looking after the outbox is tried again: {fault}")
 
     def gave_back(self, deliveries: int) -> None:
         """Tell that the broker has messages again that were in hand here."""
@@ -234,17 +234,17 @@ class State:
 
     def log_if_asked(self) -> None:
         """Log a line on the daemon's state where SIGUSR1 asked for one."""
-        if self._parts.signals.take_status():
-            inbox = len(self._parts.consumer.inbox)
-            figures = self._parts.vitals.figures
-            emit(Event.STATUS_LOGGED, f"{figures}; {inbox} deliveries in hand")
+        if self._app.signals.take_status():
+            inbox = len(self._app.consumer.inbox)
+            stats = self._app.status.stats
+            emit(Event.STATUS_LOGGED, f"{stats}; {inbox} deliveries in hand")
 
     def draining(self, timeout_s: float) -> None:
         """Tell that a stop was asked for."""
-        signal_name = self._parts.signals.stop_signal
+        signal_name = self._app.signals.stop_signal
         emit(Event.DAEMON_DRAINING, f"{signal_name}: finishing what is in hand ({timeout_s:g} s)")
         self._announce("system.stopping", {"signal": signal_name})
-        self._parts.vitals.draining()
+        self._app.status.draining()
 
     def drain_cut_short(self, fault: Exception) -> None:
         """Tell that the broker will deliver again what was in hand."""
@@ -256,7 +256,7 @@ class State:
 
     def stopped(self) -> None:
         """Tell that the daemon ends as asked."""
-        emit(Event.DAEMON_STOPPED, f"stopped; {self._parts.vitals.figures}")
+        emit(Event.DAEMON_STOPPED, f"stopped; {self._app.status.stats}")
 
     def failed(self, error: Exception, code: ExitCode) -> ExitCode:
         """Tell why the daemon cannot go on; return *code*."""
@@ -268,14 +268,14 @@ class State:
         elif isinstance(error, ConfigError):
             event = Event.CONFIG_REJECTED
         emit(event, str(error), error=error)
-        self._parts.vitals.failed(code, error)
+        self._app.status.failed(code, error)
         return code
 
     def _forget_blocked(self) -> None:
         """Claim no end of an alarm that nobody saw: the connection that told of it is lost."""
         if self._blocked_since_s is not None:
             self._blocked_since_s = None
-            self._parts.vitals.blocked(is_blocked=False)
+            self._app.status.blocked(is_blocked=False)
 
     def _forget_loss(self, dependency: str) -> None:
         self._lost.discard(dependency)
@@ -284,14 +284,14 @@ class State:
 
     def _announce(self, event_type: str, told: dict[str, object]) -> None:
         """Publish an event of the system itself: best effort, nothing depends on it."""
-        if not self._parts.publisher.is_ready:
+        if not self._app.publisher.is_ready:
             return
-        settings = self._parts.settings
+        settings = self._app.settings
         content = dumps({"instance": settings.instance_name, "version": __version__, **told})
         event = CloudEvent(event_type, f"instance/{settings.instance_name}", content)
         event_id = str(uuid4())
-        body = event.body(event_id, settings.events_source, self._parts.database.clock.now(), None)
+        body = event.body(event_id, settings.events_source, self._app.database.clock.now(), None)
         try:
-            self._parts.publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
+            self._app.publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
         except BrokerFault:
             return

@@ -9,16 +9,16 @@ from typing import Final
 from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
 from orderd.amqp.message import Delivery
 from orderd.config.settings import Settings
-from orderd.daemon.app import Parts
+from orderd.daemon.app import App
 from orderd.daemon.arrivals import Arrivals
-from orderd.daemon.keepalive import Breath, GiveUp
+from orderd.daemon.authorization_record import AuthorizationRecord
+from orderd.daemon.keepalive import KeepAlive, StopNow
 from orderd.daemon.lifecycle import State
-from orderd.daemon.protection import Protection
 from orderd.daemon.reload import reload
 from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged, TransactionConflict
 from orderd.db.migrations import check_schema
-from orderd.pipeline.commit import Surroundings, Withheld
-from orderd.pipeline.quarantine import Condemned
+from orderd.pipeline.commit import BatchContext, Withheld
+from orderd.pipeline.quarantine import Rejected
 from orderd.pipeline.results import Result
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.names import Queue
@@ -36,31 +36,31 @@ SWEEPS_PER_GRACE: Final = 5
 class Daemon:
     """Owns all connections and does everything, in one thread; every wait in it is bounded."""
 
-    def __init__(self, parts: Parts, load: Callable[[Settings], Settings]) -> None:
-        """Run with *parts*, nothing of which is connected yet.
+    def __init__(self, app: App, load: Callable[[Settings], Settings]) -> None:
+        """Run with *app*, nothing of which is connected yet.
 
         *load* reads the settings anew, given those in force.
         """
-        self._parts = parts
+        self._app = app
         self._load = load
-        self._state = State(parts)
-        self._protection = Protection(parts.database)
+        self._state = State(app)
+        self._protection = AuthorizationRecord(app.database)
         self._backoff = Backoff()
         self._next_sweep_s = 0.0
         self._is_reload_due = False
         self._is_doubtful = False
-        self._breath = Breath(parts, self._state)
-        self._arrivals = Arrivals(parts.consumer, lambda: parts.settings.retry_delays)
+        self._keepalive = KeepAlive(app, self._state)
+        self._arrivals = Arrivals(app.consumer, lambda: app.settings.retry_delays)
         self._unsettled: dict[int, Delivery] = {}
-        self._surroundings = Surroundings(self._arriving, self._breath.take, self._assert_ours)
+        self._context = BatchContext(self._arriving, self._keepalive.take, self._assert_ours)
 
     def run(self) -> ExitCode:
         """Work until a signal asks to stop, or until something only an operator can mend."""
         try:
-            while not self._parts.signals.stop_requested:
+            while not self._app.signals.stop_requested:
                 self._turn_or_pause()
             self._drain()
-        except GiveUp:
+        except StopNow:
             self._state.gave_up()
         except (SchemaFault, TopologyMismatch, ConfigError) as fault:
             return self._state.failed(fault, ExitCode.CONFIG)
@@ -75,14 +75,14 @@ class Daemon:
 
     def _end(self) -> None:
         """Close everything."""
-        self._breath.end()
+        self._keepalive.end()
         self._forgive()
         self._let_go()
-        self._parts.close()
+        self._app.close()
 
     def _turn_or_pause(self) -> None:
         """Do one turn; an outage in it costs nothing but the time until it is over."""
-        parts = self._parts
+        app = self._app
         is_connected = False
         try:
             self._connect()
@@ -95,15 +95,15 @@ class Daemon:
         except SchemaFault as fault:
             # What has worked was changed by somebody, who may change it back.
             is_mendable = is_connected or isinstance(fault, TablesChanged)
-            if not (is_mendable and parts.processor.has_committed):
+            if not (is_mendable and app.committer.has_committed):
                 raise
             self._is_doubtful = True
-            parts.database.close()
+            app.database.close()
             self._pause("database", fault)
         except DatabaseOutage as fault:
             # A full disk lets everybody connect: that it is over is told by work that is done.
             self._is_doubtful = is_connected
-            parts.database.close()
+            app.database.close()
             self._pause("database", fault)
         except BrokerFault as fault:
             self._lose_broker(was_connected=is_connected)
@@ -111,18 +111,18 @@ class Daemon:
 
     def _lose_broker(self, *, was_connected: bool) -> None:
         """Give up what is lost of the broker, and nothing else."""
-        parts = self._parts
+        app = self._app
         # What can be done without is not to take away the connection that is needed.
-        parts.direct_replies.close()
+        app.direct_replies.close()
         if was_connected:
-            self._backoff.note_lost(has_settled=parts.consumer.has_settled)
-        if parts.consumer.is_ready and not parts.publisher.is_ready:
+            self._backoff.note_lost(has_settled=app.consumer.has_settled)
+        if app.consumer.is_ready and not app.publisher.is_ready:
             try:
-                parts.settler.publisher_lost()
+                app.settler.publisher_lost()
             except BrokerFault:
                 self._let_go()
             else:
-                parts.publisher.close()
+                app.publisher.close()
         else:
             self._let_go()
 
@@ -131,21 +131,21 @@ class Daemon:
 
         The database first, for nothing can be done without.
         """
-        parts = self._parts
-        if not parts.database.is_connected:
-            parts.database.connect()
-            missing = check_schema(parts.database)
+        app = self._app
+        if not app.database.is_connected:
+            app.database.connect()
+            missing = check_schema(app.database)
             self._state.database_connected(missing)
-        self._protection.remember(parts.settings)
-        if not parts.is_broker_connected:
-            parts.connect_broker(self._breath.take, self._breath.keep_alive)
+        self._protection.remember(app.settings)
+        if not app.is_broker_connected:
+            app.connect_broker(self._keepalive.take, self._keepalive.keep_alive)
             self._state.broker_connected()
             self._next_sweep_s = 0.0
         else:
-            if not parts.publisher.blocked:
-                parts.consumer.look_around()
+            if not app.publisher.blocked:
+                app.consumer.look_around()
             self._state.note_consumers()
-        parts.suspects.withdraw()
+        app.quarantine.withdraw()
         if not self._is_doubtful:
             self._resume()
 
@@ -156,63 +156,63 @@ class Daemon:
 
     def _turn(self) -> None:
         """Handle one batch of what is there, or wait for the next delivery."""
-        parts = self._parts
-        parts.consumer.fill(parts.settings.batch_max)
+        app = self._app
+        app.consumer.fill(app.settings.batch_max)
         self._renew()
-        if not parts.consumer.inbox:
-            parts.settler.finish(self._breath.take)
-            parts.suspects.forget_settled()
-            parts.deferrals.forget_ended()
+        if not app.consumer.inbox:
+            app.settler.finish(self._keepalive.take)
+            app.quarantine.forget_settled()
+            app.deferrals.forget_ended()
             # An ack reads too, so something may have come by now.
-            if not parts.consumer.inbox:
-                parts.consumer.poll(self._idle_wait_s())
-            parts.consumer.fill(parts.settings.batch_max)
-        if parts.publisher.blocked:
+            if not app.consumer.inbox:
+                app.consumer.poll(self._idle_wait_s())
+            app.consumer.fill(app.settings.batch_max)
+        if app.publisher.blocked:
             # What is in hand is held, and nothing begun, until it can be settled.
-            parts.settler.ack_in_alarm()
-            parts.consumer.poll(TICK_S)
-        elif parts.consumer.inbox:
+            app.settler.ack_in_alarm()
+            app.consumer.poll(TICK_S)
+        elif app.consumer.inbox:
             self._process_batch()
-        parts.settler.retry_held()
-        parts.sweeper.delete_confirmed(parts.settings.outbox_grace)
-        parts.sweeper.mark()
-        if not parts.publisher.blocked and time.monotonic() >= self._next_sweep_s:
+        app.settler.retry_held()
+        app.sweeper.delete_confirmed(app.settings.outbox_grace)
+        app.sweeper.mark()
+        if not app.publisher.blocked and time.monotonic() >= self._next_sweep_s:
             self._sweep_outbox()
-        parts.publisher.pump()
-        parts.direct_replies.turn()
-        self._breath.take()
+        app.publisher.pump()
+        app.direct_replies.turn()
+        self._keepalive.take()
         self._reload_if_asked()
 
     def _idle_wait_s(self) -> float:
         """Return how long the loop may wait for the next delivery."""
-        wait_s = self._parts.direct_replies.wait_s(TICK_S)
-        return self._parts.sweeper.wait_s(wait_s, self._parts.settings.outbox_grace)
+        wait_s = self._app.direct_replies.wait_s(TICK_S)
+        return self._app.sweeper.wait_s(wait_s, self._app.settings.outbox_grace)
 
     def _renew(self) -> None:
         """Renew what the broker might soon drop; it keeps its place, though it goes to the end."""
-        parts = self._parts
-        if parts.consumer.worn and not parts.publisher.blocked:
-            places = parts.processor.keep_places(parts.consumer.worn)
-            parts.settler.renew(self._breath.take, places)
+        app = self._app
+        if app.consumer.worn and not app.publisher.blocked:
+            places = app.committer.keep_places(app.consumer.worn)
+            app.settler.renew(self._keepalive.take, places)
 
     def _process_batch(self) -> None:
-        parts = self._parts
-        inbox = parts.consumer.inbox
-        batch = [inbox.popleft() for _ in range(min(len(inbox), parts.settings.batch_max))]
+        app = self._app
+        inbox = app.consumer.inbox
+        batch = [inbox.popleft() for _ in range(min(len(inbox), app.settings.batch_max))]
         self._unsettled = unsettled = {delivery.tag: delivery for delivery in batch}
         started_s = committed_s = time.monotonic()
         commands = 0
         try:
-            for group in parts.suspects.groups(batch, parts.settings.poison_after):
-                self._breath.take()
+            for group in app.quarantine.groups(batch, app.settings.poison_after):
+                self._keepalive.take()
                 for results in self._results_of(group):
                     committed_s = time.monotonic()
                     commands += sum(result.command is not None for result in results)
-                    parts.settler.begin(results)
+                    app.settler.begin(results)
                     for result in results:
                         del unsettled[result.delivery.tag]
-                    parts.vitals.figures.count(results)
-                    parts.settler.finish(self._breath.take, leave=ON_THE_WAY_MAX)
+                    app.status.stats.count(results)
+                    app.settler.finish(self._keepalive.take, leave=ON_THE_WAY_MAX)
         except (Withheld, DeliveriesLost):
             self._put_back(unsettled.values())
         except (BrokerFault, DatabaseOutage, TransactionConflict, SchemaFault):
@@ -223,34 +223,34 @@ class Daemon:
             self._state.batch_committed(commands, committed_s - started_s)
 
     def _put_back(self, deliveries: Collection[Delivery]) -> None:
-        consumer = self._parts.consumer
+        consumer = self._app.consumer
         ours = [delivery for delivery in deliveries if consumer.holds(delivery)]
         consumer.inbox.extendleft(reversed(ours))
 
-    def _results_of(self, group: list[Delivery] | Condemned) -> Iterable[list[Result]]:
-        if isinstance(group, Condemned):
+    def _results_of(self, group: list[Delivery] | Rejected) -> Iterable[list[Result]]:
+        if isinstance(group, Rejected):
             return [group.results]
-        return self._parts.processor.process(group, self._surroundings)
+        return self._app.committer.process(group, self._context)
 
     def _sweep_outbox(self) -> None:
         """Publish what a crash, of this daemon or another, left behind."""
-        parts = self._parts
+        app = self._app
         # What is on its way from here must not be taken for left behind.
-        parts.settler.finish(self._breath.take)
-        grace_s = parts.settings.outbox_grace
-        self._state.outbox_recovered(parts.sweeper.sweep(grace_s, self._breath.take))
-        parts.suspects.forget_settled()
-        parts.deferrals.forget_ended()
+        app.settler.finish(self._keepalive.take)
+        grace_s = app.settings.outbox_grace
+        self._state.outbox_recovered(app.sweeper.sweep(grace_s, self._keepalive.take))
+        app.quarantine.forget_settled()
+        app.deferrals.forget_ended()
         self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
 
     def _pause(self, dependency: str, fault: Exception) -> None:
         """Wait before the next attempt, in slices that keep connections and watchdog alive."""
-        parts = self._parts
+        app = self._app
         self._state.paused(dependency, fault)
-        if not parts.settings.wait_for_servers and not self._state.has_been_running:
+        if not app.settings.wait_for_servers and not self._state.has_been_running:
             raise fault
         until_s = time.monotonic() + self._backoff.next()
-        while not parts.signals.stop_requested and time.monotonic() < until_s:
+        while not app.signals.stop_requested and time.monotonic() < until_s:
             try:
                 self._wait_a_slice(until_s)
             except BrokerFault as loss:
@@ -258,98 +258,96 @@ class Daemon:
                 self._state.paused("broker", loss)
 
     def _wait_a_slice(self, until_s: float) -> None:
-        parts = self._parts
-        self._breath.take()
+        app = self._app
+        self._keepalive.take()
         self._state.remind()
         self._reload_if_asked()
-        if not parts.consumer.is_ready:
-            parts.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
-        elif self._state.paused_for_s > parts.settings.give_back_after and not self._is_doubtful:
+        if not app.consumer.is_ready:
+            app.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
+        elif self._state.paused_for_s > app.settings.give_back_after and not self._is_doubtful:
             # Others may be able to do what this daemon cannot.
-            self._state.gave_back(len(parts.consumer.inbox))
+            self._state.gave_back(len(app.consumer.inbox))
             self._let_go()
         else:
-            parts.consumer.poll(TICK_S)
-            if parts.publisher.is_ready:
-                parts.settler.renew(self._breath.take, {})
+            app.consumer.poll(TICK_S)
+            if app.publisher.is_ready:
+                app.settler.renew(self._keepalive.take, {})
                 # What is committed needs no database to be settled.
-                parts.settler.finish(self._breath.take)
-                parts.settler.retry_held()
+                app.settler.finish(self._keepalive.take)
+                app.settler.retry_held()
 
     def _reload_if_asked(self) -> None:
-        parts = self._parts
-        is_due = self._is_reload_due and parts.is_broker_connected
-        if parts.signals.take_reload() or is_due:
+        app = self._app
+        is_due = self._is_reload_due and app.is_broker_connected
+        if app.signals.take_reload() or is_due:
             # Where the broker is lost in it, it is done again.
             self._is_reload_due = True
-            self._is_reload_due = not reload(parts, self._load)
+            self._is_reload_due = not reload(app, self._load)
             self._record_authorization()
 
     def _record_authorization(self) -> None:
         """Put on record at once what a reload brought; without the database, once it is back."""
-        if self._parts.database.is_connected:
+        if self._app.database.is_connected:
             with suppress(DatabaseOutage, SchemaFault):
-                self._protection.remember(self._parts.settings)
+                self._protection.remember(self._app.settings)
 
     def _drain(self) -> None:
         """Finish what is in hand and give back the rest, within the configured time."""
-        parts = self._parts
-        timeout_s = parts.settings.shutdown_timeout
+        app = self._app
+        timeout_s = app.settings.shutdown_timeout
         self._state.draining(timeout_s)
         reach("drain_started")
-        if not parts.is_broker_connected:
+        if not app.is_broker_connected:
             return
         try:
-            self._breath.take()
-            parts.consumer.cancel()
-            while (
-                parts.consumer.inbox and parts.database.is_connected and not parts.publisher.blocked
-            ):
+            self._keepalive.take()
+            app.consumer.cancel()
+            while app.consumer.inbox and app.database.is_connected and not app.publisher.blocked:
                 self._process_batch()
-                self._breath.take()
-            parts.settler.finish(self._breath.take)
-            parts.direct_replies.finish(self._breath.take)
-            inbox, worn = parts.consumer.inbox, parts.consumer.worn
-            if left := len(inbox) + len(worn) + parts.settler.held:
+                self._keepalive.take()
+            app.settler.finish(self._keepalive.take)
+            app.direct_replies.finish(self._keepalive.take)
+            inbox, worn = app.consumer.inbox, app.consumer.worn
+            if left := len(inbox) + len(worn) + app.settler.held:
                 self._state.gave_back(left)
-            parts.sweeper.delete_confirmed(0.0)
-            parts.suspects.forget_settled()
-            parts.deferrals.forget_ended()
+            app.sweeper.delete_confirmed(0.0)
+            app.quarantine.forget_settled()
+            app.deferrals.forget_ended()
         except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
             self._state.drain_cut_short(fault)
 
     def _let_go(self) -> None:
         """Leave to the broker what is in hand; that was no crash, and is not to count as one."""
         with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
-            self._parts.suspects.withdraw()
-        self._parts.settler.ack_at_last()
-        self._parts.disconnect_broker()
+            self._app.quarantine.withdraw()
+        self._app.settler.ack_at_last()
+        self._app.disconnect_broker()
 
     def _forgive(self) -> None:
         """Keep a stop from counting as a crash, where the database cannot be told so."""
-        parts = self._parts
+        app = self._app
         try:
-            parts.suspects.withdraw()
+            app.quarantine.withdraw()
         except (DatabaseOutage, TransactionConflict, SchemaFault):
-            if parts.publisher.is_ready:
+            if app.publisher.is_ready:
                 with suppress(BrokerFault):
-                    parts.settler.forgive(parts.suspects.take_in_hand(), self._breath.take)
+                    app.settler.forgive(app.quarantine.take_in_hand(), self._keepalive.take)
 
     def _assert_ours(self) -> None:
         """Look, before COMMIT, whether the deliveries in hand are ours and can be settled."""
-        parts = self._parts
-        parts.consumer.assert_held(self._unsettled.values())
-        parts.publisher.pump()
-        if parts.publisher.blocked:
+        app = self._app
+        app.consumer.assert_held(self._unsettled.values())
+        app.publisher.pump()
+        if app.publisher.blocked:
             raise Withheld
 
     def _arriving(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order among *tried* refers to."""
-        parts = self._parts
+        app = self._app
         tags = {delivery.tag for delivery in tried}
 
         def in_hand() -> Iterator[Delivery]:
             yield from (one for tag, one in self._unsettled.items() if tag not in tags)
-            yield from chain(parts.consumer.inbox, parts.consumer.worn, parts.settler.retried)
+            yield from chain(app.consumer.inbox, app.consumer.worn, app.settler.retried)
 
         return self._arrivals.queues(in_hand)

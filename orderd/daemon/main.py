@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orderd.config.load import ConfigError, load
 from orderd.config.options import build_parser, overrides
 from orderd.config.settings import Settings
-from orderd.daemon.app import Parts
+from orderd.daemon.app import App
 from orderd.daemon.lifecycle import State
 from orderd.daemon.loop import Daemon
 from orderd.daemon.reload import doubt
@@ -40,18 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if armed:
         emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
     if service.fault:
-        emit(Event.SERVICE_UNREACHED, f"{service.fault}: the service manager is told nothing")
+        emit(Event.SYSTEMD_FAILED, f"{service.fault}: the service manager is told nothing")
     doubt(settings)
     service.expect_watchdog(settings.watchdog)
     try:
-        parts = Parts(settings, signals, service)
-        parts.vitals.claim_health_file()
+        app = App(settings, signals, service)
+        app.status.claim_health_file()
     except ValueError as error:
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, service)
     _spare_the_garbage_collector()
-    State(parts).started()
-    return Daemon(parts, read).run()
+    State(app).started()
+    return Daemon(app, read).run()
 
 
 def _rejected(error: Exception, service: Service) -> ExitCode:
@@ -64,7 +64,7 @@ def _spare_the_garbage_collector() -> None:
     """Keep it from looking again and again at what lives as long as the daemon.
 
     A batch makes thousands of objects that die by reference count: measured, it takes an eighth
-    less processor time if not every 700 of them cause a search for cycles.
+    less committer time if not every 700 of them cause a search for cycles.
     """
     gc.collect()
     gc.freeze()

@@ -9,35 +9,35 @@ from orderd.config.load import ConfigError
 from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
-from orderd.daemon.app import Parts, grants_of, limits_of
+from orderd.daemon.app import App, grants_of, limits_of
 from orderd.logs.logger import Event, configure, emit
 
 _STEPS: Final = "retry_delays"
 
 
-def reload(parts: Parts, load: Callable[[Settings], Settings]) -> bool:
+def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
     """Take over what *load* brings; a configuration that is wrong changes nothing.
 
     Return False where new retry steps wait for the broker: reload again when it is back.
     """
-    with parts.vitals.reloading():
+    with app.status.reloading():
         try:
-            fresh = load(parts.settings)
+            fresh = load(app.settings)
         except ConfigError as error:
             emit(Event.CONFIG_REJECTED, f"the old settings stay: {error}")
             return True
-        outcome = reload_settings(parts.settings, fresh)
+        outcome = reload_settings(app.settings, fresh)
         try:
-            _declare_steps(parts, outcome)
+            _declare_steps(app, outcome)
         except TopologyMismatch as fault:
             emit(Event.CONFIG_REJECTED, f"the old {_STEPS} stay: {fault}")
-            _take_over(parts, outcome.without(parts.settings, _STEPS))
+            _take_over(app, outcome.without(app.settings, _STEPS))
         except BrokerFault:
             waiting = f"{_STEPS} waits for the broker"
-            _take_over(parts, outcome.without(parts.settings, _STEPS), waiting)
+            _take_over(app, outcome.without(app.settings, _STEPS), waiting)
             return False
         else:
-            _take_over(parts, outcome)
+            _take_over(app, outcome)
         return True
 
 
@@ -45,34 +45,34 @@ def doubt(settings: Settings) -> None:
     """Log what is allowed, but hardly wise."""
     if settings.authorization == NONE and settings.tokens:
         emit(
-            Event.CONFIG_DOUBTED,
+            Event.CONFIG_WARNING,
             f"authorization is {NONE}: every command is allowed, and the tokens are not looked at",
         )
     if settings.prefetch_count < 2 * settings.batch_max:
         emit(
-            Event.CONFIG_DOUBTED,
+            Event.CONFIG_WARNING,
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
             f"{settings.batch_max}: batches will be smaller than they could be",
         )
 
 
-def _declare_steps(parts: Parts, outcome: Reload) -> None:
+def _declare_steps(app: App, outcome: Reload) -> None:
     """Declare the queues of new retry steps, before any message could be sent to one."""
     if _STEPS in outcome.changed:
-        parts.consumer.declaration.everything(outcome.settings.retry_delays)
+        app.consumer.declaration.everything(outcome.settings.retry_delays)
 
 
-def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
-    before, settings = parts.settings, outcome.settings
-    parts.settings = settings
+def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
+    before, settings = app.settings, outcome.settings
+    app.settings = settings
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
-    parts.vitals.expect_watchdog(settings.watchdog)
-    parts.processor.limits = limits_of(settings)
-    parts.processor.grants = grants_of(settings)
-    parts.processor.events_source = settings.events_source
-    parts.settler.consequences.policy = parts.settle_policy()
-    parts.deferrals.delay_max_s = max(settings.retry_delays)
-    parts.deferrals.lock_patience_s = settings.lock_patience
+    app.status.expect_watchdog(settings.watchdog)
+    app.committer.limits = limits_of(settings)
+    app.committer.grants = grants_of(settings)
+    app.committer.events_source = settings.events_source
+    app.settler.outbound.policy = app.settle_policy()
+    app.deferrals.delay_max_s = max(settings.retry_delays)
+    app.deferrals.lock_patience_s = settings.lock_patience
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed
@@ -85,14 +85,14 @@ def _take_over(parts: Parts, outcome: Reload, *remarks: str) -> None:
     if outcome.changed:
         doubt(settings)
     # At last: this speaks with the broker, and what was lost by that is made good as ever.
-    parts.consumer.change_prefetch(settings.prefetch_count)
+    app.consumer.change_prefetch(settings.prefetch_count)
 
 
 def _authorization_change(before: Settings, after: Settings) -> list[str]:
     if before.authorization_mode == after.authorization_mode:
         return []
     if after.authorization_mode == NONE:
-        emit(Event.CONFIG_DOUBTED, "the file takes authorization away: every command is allowed")
+        emit(Event.CONFIG_WARNING, "the file takes authorization away: every command is allowed")
     return [f"{AUTHORIZATION}: {described(before)} → {described(after)}"]
 
 

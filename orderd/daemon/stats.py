@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from orderd.pipeline.results import Result
 
 
-class Figures:
+class Stats:
     """How many deliveries came to which outcome since the start, and how fast they come now."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from orderd.daemon.stats import Figures
+from orderd.daemon.stats import Stats
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime.health import Health
 from orderd.runtime.health_file import RUNNING, STANDBY
@@ -19,12 +19,12 @@ _STATUS_EVERY_S: Final = 5.0
 _SILENT_AFTER_S: Final = 15.0
 
 
-class Vitals:
+class StatusReporter:
     """What is shown: the state, one of `health_file.STATES`, and that the loop turns."""
 
     def __init__(self, service: Service, health: Health) -> None:
         """Show it to *service* and by *health*; the daemon is starting."""
-        self.figures = Figures()
+        self.stats = Stats()
         self._service = service
         self._health = health
         self._waiting_for: str | None = None
@@ -124,7 +124,7 @@ class Vitals:
         self._service.failed(int(code), str(error), _errno_of(error) or _ERRNO.get(code))
 
     def _at_work(self, state: str) -> str:
-        said = [] if state == STANDBY else [self.figures.brief()]
+        said = [] if state == STANDBY else [self.stats.brief()]
         if self._standing_by:
             said.append(f"{', '.join(self._standing_by)} left to another daemon")
         said += [f"{queue} failing: {why}" for queue, why in self._failing.items()]

@@ -13,9 +13,9 @@ from psycopg2.extensions import register_type
 
 from orderd.db.clock import Clock
 from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
-from orderd.db.moments import MOMENT
 from orderd.db.options import check_dsn, masked
 from orderd.db.queries import load_queries
+from orderd.db.timestamps import MOMENT
 from orderd.db.transaction import Transaction
 from orderd.db.waiting import OnSlice, no_slice, sliced
 

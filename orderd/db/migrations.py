@@ -8,9 +8,9 @@ from hashlib import sha256
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, SchemaFault, TablesChanged
 from orderd.db.queries import sql_folder
+from orderd.db.search_path import is_migrated
 from orderd.db.shape import differences, weakened
 from orderd.db.transaction import Transaction
-from orderd.db.whereabouts import is_migrated
 
 
 @dataclass(frozen=True, slots=True)

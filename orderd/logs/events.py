@@ -25,7 +25,7 @@ class Event(StrEnum):
     DAEMON_FAILED = "daemon.failed", CRITICAL, "The daemon ends by a fault that it cannot outlive."
     CONFIG_RELOADED = "config.reloaded", INFO, "A reload; what changed and what needs a restart."
     CONFIG_REJECTED = "config.rejected", ERROR, "The configuration is wrong: every wrong key."
-    CONFIG_DOUBTED = "config.doubted", WARNING, "A setting is allowed, but hardly wise."
+    CONFIG_WARNING = "config.warning", WARNING, "A setting is allowed, but hardly wise."
     STATUS_LOGGED = "status.logged", INFO, "The state of the daemon, as SIGUSR1 asks for."
     BROKER_CONNECTED = "broker.connected", INFO, "Connected to RabbitMQ."
     BROKER_DISCONNECTED = "broker.disconnected", WARNING, "RabbitMQ is lost or not reachable."
@@ -75,8 +75,8 @@ class Event(StrEnum):
         WARNING,
         "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
     )
-    SESSION_ENDED = (
-        "session.ended",
+    SESSION_TERMINATED = (
+        "session.terminated",
         WARNING,
         "The session of a daemon that stands still in the middle of an answer was ended.",
     )
@@ -98,14 +98,18 @@ class Event(StrEnum):
     INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
     INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."
     BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."
-    BATCH_REDONE = "batch.redone", WARNING, "A transaction collided with another; it is done again."
-    BATCH_HALVED = "batch.halved", WARNING, "A batch could not be written; its culprit is sought."
+    BATCH_RETRIED = (
+        "batch.retried",
+        WARNING,
+        "A transaction collided with another; it is done again.",
+    )
+    BATCH_SPLIT = "batch.split", WARNING, "A batch could not be written; its culprit is sought."
     TABLE_LOCKED = (
         "table.locked",
         WARNING,
         "Another session has locked a table: commands that need it wait, and no others.",
     )
-    TABLE_RELEASED = "table.released", INFO, "A table is no longer locked by another session."
+    TABLE_UNLOCKED = "table.unlocked", INFO, "A table is no longer locked by another session."
     COMMAND_APPLIED = "command.applied", DEBUG, "A command took effect."
     COMMAND_ANSWERED = "command.answered", DEBUG, "A query was answered."
     COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."
@@ -128,12 +132,16 @@ class Event(StrEnum):
         "Copies took the place of messages near their queue's delivery limit.",
     )
     MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
-    MESSAGE_SHORTENED = (
-        "message.shortened",
+    MESSAGE_TRUNCATED = (
+        "message.truncated",
         ERROR,
         "RabbitMQ takes no dead letter of that size: it goes with the beginning of its body.",
     )
-    MESSAGE_SUSPECTED = "message.suspected", WARNING, "A message was in hand at an earlier crash."
+    MESSAGE_QUARANTINED = (
+        "message.quarantined",
+        WARNING,
+        "A message was in hand at an earlier crash.",
+    )
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
     REPLY_REFUSED = (
         "reply.refused",
@@ -145,7 +153,7 @@ class Event(StrEnum):
         WARNING,
         "No connection for direct replies (a limit?): they go by the publishing one meanwhile.",
     )
-    REPLIES_SEPARATED = "replies.separated", INFO, "Direct replies have a connection again."
+    REPLIES_RESTORED = "replies.restored", INFO, "Direct replies have a connection again."
     REPLY_IGNORED = "reply.ignored", WARNING, "A reply_to that orderd does not send to."
     REQUEST_UNIDENTIFIED = (
         "request.unidentified",
@@ -164,19 +172,19 @@ class Event(StrEnum):
         ERROR,
         "An event that AMQP cannot carry stays in the outbox until an operator acts.",
     )
-    OUTBOX_DELAYED = (
-        "outbox.delayed",
+    OUTBOX_CLEANUP_DELAYED = (
+        "outbox.cleanup_delayed",
         WARNING,
         "Rows of sent events cannot be deleted: locked, or protected by others; tried again later.",
     )
     OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
-    HEALTH_DROPPED = (
-        "health.dropped",
+    HEALTH_FAILED = (
+        "health.failed",
         WARNING,
         "The health file cannot be written; the work goes on.",
     )
-    SERVICE_UNREACHED = (
-        "service.unreached",
+    SYSTEMD_FAILED = (
+        "systemd.failed",
         WARNING,
         "The socket in NOTIFY_SOCKET cannot be used; the work goes on.",
     )

@@ -15,7 +15,8 @@ from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, UniqueTaken
 from orderd.db.transaction import Transaction
 from orderd.logs.logger import Event, emit
-from orderd.pipeline.context import Surroundings, Withheld
+from orderd.pipeline.conflicts import ConflictRetry
+from orderd.pipeline.context import BatchContext, Withheld
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.duplicates import as_taken, mark_taken
 from orderd.pipeline.failures import outcome_of
@@ -26,8 +27,7 @@ from orderd.pipeline.locking.locks import Locks
 from orderd.pipeline.locking.probe import Probe
 from orderd.pipeline.outbox.rows import OutboxRow, insert_rows
 from orderd.pipeline.persist import persist
-from orderd.pipeline.quarantine import Suspects, mark_committed, was_tried
-from orderd.pipeline.redo import Redo
+from orderd.pipeline.quarantine import Quarantine, mark_committed, was_tried
 from orderd.pipeline.requests import PORTION_BYTES_MAX, Request, portions
 from orderd.pipeline.results import Result, attempt_of, correlation_of
 from orderd.pipeline.written import check_written
@@ -41,7 +41,7 @@ from orderd.shop.decide import ArrivalsUnknown, Decision, decide, in_line, respo
 from orderd.shop.needs import needs_of
 from orderd.shop.world import Table, World
 
-__all__ = ["BatchProcessor", "Limits", "Surroundings", "Withheld"]
+__all__ = ["BatchContext", "Committer", "Limits", "Withheld"]
 
 # To read a mebibyte of hostile JSON takes up to two seconds.
 BREATHE_AFTER_BYTES: Final = 100_000
@@ -59,7 +59,7 @@ class Limits:
     reply_bytes_max: int = 1 << 20
 
 
-class BatchProcessor:
+class Committer:
     """Turns deliveries into committed results."""
 
     def __init__(
@@ -67,7 +67,7 @@ class BatchProcessor:
         database: Database,
         limits: Limits,
         *,
-        suspects: Suspects,
+        quarantine: Quarantine,
         deferrals: Deferrals,
         events_source: str,
         grants: Grants,
@@ -77,12 +77,12 @@ class BatchProcessor:
         self._database = database
         self.events_source = events_source
         self.grants = grants
-        self._suspects = suspects
+        self._quarantine = quarantine
         self._deferrals = deferrals
         self._ids = IdPool()
         self._locks = Locks(database)
         self._probe = Probe(database)
-        self._redo = Redo(database, self._ids, self._probe)
+        self._redo = ConflictRetry(database, self._ids, self._probe)
         self.has_committed = False
 
     def keep_places(self, deliveries: Sequence[Delivery]) -> dict[int, str]:
@@ -93,7 +93,7 @@ class BatchProcessor:
         return self._deferrals.renew(deliveries, self._decode)
 
     def process(
-        self, deliveries: Sequence[Delivery], surroundings: Surroundings
+        self, deliveries: Sequence[Delivery], context: BatchContext
     ) -> Iterator[list[Result]]:
         """Yield the results of *deliveries*, group by group, as soon as each is committed.
 
@@ -102,15 +102,17 @@ class BatchProcessor:
         """
         reach("received", (delivery.properties.message_id for delivery in deliveries))
         requests: list[Request] = []
-        yield from self._read(deliveries, requests, surroundings)
+        yield from self._read(deliveries, requests, context)
         reach("decoded", _ids_of(requests))
         requests.sort(key=lambda request: _QUEUE_RANK[Queue(request.command.queue)])
-        self._suspects.record_again([r.delivery for r in requests], partial(self._touch, requests))
+        self._quarantine.record_again(
+            [r.delivery for r in requests], partial(self._touch, requests)
+        )
         self._locks.refresh()
         for number, portion in enumerate(portions(requests)):
             if number:
-                surroundings.breathe()
-            yield from self._commit_unlocked(portion, surroundings)
+                context.keep_alive()
+            yield from self._commit_unlocked(portion, context)
 
     def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
         """Wait with *tx* for whoever holds a table or row that *requests* need."""
@@ -120,7 +122,7 @@ class BatchProcessor:
         load_rows(tx, needs, world)
 
     def _read(
-        self, deliveries: Sequence[Delivery], requests: list[Request], surroundings: Surroundings
+        self, deliveries: Sequence[Delivery], requests: list[Request], context: BatchContext
     ) -> Iterator[list[Result]]:
         """Add the commands among *deliveries* to *requests*, and yield results for the others."""
         invalid: list[Result] = []
@@ -128,7 +130,7 @@ class BatchProcessor:
         read_bytes = 0
         for delivery in deliveries:
             if read_bytes > BREATHE_AFTER_BYTES:
-                surroundings.breathe()
+                context.keep_alive()
                 read_bytes = 0
             read_bytes += len(delivery.body)
             decoded = self._decode(delivery)
@@ -162,11 +164,11 @@ class BatchProcessor:
         return replace(decoded, is_expired=True) if is_over else decoded
 
     def _commit_unlocked(
-        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
+        self, group: list[Request], context: BatchContext, *, is_cut: bool = False
     ) -> Iterator[list[Result]]:
         """Yield the results of *group*; what needs a table that is locked is not waited for."""
         if not self._locks.are_known:
-            yield from self._commit(group, surroundings, is_cut=is_cut)
+            yield from self._commit(group, context, is_cut=is_cut)
             return
         self._locks.raise_if_all_wait(has_suspects=any(was_tried(r.delivery) for r in group))
         free: list[Request] = []
@@ -181,16 +183,16 @@ class BatchProcessor:
         if locked_out:
             yield self._deferrals.defer(locked_out, self.limits.attempts_max)
         if free:
-            yield from self._commit(free, surroundings, is_cut=is_cut)
+            yield from self._commit(free, context, is_cut=is_cut)
 
     def _commit(
-        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool = False
+        self, group: list[Request], context: BatchContext, *, is_cut: bool = False
     ) -> Iterator[list[Result]]:
         """Yield the results of *group*, whole if possible, else of ever smaller parts of it.
 
         So one command's fault ends up alone, and its neighbours are done without it.
         """
-        results = self._try(group, surroundings, is_cut=is_cut)
+        results = self._try(group, context, is_cut=is_cut)
         if not isinstance(results, Exception):
             yield results
             return
@@ -198,19 +200,19 @@ class BatchProcessor:
             has_suspects = any(was_tried(request.delivery) for request in group)
             results = self._locks.find(results, has_suspects=has_suspects)
             if any(self._locks.against(request.command) for request in group):
-                yield from self._commit_unlocked(group, surroundings, is_cut=True)
+                yield from self._commit_unlocked(group, context, is_cut=True)
                 return
         if len(group) == 1:
             taken = self._as_taken(group[0], results)
             if taken is not None:
-                yield from self._commit([taken], surroundings, is_cut=is_cut)
+                yield from self._commit([taken], context, is_cut=is_cut)
             else:
                 yield self._deferrals.defer([(group[0], results)], self.limits.attempts_max)
             return
-        emit(Event.BATCH_HALVED, str(results), batch_size=len(group))
+        emit(Event.BATCH_SPLIT, str(results), batch_size=len(group))
         middle = len(group) // 2
         for half in (group[:middle], group[middle:]):
-            yield from self._commit_unlocked(half, surroundings, is_cut=True)
+            yield from self._commit_unlocked(half, context, is_cut=True)
 
     def _as_taken(self, request: Request, fault: Exception) -> Request | None:
         """Return *request* for another go, knowing what *fault* says is taken; None for others."""
@@ -219,13 +221,13 @@ class BatchProcessor:
         return as_taken(self._database, request, fault)
 
     def _try(
-        self, group: list[Request], surroundings: Surroundings, *, is_cut: bool
+        self, group: list[Request], context: BatchContext, *, is_cut: bool
     ) -> list[Result] | Exception:
         """Return the results of *group*, or what kept it from being committed whole."""
         return self._redo.results(
-            lambda arriving: self._transact(group, arriving, surroundings, is_cut=is_cut),
+            lambda arriving: self._transact(group, arriving, context, is_cut=is_cut),
             group,
-            surroundings,
+            context,
             is_cut=is_cut,
         )
 
@@ -233,7 +235,7 @@ class BatchProcessor:
         self,
         group: list[Request],
         arriving: frozenset[Queue] | None,
-        surroundings: Surroundings,
+        context: BatchContext,
         *,
         is_cut: bool,
     ) -> list[Result]:
@@ -252,7 +254,7 @@ class BatchProcessor:
             reach("decided", _ids_of(group))
             results = self._write(tx, group, decisions, world)
             reach("persisted", _ids_of(group))
-            surroundings.assert_ours()
+            context.assert_ours()
             reach("before_commit", _ids_of(group))
         reach("after_commit", _ids_of(group))
         self.has_committed = True

@@ -8,18 +8,18 @@ from orderd.protocol.names import Queue
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class BatchContext:
     """What a batch asks of the world outside the database.
 
     `arriving` is given the deliveries that are being tried together, and returns the queues that
     may still bring users or products; it asks the broker.
-    `breathe` is called between two tries, two portions and big bodies, so that heartbeats go on.
+    `keep_alive` is called between two tries, two portions and big bodies, so that heartbeats go on.
     `assert_ours` is called right before COMMIT. It raises BrokerFault where the deliveries in hand
     are no longer this daemon's, and `Withheld` where they cannot be settled now.
     """
 
     arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
-    breathe: Callable[[], None]
+    keep_alive: Callable[[], None]
     assert_ours: Callable[[], None] = lambda: None
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault
+from orderd.amqp.publish_confirms import LOST, UNANSWERED, PublishConfirms
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.receipt import LOST, UNANSWERED, Receipt
 from orderd.amqp.reply_address import REPLY_TO, is_exact
 from orderd.amqp.stepwise import StepwisePublisher
-from orderd.pipeline.outbound import Consequence, Role
+from orderd.pipeline.outbound import OutboundMessage, Purpose
 from orderd.pipeline.report import Reporter
 
 # Confirms of a healthy broker are here much sooner.
@@ -36,7 +36,7 @@ _DELAY_S_MAX: Final = 60.0
 class _Waiting:
     """A reply that is to be sent, and since when."""
 
-    reply: Consequence
+    reply: OutboundMessage
     since_s: float
 
 
@@ -45,7 +45,7 @@ class _Sent:
     """Replies without all their answers; *is_second*: one alone, after its company was lost."""
 
     replies: Sequence[_Waiting]
-    receipt: Receipt
+    confirms: PublishConfirms
     publisher: Publisher
     sent_s: float
     is_second: bool = False
@@ -73,10 +73,10 @@ class DirectReplies:
         self._delay_s = self._try_at_s = 0.0
 
     @staticmethod
-    def is_for(consequence: Consequence) -> bool:
-        """Return whether *consequence* is a reply by direct reply-to."""
-        is_direct = consequence.message.routing_key.startswith(f"{REPLY_TO}.")
-        return consequence.role is Role.REPLY and is_direct
+    def is_for(message: OutboundMessage) -> bool:
+        """Return whether *message* is a reply by direct reply-to."""
+        is_direct = message.message.routing_key.startswith(f"{REPLY_TO}.")
+        return message.purpose is Purpose.REPLY and is_direct
 
     @property
     def is_busy(self) -> bool:
@@ -88,7 +88,7 @@ class DirectReplies:
         """Return how long an idle loop may wait until the next `turn`, *longest_s* at most."""
         return min(longest_s, _TICK_S) if self.is_busy else longest_s
 
-    def send(self, replies: Sequence[Consequence]) -> None:
+    def send(self, replies: Sequence[OutboundMessage]) -> None:
         """Send *replies* as soon as there is a connection for them; never wait, never raise."""
         now_s = self._now_s()
         self._waiting.extend(_Waiting(reply, now_s) for reply in replies)
@@ -199,14 +199,14 @@ class DirectReplies:
         self, publisher: Publisher, replies: Sequence[_Waiting], *, is_second: bool = False
     ) -> None:
         try:
-            receipt = publisher.publish([each.reply.message for each in replies])
+            confirms = publisher.publish([each.reply.message for each in replies])
         except BrokerFault as fault:
-            receipt = Receipt([each.reply.message for each in replies], 1)
-            self._sent.append(_Sent(replies, receipt, publisher, self._now_s(), is_second))
+            confirms = PublishConfirms([each.reply.message for each in replies], 1)
+            self._sent.append(_Sent(replies, confirms, publisher, self._now_s(), is_second))
             if publisher is self._own:
                 self._lose(fault)
             return
-        self._sent.append(_Sent(replies, receipt, publisher, self._now_s(), is_second))
+        self._sent.append(_Sent(replies, confirms, publisher, self._now_s(), is_second))
         self._note_answers()
 
     def _own_sent(self) -> list[_Sent]:
@@ -219,14 +219,14 @@ class DirectReplies:
         for sent in self._sent:
             publisher = sent.publisher
             if not publisher.is_ready:
-                sent.receipt.close_all(LOST)
+                sent.confirms.close_all(LOST)
             elif sent.sent_s < before_s and not publisher.blocked:
-                sent.receipt.close_all(UNANSWERED)
-            if not sent.receipt.done:
+                sent.confirms.close_all(UNANSWERED)
+            if not sent.confirms.done:
                 left.append(sent)
                 continue
-            self._is_slow = UNANSWERED in sent.receipt.failed.values()
-            for index, why in sent.receipt.failed.items():
+            self._is_slow = UNANSWERED in sent.confirms.failed.values()
+            for index, why in sent.confirms.failed.items():
                 self._drop(sent.replies[index], why)
         self._sent = left
 
@@ -236,9 +236,9 @@ class DirectReplies:
         lost = self._own_sent()
         self._sent = [each for each in self._sent if each.publisher is not self._own]
         for sent in lost:
-            for index, why in sent.receipt.failed.items():
+            for index, why in sent.confirms.failed.items():
                 self._drop(sent.replies[index], why)
-            for index in sent.receipt.unanswered:
+            for index in sent.confirms.unanswered:
                 if sent.is_second:
                     self._drop(sent.replies[index], str(fault))
                 else:

@@ -75,10 +75,10 @@ class IdPool:
             ids.clear()
 
 
-def catch_up(database: Database, table: Table, leap: int, breathe: Callable[[], None]) -> None:
+def catch_up(database: Database, table: Table, leap: int, keep_alive: Callable[[], None]) -> None:
     """Move the sequence of *table* past the rows that are in its way, and *leap* ids further.
 
-    *breathe* is called between two slices of a long way. Raises DatabaseOutage where the way is
+    *keep_alive* is called between two slices of a long way. Raises DatabaseOutage where the way is
     too long for one go, with what has been gained so far kept.
     """
     with database.transaction() as tx:
@@ -100,4 +100,4 @@ def catch_up(database: Database, table: Table, leap: int, breathe: Callable[[], 
         with database.transaction() as tx:
             (drawn,) = tx.row("draw_ids", sequence=sequence, count=count)
         draws += count
-        breathe()
+        keep_alive()

@@ -18,9 +18,9 @@ from orderd.protocol.cloud_events import Event
 from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
 from orderd.protocol.replies import Response
 from orderd.shop.outcomes import (
-    Abandoned,
     Answered,
     Applied,
+    CommittedUnacked,
     Deferred,
     Duplicate,
     Invalid,
@@ -31,7 +31,7 @@ from orderd.shop.outcomes import (
 )
 
 
-class Role(Enum):
+class Purpose(Enum):
     """Why a message is sent, and so what its failing means."""
 
     EVENT = auto()  # the outbox keeps it: it is sent again later
@@ -42,23 +42,23 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Consequence:
+class OutboundMessage:
     """A message to send for a result; `row_id` is that of an event in the outbox.
 
     `delay_s` is how long a retry waits. `then` are sent once the broker has this one.
     """
 
-    role: Role
+    purpose: Purpose
     message: OutgoingMessage
     result: Result
     row_id: int = 0
     delay_s: float = 0.0
-    then: tuple["Consequence", ...] = ()
+    then: tuple["OutboundMessage", ...] = ()
 
     @property
     def must_go(self) -> bool:
         """Whether it takes the place of its delivery, which must not be acked without it."""
-        return self.role is Role.RETRY or self.role is Role.DEAD_LETTER
+        return self.purpose is Purpose.RETRY or self.purpose is Purpose.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SettlePolicy:
     events_source: str
 
 
-class Consequences:
+class OutboundMessages:
     """Makes the messages that follow from results."""
 
     def __init__(
@@ -84,16 +84,16 @@ class Consequences:
         self._reporter = reporter
         self._now = now
 
-    def of(self, results: Sequence[Result]) -> list[Consequence]:
+    def of(self, results: Sequence[Result]) -> list[OutboundMessage]:
         """Return what must be sent for *results*: events in the order of commit, then the rest."""
         events = [
-            Consequence(Role.EVENT, event_message(row), result, row.id)
+            OutboundMessage(Purpose.EVENT, event_message(row), result, row.id)
             for result in results
             for row in result.events
         ]
-        return events + [consequence for result in results for consequence in self._after(result)]
+        return events + [message for result in results for message in self._after(result)]
 
-    def _after(self, result: Result) -> list[Consequence]:
+    def _after(self, result: Result) -> list[OutboundMessage]:
         outcome = result.outcome
         match outcome:
             case Applied() | Answered() | Unavailable() | Refused() | Duplicate():
@@ -105,12 +105,12 @@ class Consequences:
             case Quarantined(tries):
                 reason = f"the daemon died in each of {tries} tries"
                 return [self._dead_letter(result, POISON, reason, None)]
-            case Abandoned():
+            case CommittedUnacked():
                 # The effect is in the tables and the event in the outbox; only a reply is lost.
                 return []
         assert_never(outcome)
 
-    def _again(self, result: Result, outcome: Deferred | Waiting) -> Consequence:
+    def _again(self, result: Result, outcome: Deferred | Waiting) -> OutboundMessage:
         """Return the copy that waits for another try, or the letter where no try is left."""
         delays_s = self.policy.retry_delays_s
         attempt = result.attempt
@@ -125,9 +125,9 @@ class Consequences:
             response = Response.failed(RETRIES_EXHAUSTED, reason)
             return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
         copy = retry_message(result, delay_s, attempt, outcome.place)
-        return Consequence(Role.RETRY, copy, result, delay_s=delay_s)
+        return OutboundMessage(Purpose.RETRY, copy, result, delay_s=delay_s)
 
-    def _reply(self, result: Result, response: Response | None) -> list[Consequence]:
+    def _reply(self, result: Result, response: Response | None) -> list[OutboundMessage]:
         reply_to = result.delivery.properties.reply_to
         if not reply_to or response is None:
             if result.command is not None and result.command.content.is_query:
@@ -136,20 +136,20 @@ class Consequences:
         if reply_to in self.policy.own_queues or is_retry_queue(reply_to):
             self._reporter.reply_ignored(result, reply_to)
             return []
-        return [Consequence(Role.REPLY, reply_message(result, response, reply_to), result)]
+        return [OutboundMessage(Purpose.REPLY, reply_message(result, response, reply_to), result)]
 
     def _dead_letter(
         self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
-    ) -> Consequence:
+    ) -> OutboundMessage:
         """Return the letter; that it went is told, also to the caller, once the broker has it."""
         letter = dead_letter(result, code, reason, error, self._now())
         notice = self.notice(dead_lettered_event(result, code, reason), result)
         then = (notice, *self._reply(result, response))
-        return Consequence(Role.DEAD_LETTER, letter, result, then=then)
+        return OutboundMessage(Purpose.DEAD_LETTER, letter, result, then=then)
 
-    def notice(self, event: Event, result: Result) -> Consequence:
+    def notice(self, event: Event, result: Result) -> OutboundMessage:
         """Return an event of the system itself, which no outbox keeps."""
         event_id = str(uuid4())
         body = event.body(event_id, self.policy.events_source, self._now(), result.correlation_id)
         message = event_message(OutboxRow(0, event_id, event.type, body))
-        return Consequence(Role.NOTICE, message, result)
+        return OutboundMessage(Purpose.NOTICE, message, result)

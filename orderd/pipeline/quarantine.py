@@ -26,7 +26,7 @@ from orderd.pipeline.records import recording
 from orderd.pipeline.results import Result
 from orderd.pipeline.uses import TRIES
 from orderd.protocol.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
-from orderd.shop.outcomes import Abandoned, Quarantined
+from orderd.shop.outcomes import CommittedUnacked, Quarantined
 
 # The header that counts them is open to producers, and must not let a message kill for ever.
 CLEAN_STOPS_MAX: Final = 10
@@ -39,13 +39,13 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Condemned:
+class Rejected:
     """Deliveries that are not tried again, as results to be settled."""
 
     results: list[Result]
 
 
-class Suspects:
+class Quarantine:
     """Keeps the record of redelivered messages in the table ``message_tries``."""
 
     def __init__(self, database: Database) -> None:
@@ -57,7 +57,7 @@ class Suspects:
 
     def groups(
         self, deliveries: Sequence[Delivery], poison_after: int
-    ) -> Iterator[list[Delivery] | Condemned]:
+    ) -> Iterator[list[Delivery] | Rejected]:
         """Yield *deliveries*, in their order, in groups that may be tried together.
 
         What has not been redelivered is one group and costs nothing. A first redelivery is tried
@@ -76,7 +76,7 @@ class Suspects:
             yield from self._recorded(company)
             company = []
             if record.tries + 1 >= poison_after:
-                yield Condemned([_condemned(delivery, record)])
+                yield Rejected([_condemned(delivery, record)])
             else:
                 yield from self._recorded([delivery])
         yield from self._recorded(company)
@@ -119,30 +119,30 @@ class Suspects:
         Who is killed while it waits for somebody's lock, or for a server that answers nobody, was
         not killed by its message. Raises `DatabaseOutage`.
         """
-        suspects = _by_key(deliveries)
-        if not suspects:
+        quarantine = _by_key(deliveries)
+        if not quarantine:
             return
         with recording(self._database, TRIES) as tx:
-            tx.later("withdraw_tries", keys=list(suspects))
-        for key in suspects:
+            tx.later("withdraw_tries", keys=list(quarantine))
+        for key in quarantine:
             self._in_hand.pop(key, None)
         try:
             with self._database.transaction() as tx:
                 touch(tx)
-                _record(tx, suspects)
+                _record(tx, quarantine)
         except (TransactionConflict, RowFault, SchemaFault, ServerFault):
             # The try itself will meet it, and find out whose fault it is; nothing there kills.
             return
-        self._in_hand |= suspects
+        self._in_hand |= quarantine
 
     def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
         if group:
             # The record must be there before the try, or a crash would leave none.
-            suspects = _by_key(group)
-            if suspects:
+            quarantine = _by_key(group)
+            if quarantine:
                 with recording(self._database, TRIES) as tx:
-                    _record(tx, suspects)
-                self._in_hand |= suspects
+                    _record(tx, quarantine)
+                self._in_hand |= quarantine
             yield group
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
@@ -180,9 +180,9 @@ def _by_key(deliveries: Sequence[Delivery]) -> dict[str, Delivery]:
     return dict(sorted(known.items(), key=itemgetter(0)))
 
 
-def _record(tx: Transaction, suspects: Mapping[str, Delivery]) -> None:
-    queues = lines(str(delivery.queue) for delivery in suspects.values())
-    tx.later("record_tries", keys=list(suspects), queues=queues)
+def _record(tx: Transaction, quarantine: Mapping[str, Delivery]) -> None:
+    queues = lines(str(delivery.queue) for delivery in quarantine.values())
+    tx.later("record_tries", keys=list(quarantine), queues=queues)
 
 
 def was_tried(delivery: Delivery) -> bool:
@@ -192,5 +192,5 @@ def was_tried(delivery: Delivery) -> bool:
 
 def _condemned(delivery: Delivery, record: _Record) -> Result:
     tries = record.tries + 1
-    outcome = Abandoned(tries) if record.is_committed else Quarantined(tries)
+    outcome = CommittedUnacked(tries) if record.is_committed else Quarantined(tries)
     return Result(delivery, None, outcome, None)

@@ -3,17 +3,17 @@
 from hashlib import sha256
 from typing import Final
 
-from orderd.amqp.receipt import RETURNED
+from orderd.amqp.publish_confirms import RETURNED
 from orderd.logs.events import LogFields
 from orderd.logs.logger import Event, emit, is_enabled
-from orderd.logs.seldom import Seldom
+from orderd.logs.rate_limit import RateLimit
 from orderd.pipeline.results import Result
 from orderd.protocol.amqp10 import is_address
 from orderd.protocol.rows import Order, Product, User
 from orderd.shop.outcomes import (
-    Abandoned,
     Answered,
     Applied,
+    CommittedUnacked,
     Deferred,
     Duplicate,
     Invalid,
@@ -34,7 +34,7 @@ class Reporter:
         """Begin with no command seen that had no id."""
         self._unidentified_seen = False
         self._are_rerouted = False
-        self._refusals = Seldom(_TOLD_EVERY_S)
+        self._refusals = RateLimit(_TOLD_EVERY_S)
 
     def settled(self, result: Result) -> None:
         """Tell what a command has come to; results that are tried again are told elsewhere."""
@@ -52,9 +52,9 @@ class Reporter:
             case Refused(code, message):
                 self._note_unidentified(result)
                 emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
-            case Abandoned(tries):
+            case CommittedUnacked(tries):
                 message = f"applied, but not answered: the daemon died in each of {tries} tries"
-                emit(Event.MESSAGE_SUSPECTED, message, **_fields(result))
+                emit(Event.MESSAGE_QUARANTINED, message, **_fields(result))
             case Invalid() | Deferred() | Waiting() | Quarantined():
                 pass
 
@@ -84,7 +84,7 @@ class Reporter:
             f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
             f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
         )
-        emit(Event.MESSAGE_SHORTENED, text, **_fields(result))
+        emit(Event.MESSAGE_TRUNCATED, text, **_fields(result))
 
     def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
         """Tell that *queue* refuses messages that must go there, and that they wait for it."""
@@ -138,7 +138,7 @@ class Reporter:
         """Tell that direct replies have a connection of their own, if that is new."""
         if self._are_rerouted:
             self._are_rerouted = False
-            emit(Event.REPLIES_SEPARATED, "direct replies have a connection of their own again")
+            emit(Event.REPLIES_RESTORED, "direct replies have a connection of their own again")
 
     def _note_unidentified(self, result: Result) -> None:
         if not self._unidentified_seen and result.request_id is None:

@@ -10,17 +10,17 @@ from typing import Final
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch, Unpublishable
 from orderd.amqp.message import Delivery, OutgoingMessage
+from orderd.amqp.publish_confirms import LOST, NACKED, UNANSWERED, PublishConfirms
 from orderd.amqp.publisher import Publisher
-from orderd.amqp.receipt import LOST, NACKED, UNANSWERED, Receipt
 from orderd.amqp.renewal import renewed_command
 from orderd.pipeline.dead_letters import without_original_headers
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
-from orderd.pipeline.held import HeldBack
-from orderd.pipeline.outbound import Consequence, Consequences, Role
+from orderd.pipeline.held_back import HeldBack
+from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose
 from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.oversize import shortened
-from orderd.pipeline.quarantine import Suspects
+from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.names import HEADER_CODE, HEADER_REASON
@@ -29,30 +29,30 @@ from orderd.shop.outcomes import Applied
 
 CONFIRM_TIMEOUT_S: Final = 15.0
 _DECLARE_EVERY_S: Final = 1.0
-_PUBLISHED: Final[dict[Role, Failpoint]] = {
-    Role.EVENT: "events_published",
-    Role.REPLY: "replies_published",
-    Role.RETRY: "retry_published",
-    Role.DEAD_LETTER: "dlq_published",
+_PUBLISHED: Final[dict[Purpose, Failpoint]] = {
+    Purpose.EVENT: "events_published",
+    Purpose.REPLY: "replies_published",
+    Purpose.RETRY: "retry_published",
+    Purpose.DEAD_LETTER: "dlq_published",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """Deliveries that are acked once every consequence is confirmed that must go."""
+    """Deliveries that are acked once every message is confirmed that must go."""
 
     deliveries: Sequence[Delivery]
-    consequences: Sequence[Consequence]
-    receipt: Receipt
+    outbound: Sequence[OutboundMessage]
+    confirms: PublishConfirms
 
     @property
     def waiting(self) -> set[int]:
         """The tags of the deliveries that must not be acked before something has gone."""
-        return {each.result.delivery.tag for each in self.consequences if each.must_go}
+        return {each.result.delivery.tag for each in self.outbound if each.must_go}
 
 
 class Settler:
-    """Publishes the consequences of results; acks each delivery when what must go has gone.
+    """Publishes the outbound of results; acks each delivery when what must go has gone.
 
     One batch's confirms come in while the next one is in its transaction. What a queue refuses is
     held with its delivery and sent again later; its neighbours are acked.
@@ -64,17 +64,17 @@ class Settler:
         publisher: Publisher,
         confirmed: Confirmed,
         *,
-        suspects: Suspects,
+        quarantine: Quarantine,
         deferrals: Deferrals,
-        consequences: Consequences,
+        outbound: OutboundMessages,
         direct_replies: DirectReplies,
         reporter: Reporter,
     ) -> None:
         """Publish by *publisher*, ack to *consumer*, tell *confirmed* of what became of events."""
-        self._suspects = suspects
+        self._quarantine = quarantine
         self._deferrals = deferrals
         self._direct_replies = direct_replies
-        self.consequences = consequences
+        self.outbound = outbound
         self._consumer = consumer
         self._publisher = publisher
         self._confirmed = confirmed
@@ -94,17 +94,17 @@ class Settler:
     @property
     def retried(self) -> Iterator[Delivery]:
         """The deliveries whose copies for another try are not known to be in their queue yet."""
-        on_the_way = chain.from_iterable(each.consequences for each in self._on_the_way)
-        for consequence in chain(on_the_way, self._held):
-            if consequence.role is Role.RETRY:
-                yield consequence.result.delivery
+        on_the_way = chain.from_iterable(each.outbound for each in self._on_the_way)
+        for message in chain(on_the_way, self._held):
+            if message.purpose is Purpose.RETRY:
+                yield message.result.delivery
 
     def begin(self, results: Sequence[Result]) -> None:
         """Publish what follows from *results*, without waiting; raises `BrokerFault`."""
         for result in results:
             self._reporter.settled(result)
         self._unrepeatable.update(r.delivery.tag for r in results if _is_unrepeatable(r))
-        self._send(self.consequences.of(results), [each.delivery for each in results])
+        self._send(self.outbound.of(results), [each.delivery for each in results])
 
     def finish(self, on_slice: Callable[[], None], leave: int = 0) -> None:
         """Wait for confirms and ack, oldest first, until at most *leave* batches are on their way.
@@ -120,7 +120,7 @@ class Settler:
         while len(self._on_the_way) > leave:
             settlement = self._on_the_way[0]
             patience_s = self._patience_s(settlement)
-            self._publisher.wait_out(settlement.receipt, patience_s, on_slice_in_alarm)
+            self._publisher.wait_out(settlement.confirms, patience_s, on_slice_in_alarm)
             self._direct_replies.wait()
             reach("events_confirmed")
             self._conclude(self._on_the_way[0])
@@ -132,7 +132,7 @@ class Settler:
         Only retries and dead letters must have gone before the ack: an event is in the outbox, and
         a queue that confirms nothing is not to hold up all others.
         """
-        if any(each.must_go for each in settlement.consequences):
+        if any(each.must_go for each in settlement.outbound):
             return CONFIRM_TIMEOUT_S
         return self._publisher.patience.seconds
 
@@ -190,7 +190,7 @@ class Settler:
             self._reporter.renewed(len(deliveries) - len(kept))
             self._consumer.inbox.extend(kept)
 
-    def forgive(self, suspects: Sequence[Delivery], on_slice: Callable[[], None]) -> None:
+    def forgive(self, quarantine: Sequence[Delivery], on_slice: Callable[[], None]) -> None:
         """Note on messages themselves that a clean stop, no crash, ends their tries on record.
 
         For deliveries whose records the database cannot take back now. Raises `BrokerFault`.
@@ -198,7 +198,7 @@ class Settler:
         leaving = {delivery.tag for each in self._on_the_way for delivery in each.deliveries}
         current = [
             delivery
-            for delivery in suspects
+            for delivery in quarantine
             if self._consumer.holds(delivery) and delivery.tag not in leaving
         ]
         if current and not self._publisher.blocked:
@@ -212,7 +212,7 @@ class Settler:
         """
         while self._on_the_way:
             settlement = self._on_the_way[0]
-            settlement.receipt.close_all(LOST)
+            settlement.confirms.close_all(LOST)
             self._conclude(settlement)
             self._on_the_way.popleft()
 
@@ -229,14 +229,14 @@ class Settler:
     ) -> list[Delivery]:
         """Publish *copies*, ack the deliveries whose the broker has taken, return the others."""
         able = [(delivery, copy) for delivery, copy in copies if self._can_carry(copy)]
-        receipt = self._publisher.publish([copy for _, copy in able])
-        self._publisher.wait_out(receipt, CONFIRM_TIMEOUT_S, on_slice)
-        taken = [each for index, (each, _) in enumerate(able) if index not in receipt.failed]
+        confirms = self._publisher.publish([copy for _, copy in able])
+        self._publisher.wait_out(confirms, CONFIRM_TIMEOUT_S, on_slice)
+        taken = [each for index, (each, _) in enumerate(able) if index not in confirms.failed]
         self._consumer.ack(taken)
         tags = {delivery.tag for delivery in taken}
         return [delivery for delivery, _ in copies if delivery.tag not in tags]
 
-    def _send(self, wanted: Sequence[Consequence], deliveries: Sequence[Delivery]) -> None:
+    def _send(self, wanted: Sequence[OutboundMessage], deliveries: Sequence[Delivery]) -> None:
         """Publish *wanted*; ack *deliveries* later, but for those of which something is held."""
         held = {each.result.delivery.tag for each in wanted if self._is_held(each)}
         if held:
@@ -247,27 +247,27 @@ class Settler:
             wanted = [each for each in wanted if not DirectReplies.is_for(each)]
             direct = [each for each in map(self._publishable, direct) if each is not None]
         for each in wanted:
-            if each.role is Role.RETRY:
+            if each.purpose is Purpose.RETRY:
                 self._consumer.underway.note_sent(each.result.delivery, each.delay_s)
-        sent, receipt = self._publish(wanted)
+        sent, confirms = self._publish(wanted)
         self._direct_replies.send(direct)
         self._reach_published([*sent, *direct])
-        self._on_the_way.append(_Settlement(deliveries, sent, receipt))
+        self._on_the_way.append(_Settlement(deliveries, sent, confirms))
 
-    def _is_held(self, consequence: Consequence) -> bool:
-        return consequence.must_go and self._held.hold(consequence)
+    def _is_held(self, message: OutboundMessage) -> bool:
+        return message.must_go and self._held.hold(message)
 
     def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""
         refused = self._note_refused(settlement)
         self._confirmed.add(
             [
-                (consequence.row_id, consequence.message.properties.message_id or "")
-                for index, consequence in enumerate(settlement.consequences)
-                if consequence.role is Role.EVENT and index not in settlement.receipt.failed
+                (message.row_id, message.message.properties.message_id or "")
+                for index, message in enumerate(settlement.outbound)
+                if message.purpose is Purpose.EVENT and index not in settlement.confirms.failed
             ]
         )
-        must_go = [each for each in settlement.consequences if each.must_go]
+        must_go = [each for each in settlement.outbound if each.must_go]
         gone = [each for each in must_go if each not in refused] if refused else must_go
         self._note_gone(gone)
         self._hold(refused)
@@ -278,56 +278,56 @@ class Settler:
             wanted = [then for each in following for then in each.then]
             self._send(wanted, [each.result.delivery for each in following])
 
-    def _note_refused(self, settlement: _Settlement) -> dict[Consequence, str]:
+    def _note_refused(self, settlement: _Settlement) -> dict[OutboundMessage, str]:
         """Return what was refused that must go, with the reason; note what else was."""
         refused = {}
-        for index, why in settlement.receipt.failed.items():
-            consequence = settlement.consequences[index]
-            if consequence.must_go:
-                refused[consequence] = why
-            elif consequence.role is Role.EVENT:
+        for index, why in settlement.confirms.failed.items():
+            message = settlement.outbound[index]
+            if message.must_go:
+                refused[message] = why
+            elif message.purpose is Purpose.EVENT:
                 # Without an answer it may have gone: then it is sent again as a crash left it.
                 if why != LOST:
-                    self._confirmed.refuse(consequence.row_id, why)
+                    self._confirmed.refuse(message.row_id, why)
                     self._is_missing = self._is_missing or _tells_of_a_target(why)
-            elif consequence.role is Role.REPLY:
-                self._reporter.reply_dropped(consequence.result, why)
+            elif message.purpose is Purpose.REPLY:
+                self._reporter.reply_dropped(message.result, why)
         return refused
 
     def _ack(self, deliveries: Sequence[Delivery]) -> None:
         reach("before_ack")
         # Ack last: a crash before this line costs a duplicate, not a loss.
         self._consumer.ack(deliveries)
-        self._suspects.note_settled(deliveries)
+        self._quarantine.note_settled(deliveries)
         self._unrepeatable.difference_update(delivery.tag for delivery in deliveries)
         reach("after_ack")
 
-    def _note_gone(self, gone: Sequence[Consequence]) -> None:
-        for consequence in gone:
-            if consequence.role is Role.RETRY:
-                self._reporter.deferred(consequence.result, consequence.delay_s)
+    def _note_gone(self, gone: Sequence[OutboundMessage]) -> None:
+        for message in gone:
+            if message.purpose is Purpose.RETRY:
+                self._reporter.deferred(message.result, message.delay_s)
             else:
-                told = consequence.message.properties.headers or {}
-                result = consequence.result
+                told = message.message.properties.headers or {}
+                result = message.result
                 self._reporter.dead_lettered(result, told[HEADER_CODE], told[HEADER_REASON])
-        self._deferrals.note_gone([e.result for e in gone if e.role is Role.DEAD_LETTER])
+        self._deferrals.note_gone([e.result for e in gone if e.purpose is Purpose.DEAD_LETTER])
         self._held.accept({each.message.routing_key for each in gone})
 
-    def _hold(self, refused: Mapping[Consequence, str]) -> None:
+    def _hold(self, refused: Mapping[OutboundMessage, str]) -> None:
         """Keep what was *refused*, queue by queue."""
-        queues: dict[str, list[Consequence]] = {}
+        queues: dict[str, list[OutboundMessage]] = {}
         whys: dict[str, str] = {}
         for refusal, why in refused.items():
-            consequence = refusal
+            message = refusal
             if (short := shortened(refusal, why)) is not None:
                 self._reporter.shortened(refusal.result, len(short.message.body))
-                consequence = short
-            queues.setdefault(consequence.message.routing_key, []).append(consequence)
-            whys.setdefault(consequence.message.routing_key, why)
+                message = short
+            queues.setdefault(message.message.routing_key, []).append(message)
+            whys.setdefault(message.message.routing_key, why)
             self._is_missing = self._is_missing or _tells_of_a_target(why)
-        for queue, consequences in queues.items():
-            delay_s = self._held.refuse(consequences)
-            self._reporter.held_back(queue, len(consequences), whys[queue], delay_s)
+        for queue, outbound in queues.items():
+            delay_s = self._held.refuse(outbound)
+            self._reporter.held_back(queue, len(outbound), whys[queue], delay_s)
 
     def _declare_missing(self) -> None:
         """Declare again what somebody deleted, where a message came back for want of its queue."""
@@ -339,8 +339,10 @@ class Settler:
             except (TopologyMismatch, ChannelFault) as fault:
                 self._reporter.topology_changed(fault)
 
-    def _publish(self, wanted: Sequence[Consequence]) -> tuple[Sequence[Consequence], Receipt]:
-        """Return what was published, with its receipt: *wanted*, as far as AMQP can carry it."""
+    def _publish(
+        self, wanted: Sequence[OutboundMessage]
+    ) -> tuple[Sequence[OutboundMessage], PublishConfirms]:
+        """Return what was published, with its confirms: *wanted*, as far as AMQP can carry it."""
         if not self._publisher.is_ready:
             return wanted, _lost(wanted)
         try:
@@ -352,22 +354,22 @@ class Settler:
             # What is committed is settled all the same; the loop connects anew.
             return wanted, _lost(wanted)
 
-    def _publishable(self, consequence: Consequence) -> Consequence | None:
-        """Return *consequence* in a form that AMQP can carry, None where it has none.
+    def _publishable(self, message: OutboundMessage) -> OutboundMessage | None:
+        """Return *message* in a form that AMQP can carry, None where it has none.
 
         A copy goes without its producer's headers then, and a reply to nowhere not at all.
         """
         try:
-            self._publisher.check(consequence.message)
+            self._publisher.check(message.message)
         except Unpublishable as fault:
-            if consequence.role is Role.REPLY:
-                self._reporter.reply_dropped(consequence.result, str(fault))
+            if message.purpose is Purpose.REPLY:
+                self._reporter.reply_dropped(message.result, str(fault))
                 return None
-            if consequence.role is Role.EVENT:
-                self._confirmed.set_aside(consequence.row_id, str(fault))
+            if message.purpose is Purpose.EVENT:
+                self._confirmed.set_aside(message.row_id, str(fault))
                 return None
-            return replace(consequence, message=without_original_headers(consequence.message))
-        return consequence
+            return replace(message, message=without_original_headers(message.message))
+        return message
 
     def _can_carry(self, message: OutgoingMessage) -> bool:
         try:
@@ -377,10 +379,10 @@ class Settler:
         return True
 
     @staticmethod
-    def _reach_published(consequences: Sequence[Consequence]) -> None:
-        roles = {consequence.role for consequence in consequences}
-        for role, point in _PUBLISHED.items():
-            if role in roles:
+    def _reach_published(outbound: Sequence[OutboundMessage]) -> None:
+        purposes = {message.purpose for message in outbound}
+        for purpose, point in _PUBLISHED.items():
+            if purpose in purposes:
                 reach(point)
 
 
@@ -396,7 +398,7 @@ def _tells_of_a_target(why: str) -> bool:
     return why not in (NACKED, UNANSWERED, LOST)
 
 
-def _lost(wanted: Sequence[Consequence]) -> Receipt:
-    """Return the receipt of what cannot be sent: there is no connection."""
+def _lost(wanted: Sequence[OutboundMessage]) -> PublishConfirms:
+    """Return the confirms of what cannot be sent: there is no connection."""
     reasons = dict.fromkeys(range(len(wanted)), LOST)
-    return Receipt([each.message for each in wanted], 1, reasons)
+    return PublishConfirms([each.message for each in wanted], 1, reasons)

@@ -41,7 +41,7 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 _NUMBERS: Final = frozenset({"price", "total_amount", "unit_price"})
 
 
-class NotAsDecided(Exception):
+class WrittenDiffers(Exception):
     """A table does not hold what was written to it: somebody's trigger, rule or row security."""
 
 
@@ -63,7 +63,7 @@ def check_written(
 ) -> None:
     """Send what *tx* has to write, and compare what the tables hold with what was decided.
 
-    Replies, events and the ledger say what was decided. Raises `NotAsDecided` where one of them
+    Replies, events and the ledger say what was decided. Raises `WrittenDiffers` where one of them
     would say what is not so. Nothing is sent where nothing was to be written.
     """
     parts = _parts(world, decisions, events)
@@ -75,7 +75,7 @@ def check_written(
         difference = None if expected == found else _difference(part.table, expected, found)
         if difference is not None:
             acting = ", ".join(row[0] for row in tx.rows("name_obstacles", table=part.table))
-            raise NotAsDecided(f"{difference}; acting on the table: {acting or 'nothing known'}")
+            raise WrittenDiffers(f"{difference}; acting on the table: {acting or 'nothing known'}")
 
 
 def _parts(world: World, decisions: Iterable[Decision], events: Sequence[OutboxRow]) -> list[_Part]:

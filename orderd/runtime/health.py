@@ -87,7 +87,7 @@ class Health:
     def _tell_once(self, why: str) -> None:
         if not self._is_failing:
             self._is_failing = True
-            emit(Event.HEALTH_DROPPED, f"{why}: orderctl health cannot see this daemon")
+            emit(Event.HEALTH_FAILED, f"{why}: orderctl health cannot see this daemon")
 
 
 def _now() -> str:

@@ -14,9 +14,9 @@ from orderd.protocol.replies import Response
 from orderd.protocol.rows import Order, Product, Row, User
 from orderd.protocol.strict_json import dumps
 from orderd.shop.outcomes import (
-    Abandoned,
     Answered,
     Applied,
+    CommittedUnacked,
     Deferred,
     Duplicate,
     Outcome,
@@ -79,7 +79,7 @@ def response_to(outcome: Outcome) -> Response | None:
             return Response.failed(code, message)
         case Duplicate(response):
             return response
-        case Deferred() | Waiting() | Quarantined() | Abandoned():
+        case Deferred() | Waiting() | Quarantined() | CommittedUnacked():
             return None
     assert_never(outcome)
 

@@ -9,9 +9,9 @@ from orderd.protocol.rows import Row
 from orderd.shop.turns import Place
 
 __all__ = [
-    "Abandoned",
     "Answered",
     "Applied",
+    "CommittedUnacked",
     "Deferred",
     "Duplicate",
     "Invalid",
@@ -111,7 +111,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
-class Abandoned:
+class CommittedUnacked:
     """The command took effect, but the daemon died in each of so many tries to settle it."""
 
     tries: int
@@ -127,5 +127,5 @@ Outcome = (
     | Waiting
     | Invalid
     | Quarantined
-    | Abandoned
+    | CommittedUnacked
 )

@@ -133,7 +133,7 @@ def test_the_file_itself_may_take_protection_away_and_the_log_says_so(
     told = reload(orderd, "config.reloaded")
 
     assert "authorization: tokens (1 token) → none (every command is allowed)" in told["message"]
-    assert "every command is allowed" in orderd.events("config.doubted")[0]["message"]
+    assert "every command is allowed" in orderd.events("config.warning")[0]["message"]
     shop.send_all([product(id="anybody")])
     assert shop.wait_for("anybody") == {"anybody": "applied"}
 

@@ -177,7 +177,7 @@ def test_a_fifo_in_place_of_the_file_holds_no_start_up(
 
     orderd = daemon(health_file=file)
 
-    [dropped] = orderd.events("health.dropped")
+    [dropped] = orderd.events("health.failed")
     assert "not a regular file" in dropped["message"]
     assert probe()[0] == 69
     assert orderd.stop() == 0
@@ -226,9 +226,9 @@ def test_a_full_file_system_holds_no_work_up_and_is_said_once(
         shop.wait_for(f"p-{n}")
 
     assert shop.outcomes() == {f"p-{n}": "applied" for n in range(3)}
-    dropped = orderd.wait_for_event("health.dropped")
+    dropped = orderd.wait_for_event("health.failed")
     assert "No space left" in dropped["message"]
-    assert orderd.events("health.dropped") == [dropped]
+    assert orderd.events("health.failed") == [dropped]
     (full_directory / "filling").unlink()
     wait_until(lambda: content(full_directory / "health"), timeout_s=20, what="the file")
     assert orderd.stop() == 0
@@ -248,7 +248,7 @@ def test_a_file_system_that_fills_up_makes_no_daemon_look_dead(
     wait_until(
         lambda: content(file)["monotonic_s"] > turned["monotonic_s"], timeout_s=20, what="a turn"
     )
-    assert orderd.events("health.dropped") == []
+    assert orderd.events("health.failed") == []
     assert orderd.stop() == 0
 
 

@@ -76,7 +76,7 @@ def test_serialization_failures_are_redone(arena: Arena) -> None:
     arena.query(SOMETIMES)
 
     arena.wait_for_work(1_000)
-    assert any(one.events("batch.redone") for one in arena.daemons)
+    assert any(one.events("batch.retried") for one in arena.daemons)
     arena.query(NEVER)
 
     arena.finish(TRANSIENT)

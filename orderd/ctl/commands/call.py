@@ -26,9 +26,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print the reply, a JSON document in any case; one that tells of an error is a failure."""
     request = request_of(options)
-    screen = context.screen
-    with client_of(context.settings) as client, telling_id(request, screen):
+    console = context.console
+    with client_of(context.settings) as client, telling_id(request, console):
         reply = client.call(request, options.timeout_s)
-        screen.document(reply.document)
-        screen.flush()
+        console.document(reply.document)
+        console.flush()
     return ExitCode.DONE if reply.error is None else ExitCode.FAILED

@@ -34,12 +34,12 @@ def show(_options: argparse.Namespace, context: Context) -> int:
     from orderd.db.options import shown_dsn  # noqa: PLC0415
 
     rows = describe(context.settings, {"database_url": shown_dsn})
-    if context.screen.is_json:
-        context.screen.document([asdict(row) for row in rows])
+    if context.console.is_json:
+        context.console.document([asdict(row) for row in rows])
     else:
         columns = (Column("setting"), Column("value", is_long=True), Column("source", is_long=True))
         cells = [(row.key, row.value, row.source) for row in rows]
-        context.screen.table(Table(columns, cells))
+        context.console.table(Table(columns, cells))
     return ExitCode.DONE
 
 
@@ -48,15 +48,15 @@ def check(_options: argparse.Namespace, context: Context) -> int:
     from orderd.config.authorization import described  # noqa: PLC0415 - as above
 
     settings, problems = _checked(context)
-    if context.screen.is_json:
+    if context.console.is_json:
         listed = [asdict(problem) for problem in problems]
         mode = None if settings is None else settings.authorization_mode
-        context.screen.document({"ok": not problems, "problems": listed, "authorization": mode})
+        context.console.document({"ok": not problems, "problems": listed, "authorization": mode})
     elif problems:
-        context.screen.complain("\n".join(map(str, problems)))
+        context.console.complain("\n".join(map(str, problems)))
     elif settings is not None:
-        context.screen.line("the configuration can be used")
-        context.screen.line(f"authorization: {described(settings)}")
+        context.console.line("the configuration can be used")
+        context.console.line(f"authorization: {described(settings)}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 
@@ -65,10 +65,10 @@ def show_example(_options: argparse.Namespace, context: Context) -> int:
     from orderd.ctl.config_example import config_example  # noqa: PLC0415 - as above
 
     text = config_example()
-    if context.screen.is_json:
-        context.screen.document({"orderd.toml": text})
+    if context.console.is_json:
+        context.console.document({"orderd.toml": text})
     else:
-        context.screen.line(text.rstrip())
+        context.console.line(text.rstrip())
     return ExitCode.DONE
 
 

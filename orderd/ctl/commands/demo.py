@@ -8,7 +8,7 @@ from typing import Any, Final
 from orderd.ctl.client import Client, Reply, Request, client_of
 from orderd.ctl.commands.orders import ORDERS
 from orderd.ctl.commands.products import PRODUCTS
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS, Step
 from orderd.ctl.entity import table_of
@@ -32,15 +32,17 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Run step after step, show replies and end tables; a failure where one is not as it should."""
     with client_of(context.settings) as client:
-        return Demo(client, context.screen, token_of(options), options.timeout_s).run()
+        return Demo(client, context.console, token_of(options), options.timeout_s).run()
 
 
 class Demo:
     """One run of the scenario; each step waits for the outcome of the one before."""
 
-    def __init__(self, client: Client, screen: Screen, token: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, client: Client, console: Console, token: str | None, timeout_s: float
+    ) -> None:
         self._client = client
-        self._screen = screen
+        self._console = console
         self._token = token
         self._timeout_s = timeout_s
         # Ids of this run: the ledger would answer those of an earlier one with its replies.
@@ -53,8 +55,8 @@ class Demo:
         products, orders = self._rows(Queue.PRODUCT), self._rows(Queue.ORDER)
         found = differences("product", END_PRODUCTS, products)
         found += differences("order", END_ORDERS, orders)
-        if self._screen.is_json:
-            self._screen.document(
+        if self._console.is_json:
+            self._console.document(
                 {
                     "ok": not found,
                     "replies": [reply.document for reply in replies],
@@ -66,7 +68,7 @@ class Demo:
         else:
             self._show_end(products, orders)
         for difference in found:
-            self._screen.complain(difference)
+            self._console.complain(difference)
         return ExitCode.FAILED if found else ExitCode.DONE
 
     def _refuse_used_database(self) -> None:
@@ -80,10 +82,10 @@ class Demo:
         request_id = f"demo-{self._run_id}-{number}"
         request = Request(step.queue, step.action, step.content, request_id, token=self._token)
         reply = self._client.call(request, self._timeout_s)
-        if not self._screen.is_json:
+        if not self._console.is_json:
             line = f"{number:2}. {step.queue} {step.action}"
-            self._screen.line(f"{line:<29} → {printable(outcome(step, reply))}")
-            self._screen.flush()
+            self._console.line(f"{line:<29} → {printable(outcome(step, reply))}")
+            self._console.flush()
         problem = fault(step, reply)
         if problem is not None:
             raise Failure(f"step {number}: {problem}; {WANTS_EMPTY}")
@@ -98,8 +100,8 @@ class Demo:
 
     def _show_end(self, products: Any, orders: Any) -> None:
         for entity, rows in ((PRODUCTS, products), (ORDERS, orders)):
-            self._screen.line()
-            self._screen.table(table_of(entity.columns, rows))
+            self._console.line()
+            self._console.table(table_of(entity.columns, rows))
 
 
 def outcome(step: Step, reply: Reply) -> str:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from orderd.amqp.browse import Browser
 from orderd.ctl.broker import broker_of
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
+from orderd.ctl.dlq.browse import Letters
 from orderd.ctl.dlq.dead_letters import Letter
 from orderd.ctl.dlq.filters import (
     Filters,
@@ -16,7 +17,6 @@ from orderd.ctl.dlq.filters import (
     filters_of,
 )
 from orderd.ctl.dlq.moves import discard, replay
-from orderd.ctl.dlq.walk import Letters
 from orderd.ctl.tables import Column, Table
 
 LIST_LIMIT: Final = 1000
@@ -63,49 +63,49 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def list_letters(options: argparse.Namespace, context: Context) -> int:
     """Print what tells each letter from the others."""
-    filters, screen = filters_of(options, context), context.screen
+    filters, console = filters_of(options, context), context.console
     found: list[dict[str, Any]] = []
 
     def note(_browser: Browser, matching: Iterator[Letter]) -> None:
         found.extend(letter.summary() for letter in matching)
 
     with broker_of(context.settings) as publisher:
-        letters = Letters(context.settings, publisher, options.queue, screen)
-        with screen.progress("looking", letters.total) as advance:
+        letters = Letters(context.settings, publisher, options.queue, console)
+        with console.progress("looking", letters.total) as advance:
             letters.go_through(filters, options.limit, advance, note)
-    if screen.is_json:
-        screen.document(found)
+    if console.is_json:
+        console.document(found)
     else:
-        screen.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
-    return _end(screen, letters, filters, len(found), options.limit)
+        console.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
+    return _end(console, letters, filters, len(found), options.limit)
 
 
 def show_letters(options: argparse.Namespace, context: Context) -> int:
     """Print each letter as one JSON document, as soon as it is read."""
-    filters, screen = filters_of(options, context), context.screen
+    filters, console = filters_of(options, context), context.console
     shown = 0
 
     def show(_browser: Browser, matching: Iterator[Letter]) -> None:
         nonlocal shown
         for letter in matching:
-            screen.document(letter.document())
+            console.document(letter.document())
             shown += 1
 
     with broker_of(context.settings) as publisher:
-        letters = Letters(context.settings, publisher, options.queue, screen)
+        letters = Letters(context.settings, publisher, options.queue, console)
         letters.go_through(filters, options.limit, lambda: None, show)
-    return _end(screen, letters, filters, shown, options.limit)
+    return _end(console, letters, filters, shown, options.limit)
 
 
-def _end(screen: Screen, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
+def _end(console: Console, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
     if letters.seen < letters.total and shown == limit:
         unseen = letters.total - letters.seen
-        screen.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
+        console.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
     elif not shown and letters.total:
-        screen.note(f"none of {letters.total} dead letters is like that")
+        console.note(f"none of {letters.total} dead letters is like that")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
     is_missing = filters.ids and not shown and not letters.failing
-    return letters.code(is_whole=not is_missing, screen=screen)
+    return letters.code(is_whole=not is_missing, console=console)
 
 
 def _cells(summary: dict[str, Any]) -> list[str]:

@@ -36,11 +36,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print what is known; a failure where nothing is, or where a server could not be asked."""
     known, problems = _known(context, options.id)
-    screen = context.screen
-    if screen.is_json:
-        screen.document(known)
+    console = context.console
+    if console.is_json:
+        console.document(known)
     else:
-        screen.table(Table((Column("what"), Column("known", is_long=True)), list(_lines(known))))
+        console.table(Table((Column("what"), Column("known", is_long=True)), list(_lines(known))))
     if problems:
         raise Unavailable("\n".join(problems))
     return ExitCode.FAILED if known["state"] == NEVER_SEEN else ExitCode.DONE
@@ -54,7 +54,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     problems = []
     try:
         with broker_of(context.settings) as publisher:
-            messages = in_broker(context.settings, publisher, wanted, context.screen.note)
+            messages = in_broker(context.settings, publisher, wanted, context.console.note)
     except Unavailable as failure:
         problems.append(str(failure))
     try:

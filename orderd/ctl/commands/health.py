@@ -8,7 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from orderd.config import patient
+from orderd.config import bounded_read
 from orderd.config.durations import parse_duration
 from orderd.ctl.errors import Misconfigured
 from orderd.ctl.streams import discard_stdout
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, _context: "Context") -> int:
     path = options.file or _configured(options.config)
     found = look(path, options.max_age_s)
     try:
-        # A screen would take longer to load than all the rest.
+        # A console would take longer to load than all the rest.
         print(json.dumps(found) if options.json else _in_words(found), flush=True)  # noqa: T201
     except OSError:
         # Probes read the exit code, whatever stdout is.
@@ -117,7 +117,7 @@ def _configured(config: str | None) -> str:
         return path
     file = str(config or CONFIG_FILE)
     try:
-        text = patient.read(file).decode()
+        text = bounded_read.read(file).decode()
         # Most containers have no such file, and then its parser need not be loaded.
         import tomllib  # noqa: PLC0415
 

@@ -55,12 +55,12 @@ def show(options: argparse.Namespace, context: Context) -> int:
         row = read(tx, options.id)
     if row is None:
         raise Failure(f"the ledger has no request {options.id}; see orderctl explain")
-    if context.screen.is_json:
-        context.screen.document(row)
+    if context.console.is_json:
+        context.console.document(row)
     else:
         cells = [(name, plainly(name)(row)) for name in _FIELDS]
         cells.append(("response", compact(row["response"])))
-        context.screen.table(Table((Column("field"), Column("value", is_long=True)), cells))
+        context.console.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE
 
 
@@ -74,9 +74,9 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
             since_s=min(options.since, SINCE_MAX_S),
             rows_max=options.limit + 1,
         )
-    show_page(context.screen, _COLUMNS, [_row(*fields) for fields in found], options.limit)
+    show_page(context.console, _COLUMNS, [_row(*fields) for fields in found], options.limit)
     if not found:
-        context.screen.note(f"nothing in the last {format_duration(options.since)}: see --since")
+        context.console.note(f"nothing in the last {format_duration(options.since)}: see --since")
     return ExitCode.DONE
 
 

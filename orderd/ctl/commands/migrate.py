@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.db.connection import Database
@@ -32,48 +32,48 @@ def run(options: argparse.Namespace, context: Context) -> int:
     """Apply every pending migration, or only look."""
     with database_of(context.settings) as database:
         if not (options.check or options.dry_run):
-            _apply(database, context.screen)
+            _apply(database, context.console)
             return ExitCode.DONE
         pending = pending_migrations(database)
         missing = [] if pending or options.dry_run else check_schema(database)
     if options.dry_run:
-        _show_sql(context.screen, pending)
+        _show_sql(context.console, pending)
         return ExitCode.DONE
-    _show_pending(context.screen, [migration.name for migration in pending], missing)
+    _show_pending(context.console, [migration.name for migration in pending], missing)
     return ExitCode.CONFIG if pending else ExitCode.DONE
 
 
-def _apply(database: Database, screen: Screen) -> None:
-    if screen.is_json:
+def _apply(database: Database, console: Console) -> None:
+    if console.is_json:
         applied = migrate(database)
         broken, missing = validate(database), check_schema(database)
-        screen.document({"applied": applied, "broken": broken, "missing": missing})
+        console.document({"applied": applied, "broken": broken, "missing": missing})
         return
     # Each is told at once, for the next one may fail.
-    if not migrate(database, lambda name: screen.line(f"applied: {name}")):
-        screen.line(UP_TO_DATE)
+    if not migrate(database, lambda name: console.line(f"applied: {name}")):
+        console.line(UP_TO_DATE)
     for said in (*validate(database), *check_schema(database)):
-        screen.note(said)
+        console.note(said)
 
 
-def _show_pending(screen: Screen, names: Sequence[str], missing: Sequence[str]) -> None:
-    if screen.is_json:
-        screen.document({"pending": names, "missing": missing})
+def _show_pending(console: Console, names: Sequence[str], missing: Sequence[str]) -> None:
+    if console.is_json:
+        console.document({"pending": names, "missing": missing})
         return
     for name in names:
-        screen.line(f"pending: {name}")
+        console.line(f"pending: {name}")
     if not names:
-        screen.line(UP_TO_DATE)
+        console.line(UP_TO_DATE)
     for said in missing:
-        screen.note(said)
+        console.note(said)
 
 
-def _show_sql(screen: Screen, pending: Sequence[Migration]) -> None:
-    if screen.is_json:
+def _show_sql(console: Console, pending: Sequence[Migration]) -> None:
+    if console.is_json:
         fields = [{"name": one.name, "checksum": one.checksum, "sql": one.sql} for one in pending]
-        screen.document({"pending": fields})
+        console.document({"pending": fields})
         return
     for migration in pending:
-        screen.line(f"-- {migration.name}\n{migration.sql}")
+        console.line(f"-- {migration.name}\n{migration.sql}")
     if not pending:
-        screen.note(UP_TO_DATE)
+        console.note(UP_TO_DATE)

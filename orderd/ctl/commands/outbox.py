@@ -56,7 +56,7 @@ def list_events(options: argparse.Namespace, context: Context) -> int:
     """Print the rows of the outbox; one more than asked for tells whether there are more."""
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("list_outbox", rows_max=options.limit + 1)
-    show_page(context.screen, _COLUMNS, [event(fields) for fields in found], options.limit)
+    show_page(context.console, _COLUMNS, [event(fields) for fields in found], options.limit)
     return ExitCode.DONE
 
 
@@ -70,10 +70,10 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("release_outbox", is_all=options.all, ids=options.ids)
     released = sorted(row_id for (row_id,) in found)
-    if context.screen.is_json:
-        context.screen.document({"released": released})
+    if context.console.is_json:
+        context.console.document({"released": released})
     else:
-        context.screen.line(f"{len(released)} released: the daemon's next sweep sends them")
+        context.console.line(f"{len(released)} released: the daemon's next sweep sends them")
     missing = sorted(set(options.ids) - set(released))
     if missing:
         raise Failure(f"not in the outbox, so sent or never there: {', '.join(map(str, missing))}")

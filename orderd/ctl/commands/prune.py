@@ -44,7 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: Context) -> int:
     """Delete, or only count, requests that were settled long enough ago; tell how many."""
-    settings, screen = context.settings, context.screen
+    settings, console = context.settings, context.console
     age_s = options.older_than_s or settings.ledger_retention
     is_meant = options.yes and not options.dry_run
     with database_of(settings) as database:
@@ -53,13 +53,13 @@ def run(options: argparse.Namespace, context: Context) -> int:
         act = _prune if is_meant else _count
         rows = act(database, horizon, options.limit)
     older_than = format_duration(age_s)
-    if screen.is_json:
-        screen.document({"pruned" if is_meant else "to_prune": rows, "older_than": older_than})
+    if console.is_json:
+        console.document({"pruned" if is_meant else "to_prune": rows, "older_than": older_than})
     else:
         done = "were deleted" if is_meant else "would be deleted"
-        screen.line(f"{rows} requests older than {older_than} {done}")
+        console.line(f"{rows} requests older than {older_than} {done}")
     if not (options.yes or options.dry_run):
-        screen.complain("nothing was deleted: give --yes for that")
+        console.complain("nothing was deleted: give --yes for that")
         return ExitCode.USAGE
     return ExitCode.DONE
 

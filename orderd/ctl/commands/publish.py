@@ -17,12 +17,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> int:
     """Publish, and print the request's id once the broker has taken it."""
     request = request_of(options)
-    screen = context.screen
-    with client_of(context.settings) as client, telling_id(request, screen):
+    console = context.console
+    with client_of(context.settings) as client, telling_id(request, console):
         client.publish(request)
-        if screen.is_json:
-            screen.document({"id": request.request_id, "queue": request.queue})
+        if console.is_json:
+            console.document({"id": request.request_id, "queue": request.queue})
         else:
-            screen.line(str(request.request_id))
-        screen.flush()
+            console.line(str(request.request_id))
+        console.flush()
     return ExitCode.DONE

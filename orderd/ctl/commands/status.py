@@ -44,7 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print what was found; a failure where something is not well."""
-    settings, screen = context.settings, context.screen
+    settings, console = context.settings, context.console
     # An address that cannot be read is no state of a server: it ends the command.
     endpoint_of(settings)
     checked_dsn(settings)
@@ -54,15 +54,15 @@ def run(options: argparse.Namespace, context: Context) -> int:
     findings = [by_part.get(part, _unknown(part)) for part in PARTS]
     findings = [_with_one_here(one, settings) if one.part == "daemon" else one for one in findings]
     is_well = all(finding.is_well for finding in findings)
-    if screen.is_json:
+    if console.is_json:
         parts = {finding.part: finding.document() for finding in findings}
-        screen.document({"ok": is_well, **parts})
+        console.document({"ok": is_well, **parts})
     else:
-        screen.table(_parts(findings))
+        console.table(_parts(findings))
         for finding in findings:
             if "queues" in finding.facts:
-                screen.line()
-                screen.table(_queues(finding))
+                console.line()
+                console.table(_queues(finding))
     return ExitCode.DONE if is_well else ExitCode.FAILED
 
 

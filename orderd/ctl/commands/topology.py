@@ -17,7 +17,7 @@ from orderd.amqp.inspection import (
 )
 from orderd.ctl.broker import broker_of
 from orderd.ctl.client import endpoint_of
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.json_text import compact
 from orderd.ctl.lint.check import Lint, lint
@@ -70,7 +70,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def apply(options: argparse.Namespace, context: Context) -> int:
     """Declare everything; what exists is left as it is, but for retry queues of former versions."""
-    settings, screen = context.settings, context.screen
+    settings, console = context.settings, context.console
     left: dict[str, str] = {}
     replaced: list[str] = []
     with broker_of(settings) as publisher:
@@ -90,47 +90,47 @@ def apply(options: argparse.Namespace, context: Context) -> int:
             for each in needed(settings.retry_delays)
             if options.events or not each.is_optional
         ]
-    if screen.is_json:
-        screen.document({"there": names, "replaced": replaced, "left": left})
+    if console.is_json:
+        console.document({"there": names, "replaced": replaced, "left": left})
         return ExitCode.DONE
-    screen.line(f"all there: {', '.join(names)}")
+    console.line(f"all there: {', '.join(names)}")
     if replaced:
-        screen.line(f"replaced: {', '.join(replaced)}")
+        console.line(f"replaced: {', '.join(replaced)}")
     for name, why in left.items():
-        screen.note(f"{name} is left as a former version declared it: {why}")
+        console.note(f"{name} is left as a former version declared it: {why}")
     return ExitCode.DONE
 
 
 def show(options: argparse.Namespace, context: Context) -> int:
     """Print each queue and exchange; what AMQP does not tell comes from the management API."""
-    settings, screen = context.settings, context.screen
+    settings, console = context.settings, context.console
     with broker_of(settings) as publisher:
         management = _management(options, context, publisher)
         facts: dict[str, QueueFacts] = {}
         try:
             facts = queue_facts(management)
         except ManagementFault as fault:
-            screen.note(f"types, arguments and policies as found are not known: {fault}")
+            console.note(f"types, arguments and policies as found are not known: {fault}")
         rows = [
             _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
         ]
-    if screen.is_json:
-        screen.document(rows)
+    if console.is_json:
+        console.document(rows)
     else:
-        screen.table(Table(_COLUMNS, [_cells(row) for row in rows]))
+        console.table(Table(_COLUMNS, [_cells(row) for row in rows]))
     return ExitCode.DONE
 
 
 def check(options: argparse.Namespace, context: Context) -> int:
     """Print every contradiction; a failure where there is one."""
-    settings, screen = context.settings, context.screen
+    settings, console = context.settings, context.console
     with broker_of(settings) as publisher:
         found = lint(settings, publisher, _management(options, context, publisher))
     code = ExitCode.NOT_CHECKED if found.unanswered else ExitCode.DONE
     if found.contradictions:
         code = ExitCode.FAILED
-    if screen.is_json:
-        screen.document(
+    if console.is_json:
+        console.document(
             {
                 "ok": code == ExitCode.DONE,
                 "contradictions": [asdict(one) for one in found.contradictions],
@@ -145,11 +145,11 @@ def check(options: argparse.Namespace, context: Context) -> int:
             }
         )
     else:
-        _show_contradictions(screen, found)
-        _show_delivery_limits(screen, found)
-        _show_sharing(screen, found)
+        _show_contradictions(console, found)
+        _show_delivery_limits(console, found)
+        _show_sharing(console, found)
         for text in found.not_checked:
-            screen.note(f"not checked: {text}")
+            console.note(f"not checked: {text}")
     return code
 
 
@@ -195,27 +195,27 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["name"], row["for"], row["state"], kind or "", *numbers, said]
 
 
-def _show_contradictions(screen: Screen, lint: Lint) -> None:
+def _show_contradictions(console: Console, lint: Lint) -> None:
     if not lint.contradictions:
         what = "what was checked" if lint.unanswered else "the broker"
-        screen.line(f"nothing in {what} contradicts the settings")
+        console.line(f"nothing in {what} contradicts the settings")
         return
     columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
     rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
-    screen.table(Table(columns, rows))
+    console.table(Table(columns, rows))
 
 
-def _show_sharing(screen: Screen, lint: Lint) -> None:
+def _show_sharing(console: Console, lint: Lint) -> None:
     if lint.shared:
         counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
-        screen.line()
-        screen.line(
+        console.line()
+        console.line(
             f"several consumers: {counts}: commands take effect in the order sent only among those "
             'that one daemon takes; consume = "exclusive" keeps it'
         )
 
 
-def _show_delivery_limits(screen: Screen, lint: Lint) -> None:
+def _show_delivery_limits(console: Console, lint: Lint) -> None:
     if not lint.delivery_limits:
         return
     columns = (
@@ -227,5 +227,5 @@ def _show_delivery_limits(screen: Screen, lint: Lint) -> None:
         (name, "none" if limit.value is None else str(limit.value), limit.source)
         for name, limit in lint.delivery_limits.items()
     ]
-    screen.line()
-    screen.table(Table(columns, rows))
+    console.line()
+    console.table(Table(columns, rows))

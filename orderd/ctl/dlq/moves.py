@@ -11,13 +11,13 @@ from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import OutgoingMessage
 from orderd.ctl.broker import broker_of
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
+from orderd.ctl.dlq.browse import Letters
 from orderd.ctl.dlq.changes import changed_since
 from orderd.ctl.dlq.dead_letters import Letter
 from orderd.ctl.dlq.filters import filters_of, windows
-from orderd.ctl.dlq.walk import Letters
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.interrupts import uninterrupted
 from orderd.db.connection import Database
@@ -32,8 +32,8 @@ Move = Callable[[Browser, list[Letter]], None]
 class Tally:
     """What became of the letters that matched, and remarks on single ones, not too many."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self.counts: Counter[str] = Counter()
 
     def remark(self, outcome: str, letter: Letter, why: str) -> None:
@@ -41,14 +41,14 @@ class Tally:
         self.counts[outcome] += 1
         if self.counts[outcome] <= _REMARKS_MAX:
             name = letter.request_id or "without id"
-            self._screen.note(f"{letter.delivery.queue}: {name}: {outcome}: {why}")
+            self._console.note(f"{letter.delivery.queue}: {name}: {outcome}: {why}")
         elif self.counts[outcome] == _REMARKS_MAX + 1:
-            self._screen.note(f"further ones that are {outcome} are only counted")
+            self._console.note(f"further ones that are {outcome} are only counted")
 
 
 def replay(options: argparse.Namespace, context: Context) -> int:
     """Publish letters to their queues, and delete each once the broker has its copy."""
-    tally = Tally(context.screen)
+    tally = Tally(context.console)
     with broker_of(context.settings) as publisher, ExitStack() as stack:
         ledger = _ledger(options, context, stack)
 
@@ -63,12 +63,12 @@ def replay(options: argparse.Namespace, context: Context) -> int:
             tally.counts["replayed"] += len(copies)
 
         letters = _go_through(options, context, publisher, move, is_moving=not options.dry_run)
-    return _report(options, context.screen, tally, letters, "replayed")
+    return _report(options, context.console, tally, letters, "replayed")
 
 
 def discard(options: argparse.Namespace, context: Context) -> int:
     """Delete letters, if that was said with --yes."""
-    tally = Tally(context.screen)
+    tally = Tally(context.console)
     is_meant = options.yes and not options.dry_run
 
     def move(browser: Browser, window: list[Letter]) -> None:
@@ -78,9 +78,9 @@ def discard(options: argparse.Namespace, context: Context) -> int:
 
     with broker_of(context.settings) as publisher:
         letters = _go_through(options, context, publisher, move, is_moving=is_meant)
-    code = _report(options, context.screen, tally, letters, "discarded", is_meant=is_meant)
+    code = _report(options, context.console, tally, letters, "discarded", is_meant=is_meant)
     if not (options.yes or options.dry_run):
-        context.screen.complain("nothing was deleted: give --yes for that")
+        context.console.complain("nothing was deleted: give --yes for that")
         return ExitCode.USAGE
     return code
 
@@ -94,14 +94,14 @@ def _go_through(
     is_moving: bool,
 ) -> Letters:
     letters = Letters(
-        context.settings, publisher, options.queue, context.screen, is_moving=is_moving
+        context.settings, publisher, options.queue, context.console, is_moving=is_moving
     )
 
     def move_all(browser: Browser, matching: Iterator[Letter]) -> None:
         for window in windows(matching):
             move(browser, window)
 
-    with context.screen.progress("dead letters", letters.total) as advance:
+    with context.console.progress("dead letters", letters.total) as advance:
         filters = filters_of(options, context)
         letters.go_through(filters, options.limit, advance, move_all)
     return letters
@@ -114,7 +114,7 @@ def _ledger(options: argparse.Namespace, context: Context, stack: ExitStack) -> 
     except Unavailable as failure:
         if not options.force:
             raise
-        context.screen.note(f"{failure}; whether requests have an outcome is not known")
+        context.console.note(f"{failure}; whether requests have an outcome is not known")
         return None
 
 
@@ -188,7 +188,7 @@ def _published(
 
 def _report(
     options: argparse.Namespace,
-    screen: Screen,
+    console: Console,
     tally: Tally,
     letters: Letters,
     done: str,
@@ -198,8 +198,8 @@ def _report(
     counts = tally.counts
     is_done = is_meant and not options.dry_run
     kept = [outcome for outcome in ("skipped", "failed") if counts[outcome]]
-    if screen.is_json:
-        screen.document(
+    if console.is_json:
+        console.document(
             {
                 "dry_run": not is_done,
                 "looked_at": letters.seen,
@@ -211,6 +211,6 @@ def _report(
     else:
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
-        screen.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
+        console.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
     is_found = counts[done] or kept or not options.ids or letters.failing
-    return letters.code(is_whole=bool(is_found and not counts["failed"]), screen=screen)
+    return letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)

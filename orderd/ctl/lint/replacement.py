@@ -6,7 +6,7 @@ from orderd.amqp import retry_queues
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import PRECONDITION_FAILED, ChannelFault
 from orderd.amqp.inspection import Needed
-from orderd.amqp.scratch import Scratch
+from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.topology import depth_on
 
 _HOLDS: Final = "it holds messages; run this again once they have come back"
@@ -17,7 +17,7 @@ def replace(connection: Connection, former: Needed) -> str | None:
 
     No message is lost by it. Raises BrokerFault.
     """
-    scratch = Scratch(connection)
+    scratch = ScratchChannel(connection)
     delay_s = former.delay_s or 0
     try:
         if (why := _delete(scratch, former)) is not None:
@@ -28,7 +28,7 @@ def replace(connection: Connection, former: Needed) -> str | None:
     return None if is_kept else "a daemon of a former version has declared it anew; stop it first"
 
 
-def _delete(scratch: Scratch, former: Needed) -> str | None:
+def _delete(scratch: ScratchChannel, former: Needed) -> str | None:
     if not _is_classic(scratch, former):
         return _delete_quorum(scratch, former)
     try:
@@ -40,7 +40,7 @@ def _delete(scratch: Scratch, former: Needed) -> str | None:
     return None
 
 
-def _delete_quorum(scratch: Scratch, former: Needed) -> str | None:
+def _delete_quorum(scratch: ScratchChannel, former: Needed) -> str | None:
     """Delete a queue that RabbitMQ does not delete on condition that it is empty.
 
     Whoever publishes to it consumes the queue of commands, too.
@@ -53,7 +53,7 @@ def _delete_quorum(scratch: Scratch, former: Needed) -> str | None:
     return None
 
 
-def _is_classic(scratch: Scratch, former: Needed) -> bool:
+def _is_classic(scratch: ScratchChannel, former: Needed) -> bool:
     arguments = retry_queues.former_arguments(former.returns_to, former.delay_s or 0)
     classic = arguments | {"x-queue-type": "classic"}
     try:

@@ -93,7 +93,7 @@ class TableLocks:
             if table not in before:
                 emit(Event.TABLE_LOCKED, str(lock))
         for table in sorted(before - now.keys()):
-            emit(Event.TABLE_RELEASED, f"table {table} is no longer locked")
+            emit(Event.TABLE_UNLOCKED, f"table {table} is no longer locked")
 
 
 def _keeps_waiting(lock: TableLock, uses: Mapping[str, Use]) -> bool:

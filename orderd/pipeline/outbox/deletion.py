@@ -13,9 +13,9 @@ from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
 from orderd.logs.logger import Event, emit
-from orderd.pipeline.outbox.apart import apart
-from orderd.pipeline.outbox.kept import Kept
+from orderd.pipeline.outbox.postponed import Kept
 from orderd.pipeline.outbox.rows import DELETE_ROWS_MAX, Confirmed, RowKey
+from orderd.pipeline.outbox.split import apart
 from orderd.runtime.crash_points import reach
 
 _TOLD_EVERY_S: Final = 10.0
@@ -109,7 +109,10 @@ class Deletion:
     def _keep_locked(self, rows: Collection[RowKey]) -> None:
         if rows and not len(self._locked):
             text = f"{len(rows)} rows of the outbox are locked by another session"
-            emit(Event.OUTBOX_DELAYED, f"{text}; their events were sent, they are deleted later")
+            emit(
+                Event.OUTBOX_CLEANUP_DELAYED,
+                f"{text}; their events were sent, they are deleted later",
+            )
         self._locked.add(rows)
 
     def _keep_protected(self, rows: Mapping[RowKey, str]) -> None:
@@ -121,7 +124,10 @@ class Deletion:
         if time.monotonic() - self._told_s >= _TOLD_EVERY_S:
             (row_id, _), why = next(iter(rows.items()))
             text = f"{self._untold} rows of the outbox cannot be deleted, row {row_id}: {why}"
-            emit(Event.OUTBOX_DELAYED, f"{text}; their events were sent and are not sent again")
+            emit(
+                Event.OUTBOX_CLEANUP_DELAYED,
+                f"{text}; their events were sent and are not sent again",
+            )
             self._told_s, self._untold = time.monotonic(), 0
 
     def _mark(self, protected: Mapping[RowKey, str]) -> None:

@@ -8,10 +8,10 @@ from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
 from orderd.logs.logger import Event, emit
-from orderd.pipeline.outbox.apart import apart
-from orderd.pipeline.outbox.kept import Kept
+from orderd.pipeline.outbox.postponed import Kept
 from orderd.pipeline.outbox.rows import OutboxRow, RowKey
 from orderd.pipeline.outbox.search import Search
+from orderd.pipeline.outbox.split import apart
 
 ROWS_MAX: Final = 500
 PIECE_EVENTS: Final = 50
@@ -55,7 +55,7 @@ class Leftovers:
         if failed and not len(self._unclaimed):
             (row_id, _), why = next(iter(failed.items()))
             text = f"{len(failed)} rows of the outbox cannot be claimed, row {row_id}: {why}"
-            emit(Event.OUTBOX_DELAYED, f"{text}; their events are sent later")
+            emit(Event.OUTBOX_CLEANUP_DELAYED, f"{text}; their events are sent later")
         self._unclaimed.add(failed)
         return sorted(claimed)
 

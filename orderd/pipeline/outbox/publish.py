@@ -10,11 +10,11 @@ from orderd.amqp.publisher import Publisher
 from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.logs.logger import Event, emit
-from orderd.pipeline.outbox.apart import apart
 from orderd.pipeline.outbox.deletion import Deletion
-from orderd.pipeline.outbox.frozen import FrozenSessions
+from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
 from orderd.pipeline.outbox.leftovers import Leftovers
 from orderd.pipeline.outbox.rows import Confirmed, OutboxRow
+from orderd.pipeline.outbox.split import apart
 from orderd.protocol.cloud_events import CONTENT_TYPE
 from orderd.protocol.names import EVENTS_EXCHANGE
 from orderd.runtime.crash_points import reach
@@ -105,11 +105,11 @@ class Sweeper:
         if not rows:
             return 0
         able = [row for row in rows if self._is_able(row)]
-        receipt = self._publisher.publish([event_message(row) for row in able])
-        self._publisher.wait_out(receipt, self._publisher.patience.seconds, on_slice)
-        for index, why in receipt.failed.items():
+        confirms = self._publisher.publish([event_message(row) for row in able])
+        self._publisher.wait_out(confirms, self._publisher.patience.seconds, on_slice)
+        for index, why in confirms.failed.items():
             self._confirmed.refuse(able[index].id, why)
-        taken = [row for index, row in enumerate(able) if index not in receipt.failed]
+        taken = [row for index, row in enumerate(able) if index not in confirms.failed]
         self._confirmed.add((row.id, row.message_id) for row in taken)
         self.delete_confirmed(0.0)
         self.mark()

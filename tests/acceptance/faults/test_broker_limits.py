@@ -44,7 +44,7 @@ def test_with_two_connections_a_user_gets_direct_replies(
         for _ in range(CALLS):
             assert shop.call("product", "create", PRODUCT)["status"] == "ok"
         broker.rabbit.ctl("clear_user_limits", f"limited-{broker.vhost}", "max-connections")
-        orderd.wait_for_event("replies.separated", timeout_s=90)
+        orderd.wait_for_event("replies.restored", timeout_s=90)
         assert shop.call("product", "create", PRODUCT)["status"] == "ok"
         assert orderd.stop() == 0
         assert len(orderd.events("replies.rerouted")) == 1

@@ -31,7 +31,7 @@ def test_rows_that_nobody_can_delete_cost_no_command_and_no_event_is_sent_again(
         shop.send_all([order({1: 1}, id=request_id) for request_id in ids])
         outcomes = shop.wait_for(*ids)
         assert {outcomes[request_id] for request_id in ids} == {"applied"}
-    kept = orderd.wait_for_event("outbox.delayed")
+    kept = orderd.wait_for_event("outbox.cleanup_delayed")
     wait_until(
         lambda: shop.value("SELECT count(*) FROM outbox WHERE not_before < 'infinity'") == 0,
         timeout_s=60,
@@ -49,7 +49,7 @@ def test_rows_that_nobody_can_delete_cost_no_command_and_no_event_is_sent_again(
     assert "their events were sent and are not sent again" in kept["message"]
     assert sorted(sent) == sorted(message_id for (message_id,) in rows)
     assert orderd.events("outbox.recovered") == []
-    assert orderd.events("command.deferred") + orderd.events("batch.redone") == []
+    assert orderd.events("command.deferred") + orderd.events("batch.retried") == []
     assert orderd.events("intake.paused") == []
     shop.query("DROP TRIGGER guard ON outbox")
     wait_until(

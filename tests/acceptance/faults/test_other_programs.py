@@ -34,7 +34,7 @@ def test_a_locked_table_holds_up_no_command_of_other_queues(
     shop.send_all([product(id="product"), user(id="user")])
     shop.wait_for("product", "user")
     refused = shop.call("order", "get", {"order_id": 1})
-    held_up = orderd.events("batch.halved", after=mark) + orderd.events("batch.redone", after=mark)
+    held_up = orderd.events("batch.split", after=mark) + orderd.events("batch.retried", after=mark)
     outcomes = shop.outcomes()
     session.rollback()
 

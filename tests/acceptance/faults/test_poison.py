@@ -48,7 +48,7 @@ def is_dead_or_done(one: DaemonProcess, shop: Shop) -> bool:
 
 
 def is_dead_or_has_given_up(one: DaemonProcess) -> bool:
-    return not one.is_running or bool(one.events("message.suspected"))
+    return not one.is_running or bool(one.events("message.quarantined"))
 
 
 def is_settled(shop: Shop) -> bool:

@@ -17,9 +17,9 @@ def to_queue(queue: str, body: bytes, properties: Properties = PLAIN) -> Outgoin
 
 def send(publisher: Publisher, messages: Sequence[OutgoingMessage]) -> None:
     """Publish, and insist that the broker took them all."""
-    receipt = publisher.publish(messages)
-    publisher.wait(receipt, LIMIT_S)
-    assert receipt.failed == {}
+    confirms = publisher.publish(messages)
+    publisher.wait(confirms, LIMIT_S)
+    assert confirms.failed == {}
 
 
 def numbered(queue: str, count: int) -> list[OutgoingMessage]:

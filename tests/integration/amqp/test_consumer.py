@@ -222,10 +222,10 @@ def test_what_arrives_while_cancelling_is_not_lost(
     consumer: Consumer, publisher: Publisher
 ) -> None:
     consumer.connect()
-    receipt = publisher.publish(numbered("user", 350))
+    confirms = publisher.publish(numbered("user", 350))
 
     consumer.cancel()
-    publisher.wait(receipt, 10)
+    publisher.wait(confirms, 10)
     held = [int(one.body) for one in consumer.inbox]
     consumer.ack(tuple(consumer.inbox))
 

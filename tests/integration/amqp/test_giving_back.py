@@ -42,8 +42,8 @@ def test_a_stop_keeps_the_order_and_costs_one_delivery_at_most(
         send(sender, [one for queue in Queue for one in numbered(queue, COUNT)])
         receive(first, 3 * COUNT)
         # These are on their way while the consumers are cancelled, one after the other.
-        receipt = sender.publish(numbered("order", 50))
-    sender.wait(receipt, 10)
+        confirms = sender.publish(numbered("order", 50))
+    sender.wait(confirms, 10)
 
     with closing(consuming(at, queue_type)) as second:
         again = receive_acking(second, 3 * COUNT + 50)

@@ -30,19 +30,19 @@ def test_every_message_of_a_window_is_confirmed(publisher: Publisher, outside: A
         publisher.publish([to_queue("user", b"%d" % number, persistent) for number in range(200)])
         for _ in range(5)
     ]
-    for receipt in reversed(receipts):
-        publisher.wait(receipt, LIMIT_S)
+    for confirms in reversed(receipts):
+        publisher.wait(confirms, LIMIT_S)
 
-    assert all(receipt.done and receipt.failed == {} for receipt in receipts)
+    assert all(confirms.done and confirms.failed == {} for confirms in receipts)
     assert outside.queue_declare("user", passive=True).method.message_count == 1000
 
 
 def test_nothing_to_publish_is_done_at_once(publisher: Publisher) -> None:
-    receipt = publisher.publish([])
+    confirms = publisher.publish([])
 
-    publisher.wait(receipt, 0)
+    publisher.wait(confirms, 0)
 
-    assert receipt.done
+    assert confirms.done
 
 
 def test_an_unroutable_message_counts_only_when_mandatory(publisher: Publisher) -> None:
@@ -62,22 +62,22 @@ def test_returns_name_their_own_messages_and_no_neighbours(
     ]
 
     for _ in range(5):
-        receipt = publisher.publish(window)
-        publisher.wait(receipt, LIMIT_S)
+        confirms = publisher.publish(window)
+        publisher.wait(confirms, LIMIT_S)
 
         lost = {index for index, one in enumerate(window) if one.routing_key == "nowhere"}
-        assert receipt.failed == dict.fromkeys(lost, "returned: 312 NO_ROUTE")
+        assert confirms.failed == dict.fromkeys(lost, "returned: 312 NO_ROUTE")
 
 
 def test_what_the_queue_rejects_is_nacked(publisher: Publisher, outside: Any) -> None:
     arguments = {"x-max-length": 3, "x-overflow": "reject-publish"}
     outside.queue_declare("small", arguments=arguments)
 
-    receipt = publisher.publish(numbered("small", 10))
-    publisher.wait(receipt, LIMIT_S)
+    confirms = publisher.publish(numbered("small", 10))
+    publisher.wait(confirms, LIMIT_S)
 
-    assert set(receipt.failed.values()) == {"nacked"}
-    assert 3 <= 10 - len(receipt.failed) <= 5
+    assert set(confirms.failed.values()) == {"nacked"}
+    assert 3 <= 10 - len(confirms.failed) <= 5
     send(publisher, [])
 
 
@@ -87,11 +87,11 @@ def test_a_missing_exchange_fails_its_message_and_no_other(
     outside.queue_declare("user")
     message = OutgoingMessage("gone", "x", b"x", Properties(), mandatory=False)
 
-    receipt = publisher.publish([*numbered("user", 1), message])
-    publisher.wait(receipt, LIMIT_S)
+    confirms = publisher.publish([*numbered("user", 1), message])
+    publisher.wait(confirms, LIMIT_S)
 
-    assert [*receipt.failed] == [1]
-    assert "404 NOT_FOUND - no exchange 'gone'" in receipt.failed[1]
+    assert [*confirms.failed] == [1]
+    assert "404 NOT_FOUND - no exchange 'gone'" in confirms.failed[1]
     publisher.pump()
     send(publisher, numbered("user", 1))
     assert publisher.is_ready
@@ -101,13 +101,13 @@ def test_what_has_no_answer_when_the_channel_goes_is_sent_again(
     publisher: Publisher, outside: Any
 ) -> None:
     outside.queue_declare("user", durable=True)
-    receipt = publisher.publish(numbered("user", 300))
+    confirms = publisher.publish(numbered("user", 300))
     message = OutgoingMessage("gone", "x", b"x", Properties(), mandatory=False)
 
     publisher.wait(publisher.publish([message]), LIMIT_S)
 
-    publisher.wait(receipt, LIMIT_S)
-    assert receipt.failed == {}
+    publisher.wait(confirms, LIMIT_S)
+    assert confirms.failed == {}
     found = outside.queue_declare("user", passive=True).method.message_count
     assert found >= 300
 
@@ -202,16 +202,16 @@ def test_blocked_publishers_are_told_and_resume(
 ) -> None:
     consumer.connect()
     slices = [time.monotonic()]
-    receipt = publisher.publish(numbered("user", 3))
+    confirms = publisher.publish(numbered("user", 3))
 
     with pytest.raises(BrokerFault, match="no answer in 3 s, publishers are blocked"):
-        publisher.wait(receipt, 3, lambda: slices.append(time.monotonic()))
+        publisher.wait(confirms, 3, lambda: slices.append(time.monotonic()))
 
     told = publisher.blocked
     assert told
     assert max(later - sooner for sooner, later in pairwise(slices)) < 2.5
     end_alarm(memory_alarm)
-    publisher.wait(receipt, LIMIT_S)
+    publisher.wait(confirms, LIMIT_S)
     assert not publisher.blocked
     assert len(receive(consumer, 3)) == 3
 
@@ -241,9 +241,9 @@ def test_a_publisher_that_stays_blocked_is_disconnected(
     publisher.connect()
     private_rabbit.ctl("set_vm_memory_high_watermark", "0")
     try:
-        receipt = publisher.publish(numbered("user", 1))
+        confirms = publisher.publish(numbered("user", 1))
         with pytest.raises(BrokerFault, match="ConnectionBlockedTimeout"):
-            publisher.wait(receipt, LIMIT_S)
+            publisher.wait(confirms, LIMIT_S)
         assert not publisher.blocked
         publisher.close()
     finally:
@@ -272,11 +272,11 @@ def test_the_message_over_which_the_channel_is_closed_has_failed_and_no_other(
     outside.queue_bind("heard", "events", "#")
     messages = [event("a"), event("b", "missing"), event("c"), event("d", "missing"), event("e")]
 
-    receipt = publisher.publish(messages)
-    publisher.wait_out(receipt, 10, lambda: None)
+    confirms = publisher.publish(messages)
+    publisher.wait_out(confirms, 10, lambda: None)
 
-    assert [*receipt.failed] == [1, 3]
-    assert all("404 NOT_FOUND - no exchange 'missing'" in why for why in receipt.failed.values())
+    assert [*confirms.failed] == [1, 3]
+    assert all("404 NOT_FOUND - no exchange 'missing'" in why for why in confirms.failed.values())
     heard = [outside.basic_get("heard", auto_ack=True)[0] for _ in range(6)]
     assert {method.routing_key for method in heard if method} == {"a", "c", "e"}
     # Not sent again, for a while; the others are.

@@ -10,7 +10,7 @@ from psycopg2.extensions import POLL_OK
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with a small name
 
 from orderd.db.connection import Database
-from orderd.pipeline.outbox.frozen import FrozenSessions
+from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
 from tests.acceptance.gate import Gate, Wire
 from tools.waiting import wait_until
 

@@ -28,7 +28,7 @@ def shop(database_url: str) -> Iterator[Shop]:
 
 @pytest.fixture
 def rival(database_url: str, shop: Shop) -> Iterator[Shop]:
-    """Another daemon's processor on the same database."""
+    """Another daemon's committer on the same database."""
     assert shop.database.is_connected
     with Shop(database_url) as rival:
         yield rival

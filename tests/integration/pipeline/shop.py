@@ -1,4 +1,4 @@
-"""A database with a batch processor on it, and what an observer sees of both."""
+"""A database with a batch committer on it, and what an observer sees of both."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.amqp.message import Delivery
 from orderd.db.connection import Database
-from orderd.pipeline.commit import BatchProcessor, Limits, Surroundings
+from orderd.pipeline.commit import BatchContext, Committer, Limits
 from orderd.pipeline.deferrals import Deferrals
-from orderd.pipeline.quarantine import Suspects
+from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
 from orderd.shop.outcomes import Deferred
@@ -49,13 +49,13 @@ class Seen:
 
 
 class Shop:
-    """One database and the one processor that works on it."""
+    """One database and the one committer that works on it."""
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
         self.observer = psycopg2.connect(url)
         self.observer.autocommit = True
-        self.processor = self.new_processor()
+        self.committer = self.new_processor()
 
     def __enter__(self) -> Self:
         return self
@@ -64,21 +64,21 @@ class Shop:
         self.database.close()
         self.observer.close()
 
-    def new_processor(self) -> BatchProcessor:
+    def new_processor(self) -> Committer:
         self.deferrals = Deferrals(self.database, delay_max_s=300, lock_patience_s=86_400)
-        return BatchProcessor(
+        return Committer(
             self.database,
             Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
-            suspects=Suspects(self.database),
+            quarantine=Quarantine(self.database),
             deferrals=self.deferrals,
             events_source="/orderd/test",
             grants=None,
         )
 
     def reset(self) -> None:
-        """Empty the tables and begin with a processor that knows nothing."""
+        """Empty the tables and begin with a committer that knows nothing."""
         self.query(f"TRUNCATE {', '.join(_TABLES)}, deferrals RESTART IDENTITY")
-        self.processor = self.new_processor()
+        self.committer = self.new_processor()
 
     def process(
         self,
@@ -86,30 +86,30 @@ class Shop:
         arriving: frozenset[Queue] = NOTHING_ARRIVES,
         *,
         ask: Callable[[], frozenset[Queue]] | None = None,
-        breathe: Callable[[], None] = lambda: None,
+        keep_alive: Callable[[], None] = lambda: None,
     ) -> list[Result]:
         """Return the results of one batch, in the order of the deliveries.
 
-        *ask* is called, if given, where the processor wants to know what is *arriving*.
+        *ask* is called, if given, where the committer wants to know what is *arriving*.
         """
-        surroundings = Surroundings(lambda _tried: ask() if ask else arriving, breathe)
-        groups = self.processor.process(deliveries, surroundings)
+        context = BatchContext(lambda _tried: ask() if ask else arriving, keep_alive)
+        groups = self.committer.process(deliveries, context)
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)
         return [results[one.tag] for one in deliveries]
 
     def limit_replies(self, reply_bytes_max: int) -> None:
         """Let no reply to a query be larger."""
-        self.processor.limits = replace(self.processor.limits, reply_bytes_max=reply_bytes_max)
+        self.committer.limits = replace(self.committer.limits, reply_bytes_max=reply_bytes_max)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement that runs, and commits, beside the processor."""
+        """Return the rows of a statement that runs, and commits, beside the committer."""
         with self.observer.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def set(self, **parameters: str) -> None:
-        """Set the processor's session parameters, for as long as its connection lives."""
+        """Set the committer's session parameters, for as long as its connection lives."""
         with self.database.transaction() as tx:
             for name, value in parameters.items():
                 tx.run(f"SET {name} = '{value}'")

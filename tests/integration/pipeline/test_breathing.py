@@ -17,7 +17,7 @@ def test_big_bodies_are_read_with_a_breath_between_them(
 ) -> None:
     breaths: list[Any] = []
 
-    shop.process([delivery("user", body) for _ in range(10)], breathe=lambda: breaths.append(1))
+    shop.process([delivery("user", body) for _ in range(10)], keep_alive=lambda: breaths.append(1))
 
     assert len(breaths) >= breaths_min
     assert bool(breaths) is bool(breaths_min)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
 from orderd.logs.events import Event
-from orderd.pipeline import commit as processor
+from orderd.pipeline import commit as committer
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
@@ -51,10 +51,10 @@ def nobody_is_in_the_way() -> Iterator[None]:
     """Fail where a batch met a conflict: with itself it must not have any."""
 
     def emit(event: Event, why: str, **_: object) -> None:
-        assert event is not Event.BATCH_REDONE, f"a batch was in conflict with itself: {why}"
+        assert event is not Event.BATCH_RETRIED, f"a batch was in conflict with itself: {why}"
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processor, "emit", emit)
+        patch.setattr(committer, "emit", emit)
         yield
 
 

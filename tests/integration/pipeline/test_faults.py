@@ -112,10 +112,10 @@ def test_a_deadlock_with_somebody_else_is_redone(
         cursor.execute("SET deadlock_timeout = '20s'")
         cursor.execute("SELECT FROM products WHERE id = 2 FOR UPDATE")
         waiting = threads.submit(
-            shop.process, [order(1), update], breathe=lambda: breaths.append(1)
+            shop.process, [order(1), update], keep_alive=lambda: breaths.append(1)
         )
         shop.wait_until_blocked()
-        # The processor holds order 2: now each waits for the other.
+        # The committer holds order 2: now each waits for the other.
         cursor.execute("SELECT FROM orders WHERE id = 2 FOR UPDATE")
     first, second = waiting.result()
 

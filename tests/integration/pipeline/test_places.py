@@ -313,7 +313,7 @@ def test_a_missing_reference_keeps_the_place_of_its_order(shop: Shop) -> None:
 @pytest.mark.parametrize("request_id", ["a", None], ids=["with id", "without"])
 def test_what_is_renewed_keeps_its_place(shop: Shop, request_id: str | None) -> None:
     first = replace(price(1, "10.00", request_id), redelivered=True)
-    places = shop.processor.keep_places([first])
+    places = shop.committer.keep_places([first])
     copy = renewed_command(first, place=places[first.tag])
 
     (second,) = shop.process([price(2, "20.00", "b")])

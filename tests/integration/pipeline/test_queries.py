@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from orderd.pipeline.commit import Surroundings
+from orderd.pipeline.commit import BatchContext
 from orderd.protocol.commands import ProductGet
 from orderd.protocol.names import UnavailableCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
@@ -61,8 +61,8 @@ def test_lists_are_answered_one_at_a_time_with_a_breath_between_them(shop: Shop)
         *(request(*LIST) for _ in range(3)),
         request("product", "create", NEW),
     ]
-    parts = shop.processor.process(
-        batch, Surroundings(lambda _: frozenset(), lambda: breaths.append(1))
+    parts = shop.committer.process(
+        batch, BatchContext(lambda _: frozenset(), lambda: breaths.append(1))
     )
 
     seen = [([result.delivery.tag for result in part], len(breaths)) for part in parts]
@@ -83,13 +83,13 @@ def test_large_answers_are_not_in_memory_together(shop: Shop) -> None:
         "INSERT INTO products (name, price, stock_quantity) "
         "SELECT repeat('x', 200), 1, 1 FROM generate_series(1, 500)"
     )
-    surroundings = Surroundings(lambda _: frozenset(), lambda: None)
+    context = BatchContext(lambda _: frozenset(), lambda: None)
     batch = [request(*LIST) for _ in range(30)]
     answered_bytes = 0
 
     tracemalloc.start()
     try:
-        for part in shop.processor.process(batch, surroundings):
+        for part in shop.committer.process(batch, context):
             for result in part:
                 assert isinstance(result.outcome, Answered)
                 answered_bytes += len(result.outcome.data)
@@ -103,7 +103,7 @@ def test_large_answers_are_not_in_memory_together(shop: Shop) -> None:
 
 def test_results_for_big_messages_that_are_no_commands_come_in_portions(shop: Shop) -> None:
     batch = [request("user", "explode", {"x": "y" * 900_000}) for _ in range(12)]
-    parts = shop.processor.process(batch, Surroundings(lambda _: frozenset(), lambda: None))
+    parts = shop.committer.process(batch, BatchContext(lambda _: frozenset(), lambda: None))
 
     assert [len(part) for part in parts] == [5, 5, 2]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from orderd.amqp.message import Delivery
-from orderd.pipeline import commit as processor
+from orderd.pipeline import commit as committer
 from orderd.pipeline.results import Result
 from orderd.shop.outcomes import Applied, Deferred, Duplicate, Invalid, Refused
 from tests.integration.pipeline.shop import Connection, Shop
@@ -61,7 +61,7 @@ def redone(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Give a list of why batches were redone or cut up in the block."""
     reasons: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(processor, "emit", lambda _event, why, **_fields: reasons.append(why))
+        patch.setattr(committer, "emit", lambda _event, why, **_fields: reasons.append(why))
         yield reasons
 
 

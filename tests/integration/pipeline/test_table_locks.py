@@ -12,9 +12,9 @@ import pytest
 from orderd.amqp.message import Delivery
 from orderd.db.faults import DatabaseOutage
 from orderd.logs.events import Event
-from orderd.pipeline import commit as processor
+from orderd.pipeline import commit as committer
 from orderd.pipeline.locking import table_locks
-from orderd.pipeline.quarantine import Suspects
+from orderd.pipeline.quarantine import Quarantine
 from orderd.protocol.names import DeferralCode, UnavailableCode
 from orderd.shop.outcomes import (
     Applied,
@@ -39,14 +39,14 @@ Log = list[tuple[Event, str]]
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """What the batch logs."""
     lines: Log = []
-    for module in (processor, table_locks):
+    for module in (committer, table_locks):
         monkeypatch.setattr(module, "emit", lambda event, why, **_: lines.append((event, why)))
     return lines
 
 
 @pytest.fixture
 def hasty(shop: Shop) -> Shop:
-    """The shop, whose processor waits for a lock only a moment."""
+    """The shop, whose committer waits for a lock only a moment."""
     shop.set(lock_timeout="200ms")
     return shop
 
@@ -135,10 +135,10 @@ def test_commands_that_need_the_table_are_put_off_together_before_the_others_are
     batch = [request("order", "create", ORDER, request_id=f"o{n}") for n in range(20)] + list(
         of_every_queue("ann").values()
     )[:1]
-    surroundings = processor.Surroundings(lambda _: frozenset(), lambda: None)
+    context = committer.BatchContext(lambda _: frozenset(), lambda: None)
 
     with locked(session, "orders"):
-        groups = list(hasty.processor.process(batch, surroundings))
+        groups = list(hasty.committer.process(batch, context))
 
     assert [{type(result.outcome) for result in group} for group in groups] == [
         {Deferred},
@@ -172,7 +172,7 @@ def test_when_the_lock_is_gone_all_is_as_before(hasty: Shop, session: Connection
 
     assert hindered(found) == set()
     assert isinstance(found["new order"], Applied)
-    assert [event for event, _ in log] == [Event.TABLE_LOCKED, Event.TABLE_RELEASED]
+    assert [event for event, _ in log] == [Event.TABLE_LOCKED, Event.TABLE_UNLOCKED]
 
 
 def test_another_lock_on_the_table_is_waited_for_first(
@@ -249,12 +249,12 @@ def test_a_record_of_tries_that_cannot_be_written_is_an_outage(
     hasty: Shop, session: Connection
 ) -> None:
     suspect = replace(of_every_queue("ann")["new product"], redelivered=True)
-    suspects = Suspects(hasty.database)
+    quarantine = Quarantine(hasty.database)
 
     with locked(session, "message_tries"), pytest.raises(DatabaseOutage, match="message_tries"):
-        list(suspects.groups([suspect], poison_after=3))
+        list(quarantine.groups([suspect], poison_after=3))
 
-    assert list(suspects.groups([suspect], poison_after=3)) == [[suspect]]
+    assert list(quarantine.groups([suspect], poison_after=3)) == [[suspect]]
 
 
 @pytest.mark.parametrize("table", ["processed_requests", "outbox"])

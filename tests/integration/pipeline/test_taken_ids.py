@@ -31,7 +31,7 @@ COLUMNS = {
 
 @pytest.fixture(params=["owner", "limited"])
 def worker(request: pytest.FixtureRequest, shop: Shop, database_url: str) -> Iterator[Shop]:
-    """A processor, by the role that owns the tables or by one with the documented rights alone."""
+    """A committer, by the role that owns the tables or by one with the documented rights alone."""
     is_owner = request.param == "owner"
     url = database_url if is_owner else request.getfixturevalue("limited_url")
     assert shop.database.is_connected

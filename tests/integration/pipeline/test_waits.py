@@ -9,7 +9,7 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import renewed_command
-from orderd.pipeline.commit import Surroundings
+from orderd.pipeline.commit import BatchContext
 from orderd.protocol.names import HEADER_PLACE, DeferralCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Connection, Shop
@@ -21,7 +21,7 @@ LOCKED_ROW = "row 2 of table products is locked"
 
 @pytest.fixture
 def hasty(shop: Shop) -> Shop:
-    """The shop, whose processor waits for a lock only a moment."""
+    """The shop, whose committer waits for a lock only a moment."""
     shop.set(lock_timeout="100ms")
     return shop
 
@@ -109,7 +109,7 @@ def test_a_wait_goes_on_when_its_message_is_renewed(hasty: Shop, request_id: str
     hasty.query("UPDATE deferrals SET waits_since = waits_since - interval '2 d'")
     worn = replace(from_its_retry_queue(one, first.outcome), redelivered=True)
 
-    places = hasty.processor.keep_places([worn])
+    places = hasty.committer.keep_places([worn])
     copy = renewed_command(worn, place=places[worn.tag])
     (last,) = hasty.process([again(replace(worn, properties=copy.properties))])
 
@@ -220,9 +220,9 @@ def test_those_that_wait_for_one_row_come_back_in_their_order(
     copy = replace(again(one), redelivered=True)
     (first,) = hasty.process([one])
     groups = list(
-        hasty.processor.process(
+        hasty.committer.process(
             [copy, price("later"), from_its_retry_queue(one, first.outcome)],
-            Surroundings(lambda _: frozenset(), lambda: None),
+            BatchContext(lambda _: frozenset(), lambda: None),
         )
     )
 

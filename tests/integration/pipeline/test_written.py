@@ -44,7 +44,7 @@ def assert_deferred(result: Result, *texts: str) -> None:
     """Check that the command is tried again later, for a reason with these texts."""
     assert isinstance(result.outcome, Deferred)
     assert result.outcome.code == DeferralCode.UNEXPECTED
-    assert result.outcome.message.startswith("NotAsDecided: table ")
+    assert result.outcome.message.startswith("WrittenDiffers: table ")
     for text in texts:
         assert text in result.outcome.message
 

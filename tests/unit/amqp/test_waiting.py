@@ -1,7 +1,7 @@
 """What waits, and what of it is to go back."""
 
+from orderd.amqp.inbox import Waiting
 from orderd.amqp.message import Delivery, Properties
-from orderd.amqp.waiting import Waiting
 
 WORN = Properties(headers={"x-delivery-count": 5})
 PLAIN = Properties()

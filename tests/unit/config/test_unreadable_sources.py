@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orderd.config import patient
+from orderd.config import bounded_read
 from orderd.config.load import ConfigError, Settings, load
 
 Make = Callable[[Path], None]
@@ -125,7 +125,7 @@ def test_a_file_that_overstrains_its_parser_is_refused(tmp_path: Path, text: str
 def test_a_pipe_is_read_to_its_end_and_not_waited_for_longer_than_some_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patient, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(bounded_read, "_PATIENCE_S", 0.2)
     (tmp_path / "etc").mkdir()
     os.mkfifo(tmp_path / "etc" / "orderd.toml")
     nobody = reason_of(tmp_path)

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console as RichConsole
 
-from orderd.ctl.console import Screen
+from orderd.ctl.console import Console
 from orderd.ctl.json_text import compact, pretty
 from orderd.ctl.tables import Column, Table, plain, printable, rich_table
 from orderd.protocol.strict_json import loads
@@ -62,7 +62,7 @@ def test_a_plain_table_is_aligned_by_what_a_terminal_shows() -> None:
 
 
 def test_a_table_on_a_terminal_shows_the_same_cells() -> None:
-    console = Console(width=60, force_terminal=True, no_color=True)
+    console = RichConsole(width=60, force_terminal=True, no_color=True)
     with console.capture() as capture:
         console.print(rich_table(TABLE))
 
@@ -71,7 +71,7 @@ def test_a_table_on_a_terminal_shows_the_same_cells() -> None:
 
 
 def test_a_narrow_terminal_loses_nothing_of_a_long_text() -> None:
-    console = Console(width=12, no_color=True)
+    console = RichConsole(width=12, no_color=True)
     with console.capture() as capture:
         console.print(rich_table(Table((Column("name", is_long=True),), [("x" * 100,)])))
 
@@ -100,12 +100,12 @@ def test_a_bar_is_drawn_on_a_terminal_for_what_takes_long(
     is_drawn: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
     monkeypatch.setattr("sys.stderr", stderr)
-    screen = Screen(is_json=False)
+    console = Console(is_json=False)
 
-    with screen.progress("looking", steps) as advance:
+    with console.progress("looking", steps) as advance:
         for _ in range(steps):
             advance()
-        screen.line("a result")
+        console.line("a result")
 
     assert ("looking" in stderr.getvalue()) == is_drawn
     assert capsys.readouterr().out == "a result\n"

@@ -300,7 +300,7 @@ def test_a_program_outlives_its_stdout_without_a_word(redirection: str, tmp_path
 def test_event_names_are_noun_and_verb_and_explained() -> None:
     for event in Event:
         assert re.fullmatch(
-            r"[a-z]+\.[a-z_]+ed|daemon\.draining|queue\.failing|[a-z]+\.(redone|held_back|set_aside|took_over|standby)",
+            r"[a-z]+\.[a-z_]+ed|config\.warning|daemon\.draining|queue\.failing|[a-z]+\.(split|held_back|set_aside|took_over|standby)",
             event,
         )
         assert event.meaning.endswith(".")

@@ -1,11 +1,11 @@
 """Lines that would come with each message are told once in a while, and counted."""
 
-from orderd.logs.seldom import Seldom
+from orderd.logs.rate_limit import RateLimit
 
 
 def test_the_first_of_a_kind_is_told_and_the_rest_is_counted() -> None:
     now_s = [0.0]
-    seldom = Seldom(10.0, lambda: now_s[0])
+    seldom = RateLimit(10.0, lambda: now_s[0])
 
     assert seldom.told("too large: 1", kind="406") == "too large: 1"
     assert seldom.told("too large: 2", kind="406") is None

@@ -5,7 +5,7 @@ from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
 from orderd.db.clock import Clock
-from orderd.pipeline.outbound import Consequence, Consequences, Role, SettlePolicy
+from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose, SettlePolicy
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.envelope import Invalid
@@ -43,17 +43,17 @@ def spoilt(body: bytes = b"{", outcome: Invalid = MALFORMED, **more: Any) -> Res
     return Result(delivery("order", body, **more), None, outcome, response)
 
 
-def consequences(*results: Result) -> list[Consequence]:
+def outbound(*results: Result) -> list[OutboundMessage]:
     """Return what is sent for *results*, each with what follows once the broker has it."""
-    consequences = Consequences(POLICY, Reporter(), Clock().now)
-    return [sent for each in consequences.of(results) for sent in (each, *each.then)]
+    outbound = OutboundMessages(POLICY, Reporter(), Clock().now)
+    return [sent for each in outbound.of(results) for sent in (each, *each.then)]
 
 
-def only(role: Role, *results: Result) -> OutgoingMessage:
-    """Return the one message of this role that follows from *results*."""
-    (message,) = [one.message for one in consequences(*results) if one.role is role]
+def only(purpose: Purpose, *results: Result) -> OutgoingMessage:
+    """Return the one message with this purpose that follows from *results*."""
+    (message,) = [one.message for one in outbound(*results) if one.purpose is purpose]
     return message
 
 
 def roles(*results: Result) -> list[str]:
-    return [one.role.name for one in consequences(*results)]
+    return [one.purpose.name for one in outbound(*results)]

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from orderd.amqp.message import Properties
 from orderd.amqp.wire.properties import check, decode, encode
-from orderd.pipeline.outbound import Role
+from orderd.pipeline.outbound import Purpose
 from tests.support.any_properties import found_in_the_copy, of_the_copy, properties
 from tests.support.wire import write_properties
 from tests.unit.pipeline.results import DEFERRED, only, result, spoilt
@@ -21,7 +21,7 @@ def as_keywords(wire: dict[str, Any]) -> dict[str, Any]:
 
 @given(properties)
 def test_a_dead_letter_keeps_whatever_properties_its_message_had(wire: dict[str, Any]) -> None:
-    letter = only(Role.DEAD_LETTER, spoilt(b"{", **as_keywords(wire)))
+    letter = only(Purpose.DEAD_LETTER, spoilt(b"{", **as_keywords(wire)))
 
     assert found_in_the_copy(encode(letter.properties)) == of_the_copy(wire)
     check(letter.properties, FRAME_BYTES_MAX, "guest")
@@ -38,6 +38,6 @@ def test_a_deferred_message_is_published_again_whatever_its_properties(
         if name not in ("orderd-attempt", "orderd-failed-at")
     }
 
-    retry = only(Role.RETRY, result(DEFERRED, None, **its))
+    retry = only(Purpose.RETRY, result(DEFERRED, None, **its))
 
     check(retry.properties, FRAME_BYTES_MAX, "guest")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.wire.properties import check, decode, encode
 from orderd.pipeline.dead_letters import HEADERS_BYTES_MAX, dead_letter, without_original_headers
-from orderd.pipeline.outbound import Role
+from orderd.pipeline.outbound import Purpose
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import InvalidCode
 from tests.unit.pipeline.results import DEFERRED, NOON, only, result, spoilt
@@ -44,7 +44,7 @@ def test_a_dead_letter_says_what_was_wrong_and_is_to_stay() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\x00\xff" * 1000, b'{"a":1}\n', b"x" * 2**20])
 def test_the_body_is_the_original_byte_for_byte(body: bytes) -> None:
-    assert only(Role.DEAD_LETTER, spoilt(body)).body == body
+    assert only(Purpose.DEAD_LETTER, spoilt(body)).body == body
 
 
 def test_the_original_properties_are_kept() -> None:
@@ -132,7 +132,7 @@ def test_without_its_original_headers_a_letter_still_says_what_was_wrong() -> No
 
 
 def test_a_deferred_message_out_of_attempts_tells_all_that_is_known() -> None:
-    message = only(Role.DEAD_LETTER, result(DEFERRED, None, attempt=3))
+    message = only(Purpose.DEAD_LETTER, result(DEFERRED, None, attempt=3))
 
     said = headers(message)
     assert said["orderd-code"] == "retries_exhausted"
@@ -144,7 +144,7 @@ def test_a_deferred_message_out_of_attempts_tells_all_that_is_known() -> None:
 
 def test_subscribers_are_told_of_a_dead_letter_but_not_its_content() -> None:
     invalid = Invalid(InvalidCode.INVALID_DATA, "data.x: wrong", "r-1")
-    notice = only(Role.NOTICE, spoilt(b'{"password":"s3cret"}', invalid))
+    notice = only(Purpose.NOTICE, spoilt(b'{"password":"s3cret"}', invalid))
 
     assert notice.routing_key == "system.dead_lettered"
     assert not notice.mandatory
@@ -190,14 +190,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("original", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("role", [Role.DEAD_LETTER, Role.RETRY])
+@pytest.mark.parametrize("purpose", [Purpose.DEAD_LETTER, Purpose.RETRY])
 def test_properties_that_only_others_can_write_stop_nothing(
-    role: Role, original: Properties
+    purpose: Purpose, original: Properties
 ) -> None:
     its = {name: getattr(original, name) for name in Properties.__slots__}
-    one = spoilt(**its) if role is Role.DEAD_LETTER else result(DEFERRED, None, **its)
+    one = spoilt(**its) if purpose is Purpose.DEAD_LETTER else result(DEFERRED, None, **its)
 
-    message = only(role, one)
+    message = only(purpose, one)
 
     # What cannot be published as it is goes out without its producer's headers.
     least = without_original_headers(message)

@@ -5,7 +5,7 @@ import pytest
 
 from orderd.amqp.message import Properties
 from orderd.pipeline.messages import copied_properties
-from orderd.pipeline.outbound import Role
+from orderd.pipeline.outbound import Purpose
 from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.results import attempt_of
 from orderd.protocol.names import (
@@ -26,8 +26,8 @@ from tests.unit.pipeline.results import (
     DEFERRED,
     DELAYS_S,
     OK,
-    consequences,
     only,
+    outbound,
     result,
     roles,
     spoilt,
@@ -54,7 +54,7 @@ def test_a_settled_command_is_answered_where_an_answer_is_wanted(
 ) -> None:
     asked = result(outcome, response, reply_to="mine", correlation_id="c")
 
-    message = only(Role.REPLY, asked)
+    message = only(Purpose.REPLY, asked)
 
     assert roles(asked) == ["REPLY"]
     assert (message.exchange, message.routing_key, message.mandatory) == ("", "mine", True)
@@ -76,7 +76,7 @@ def test_the_property_goes_before_the_id_of_the_request(
         APPLIED, request_id=request_id, reply_to="mine", correlation_id=correlation_id
     )  # fmt: skip
 
-    message = only(Role.REPLY, asked)
+    message = only(Purpose.REPLY, asked)
 
     assert message.properties.correlation_id == told
     assert json.loads(message.body)["correlation_id"] == told
@@ -88,7 +88,7 @@ def test_the_property_goes_before_the_id_of_the_request(
 def test_an_id_too_long_for_the_property_is_in_the_body_only(
     request_id: str, *, fits: bool
 ) -> None:
-    message = only(Role.REPLY, result(APPLIED, request_id=request_id, reply_to="mine"))
+    message = only(Purpose.REPLY, result(APPLIED, request_id=request_id, reply_to="mine"))
 
     assert message.properties.correlation_id == (request_id if fits else None)
     assert json.loads(message.body)["correlation_id"] == request_id
@@ -97,7 +97,7 @@ def test_an_id_too_long_for_the_property_is_in_the_body_only(
 def test_direct_reply_to_is_a_queue_like_any_other() -> None:
     name = "amq.rabbitmq.reply-to.g1h2AA5yZXBseUA.x"
 
-    assert only(Role.REPLY, result(APPLIED, reply_to=name)).routing_key == name
+    assert only(Purpose.REPLY, result(APPLIED, reply_to=name)).routing_key == name
 
 
 @pytest.mark.parametrize("name", [*sorted(own_queues(DELAYS_S)), "order.retry.of-former-settings"])
@@ -118,7 +118,7 @@ def test_an_invalid_message_is_dead_lettered_and_answered() -> None:
     asked = spoilt(reply_to="mine", correlation_id="c")
 
     assert roles(asked) == ["DEAD_LETTER", "NOTICE", "REPLY"]
-    assert json.loads(only(Role.REPLY, asked).body) == {
+    assert json.loads(only(Purpose.REPLY, asked).body) == {
         "correlation_id": "c",
         "status": "error",
         "data": None,
@@ -133,7 +133,7 @@ def test_an_invalid_message_is_dead_lettered_and_answered() -> None:
 def test_a_deferred_message_waits_longer_each_time(attempt: int, queue: str) -> None:
     again = result(DEFERRED, None, attempt=attempt, reply_to="mine", priority=3)
 
-    message = only(Role.RETRY, again)
+    message = only(Purpose.RETRY, again)
 
     assert roles(again) == ["RETRY"]
     assert (message.exchange, message.routing_key, message.mandatory) == ("", queue, True)
@@ -148,7 +148,7 @@ def test_after_the_last_attempt_it_is_dead_lettered_and_answered(attempt: int) -
     last = result(DEFERRED, None, attempt=attempt, reply_to="mine")
 
     assert roles(last) == ["DEAD_LETTER", "NOTICE", "REPLY"]
-    reply = json.loads(only(Role.REPLY, last).body)
+    reply = json.loads(only(Purpose.REPLY, last).body)
     assert (reply["status"], reply["code"]) == ("error", "retries_exhausted")
     assert reply["error"] == "transient: lock timeout"
 
@@ -173,10 +173,10 @@ def test_only_a_count_of_ours_is_counted(headers: dict[str, Any] | None, attempt
 
 
 def test_a_message_that_was_moved_back_begins_anew() -> None:
-    dead = only(Role.DEAD_LETTER, result(DEFERRED, None, attempt=3))
+    dead = only(Purpose.DEAD_LETTER, result(DEFERRED, None, attempt=3))
     moved_back = result(DEFERRED, None, headers=dead.properties.headers)
 
-    message = only(Role.RETRY, moved_back)
+    message = only(Purpose.RETRY, moved_back)
 
     assert message.routing_key == "user.retry.5s"
     assert message.properties.headers == {"orderd-attempt": 1}
@@ -188,7 +188,7 @@ def test_a_retry_goes_to_one_queue_and_does_not_expire() -> None:
         user_id="producer", delivery_mode=1,
     )  # fmt: skip
 
-    properties = only(Role.RETRY, again).properties
+    properties = only(Purpose.RETRY, again).properties
 
     ends_at_ms = round(again.delivery.received_s * 1000) + 5
     assert properties.headers == {
@@ -210,9 +210,9 @@ def test_events_go_first_in_the_order_of_commit() -> None:
                         tuple(rows[:2]))  # fmt: skip
     second = type(first)(first.delivery, first.command, first.outcome, first.response, (rows[2],))
 
-    found = consequences(first, spoilt(), second)
+    found = outbound(first, spoilt(), second)
 
-    assert [one.role.name for one in found] == [
+    assert [one.purpose.name for one in found] == [
         *("EVENT", "EVENT", "EVENT"),
         *("REPLY", "DEAD_LETTER", "NOTICE", "REPLY"),
     ]

@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_written_is_said_once_for_each_time_it_breaks(
         health.note("running")
 
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["health.dropped"] * 2
+    assert [line["event"] for line in lines] == ["health.failed"] * 2
     assert str(path) in lines[0]["message"]
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_replaced(
 
     assert path.lstat().st_ino == before.st_ino
     [line] = capfd.readouterr().out.splitlines()
-    assert json.loads(line)["event"] == "health.dropped"
+    assert json.loads(line)["event"] == "health.failed"
     assert f"{path}: not a regular file" in json.loads(line)["message"]
 
 
@@ -333,5 +333,5 @@ def test_a_file_that_another_daemon_has_taken_meanwhile_is_left_to_it(
 
     assert content_of(path)["state"] == "paused"
     [line] = capfd.readouterr().out.splitlines()
-    assert json.loads(line)["event"] == "health.dropped"
+    assert json.loads(line)["event"] == "health.failed"
     other.close()

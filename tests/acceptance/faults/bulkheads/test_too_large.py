@@ -37,7 +37,7 @@ def test_a_letter_goes_shortened_a_reply_is_dropped_and_all_others_are_done_once
 ) -> None:
     orderd = daemon(batch_max=10)
 
-    said = orderd.wait_for_event("message.shortened", queue="order", timeout_s=60)
+    said = orderd.wait_for_event("message.truncated", queue="order", timeout_s=60)
     orderd.wait_for_event("message.dead_lettered", queue="order", timeout_s=60)
     refused = orderd.wait_for_event("reply.refused", timeout_s=60)
     wait_until(lambda: shop.value(DONE) >= COUNT, timeout_s=60, what="all orders")

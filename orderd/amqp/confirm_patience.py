@@ -9,7 +9,7 @@ SHORT_S: Final = 0.25
 STAYS_SHORT_S: Final = 60.0
 
 
-class Patience:
+class ConfirmPatience:
     """Long, but short for a while after some confirms did not come in time.
 
     For messages that are sent again otherwise, as events are by the outbox: a queue that confirms

@@ -13,7 +13,7 @@ class _Kind:
     untold: int = 0
 
 
-class Seldom:
+class RateLimit:
     """Lets one line of a kind through in so many seconds, which counts those before it."""
 
     def __init__(self, every_s: float, now_s: Callable[[], float] = time.monotonic) -> None:

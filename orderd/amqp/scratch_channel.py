@@ -5,7 +5,7 @@ from typing import Any
 from orderd.amqp.connection import Channel, Connection
 
 
-class Scratch:
+class ScratchChannel:
     """A channel that is opened anew whenever the broker closed it with its answer."""
 
     def __init__(self, connection: Connection) -> None:

@@ -10,7 +10,7 @@ _CUTS_MAX: Final = 2
 _YOUNG_S: Final = 10.0
 
 
-class Cuts:
+class ConnectionCuts:
     """Counts the connections that were cut right after they were made, one after the other.
 
     Again and again that is no outage: then the queues are to be consumed apart.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from orderd.pipeline.outbound import Consequence
+from orderd.pipeline.outbound import OutboundMessage
 
 _FIRST_DELAY_S: Final = 1.0
 DELAY_S_MAX: Final = 60.0
@@ -22,7 +22,7 @@ class _Target:
     refused_at_s: float
     delay_s: float = 0.0
     due_s: float = 0.0
-    waiting: list[Consequence] = field(default_factory=list)
+    waiting: list[OutboundMessage] = field(default_factory=list)
 
 
 class HeldBack:
@@ -41,11 +41,11 @@ class HeldBack:
         """Return how many messages wait."""
         return sum(len(target.waiting) for target in self._targets.values())
 
-    def __iter__(self) -> Iterator[Consequence]:
+    def __iter__(self) -> Iterator[OutboundMessage]:
         """Yield all that waits."""
         return chain.from_iterable(target.waiting for target in self._targets.values())
 
-    def refuse(self, refused: Sequence[Consequence]) -> float:
+    def refuse(self, refused: Sequence[OutboundMessage]) -> float:
         """Keep what one queue has refused; return in how many seconds it is sent again."""
         now_s = self._now_s()
         queue = refused[0].message.routing_key
@@ -55,12 +55,12 @@ class HeldBack:
         target.due_s = now_s + target.delay_s
         return target.delay_s
 
-    def hold(self, consequence: Consequence) -> bool:
-        """Keep *consequence* too where its queue is known to refuse; return whether it does."""
-        target = self._targets.get(consequence.message.routing_key)
+    def hold(self, message: OutboundMessage) -> bool:
+        """Keep *message* too where its queue is known to refuse; return whether it does."""
+        target = self._targets.get(message.message.routing_key)
         if target is None or self._now_s() >= target.due_s:
             return False
-        target.waiting.append(consequence)
+        target.waiting.append(message)
         return True
 
     def accept(self, queues: Iterable[str]) -> None:
@@ -70,12 +70,12 @@ class HeldBack:
             if target is not None and not target.waiting:
                 del self._targets[queue]
 
-    def take_due(self) -> list[Consequence]:
+    def take_due(self) -> list[OutboundMessage]:
         """Return, once, what is to be sent again by now."""
         now_s = self._now_s()
         return self._take(target for target in self._targets.values() if now_s >= target.due_s)
 
-    def take_overdue(self) -> list[Consequence]:
+    def take_overdue(self) -> list[OutboundMessage]:
         """Return, once, what waits for queues that have refused for too long."""
         before_s = self._now_s() - PATIENCE_S
         overdue = [each for each in self._targets.values() if each.refused_at_s <= before_s]
@@ -89,8 +89,8 @@ class HeldBack:
             target.waiting.clear()
 
     @staticmethod
-    def _take(targets: Iterable[_Target]) -> list[Consequence]:
-        taken: list[Consequence] = []
+    def _take(targets: Iterable[_Target]) -> list[OutboundMessage]:
+        taken: list[OutboundMessage] = []
         for target in targets:
             taken.extend(target.waiting)
             target.waiting = []

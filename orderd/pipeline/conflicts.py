@@ -14,7 +14,7 @@ from orderd.db.faults import (
     TransactionConflict,
 )
 from orderd.logs.logger import Event, emit
-from orderd.pipeline.context import Surroundings, Withheld
+from orderd.pipeline.context import BatchContext, Withheld
 from orderd.pipeline.ids import IdPool, catch_up
 from orderd.pipeline.locking.probe import Probe
 from orderd.pipeline.requests import Request
@@ -32,11 +32,11 @@ TRIES_MAX: Final = 3
 LEAPS: Final = (0, 100, 10_000)
 
 
-class Redo:
+class ConflictRetry:
     """Does transactions again that others were in the way of."""
 
     def __init__(self, database: Database, ids: IdPool, probe: Probe) -> None:
-        """Redo on *database*, with *ids* at hand; *probe* tells what is everybody's fault."""
+        """Retry on *database* with *ids*; *probe* tells whether every transaction fails."""
         self._database = database
         self._ids = ids
         self._probe = probe
@@ -45,7 +45,7 @@ class Redo:
         self,
         transact: Transact,
         group: Sequence[Request],
-        surroundings: Surroundings,
+        context: BatchContext,
         *,
         is_cut: bool,
     ) -> list[Result] | Exception:
@@ -57,14 +57,14 @@ class Redo:
         tries = 1
         while True:
             try:
-                return self._with_free_ids(transact, arriving, group, surroundings)
+                return self._with_free_ids(transact, arriving, group, context)
             except ArrivalsUnknown:
-                arriving = surroundings.arriving([request.delivery for request in group])
+                arriving = context.arriving([request.delivery for request in group])
             except (TransactionConflict, SchemaFault, ServerFault) as error:
-                surroundings.breathe()
+                context.keep_alive()
                 if self._is_final(error, len(group), is_cut=is_cut) or tries == TRIES_MAX:
                     return error
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
+                emit(Event.BATCH_RETRIED, str(error), batch_size=len(group))
                 tries += 1
             except (BrokerFault, Withheld):
                 raise
@@ -93,7 +93,7 @@ class Redo:
         transact: Transact,
         arriving: frozenset[Queue] | None,
         group: Sequence[Request],
-        surroundings: Surroundings,
+        context: BatchContext,
     ) -> list[Result]:
         """Return the results of *transact*, with other ids where rows of others have them."""
         leaps = list(LEAPS)
@@ -105,6 +105,6 @@ class Redo:
                 self._ids.forget(table)
                 if not leaps:
                     raise
-                emit(Event.BATCH_REDONE, str(error), batch_size=len(group))
-            surroundings.breathe()
-            catch_up(self._database, table, leaps.pop(0), surroundings.breathe)
+                emit(Event.BATCH_RETRIED, str(error), batch_size=len(group))
+            context.keep_alive()
+            catch_up(self._database, table, leaps.pop(0), context.keep_alive)

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from orderd.daemon.app import Parts
+from orderd.daemon.app import App
 from orderd.daemon.lifecycle import State
 
 # An alarm that is over by then costs nobody a delivery.
@@ -12,20 +12,20 @@ _MOMENT_S: Final = 2.0
 _RELIEF_BYTES: Final = 1024 * 1024
 
 
-class Relief:
+class MemoryRelief:
     """Gives back in an alarm what is not begun, where that is much, and takes no more until then.
 
     After the alarm messages are taken one at a time first.
     """
 
-    def __init__(self, parts: Parts, state: State) -> None:
-        self._parts = parts
+    def __init__(self, app: App, state: State) -> None:
+        self._app = app
         self._state = state
         self._blocked_since_s: float | None = None
 
     def take(self) -> None:
         """Do what is due, to be called freely; raises BrokerFault."""
-        publisher, consumer = self._parts.publisher, self._parts.consumer
+        publisher, consumer = self._app.publisher, self._app.consumer
         if not publisher.is_ready:
             return
         if not publisher.blocked:
@@ -41,8 +41,8 @@ class Relief:
             self._give_back()
 
     def _give_back(self) -> None:
-        consumer = self._parts.consumer
+        consumer = self._app.consumer
         if consumer.is_paused and not (consumer.inbox or consumer.worn):
             return
-        if given := consumer.pause(self._parts.vitals.breathe):
+        if given := consumer.pause(self._app.status.breathe):
             self._state.gave_back(given)

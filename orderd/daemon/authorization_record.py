@@ -7,7 +7,7 @@ from orderd.db.faults import DatabaseOutage, RowFault, TransactionConflict
 from orderd.runtime.config_errors import ConfigError
 
 
-class Protection:
+class AuthorizationRecord:
     """The record of the mode in force."""
 
     def __init__(self, database: Database) -> None:

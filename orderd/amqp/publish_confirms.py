@@ -17,7 +17,7 @@ def returned(method: Any) -> str:
     return f"{RETURNED}{method.reply_code} {method.reply_text}"
 
 
-class Receipt:
+class PublishConfirms:
     """The answers to *messages*, whose delivery tags count up from *first_tag*.
 
     `failed` maps the index of a message to why it was not taken: ``returned: 312 NO_ROUTE``,

@@ -38,4 +38,4 @@ class FrozenSessions:
             return
         for pid in ended:
             text = f"pid {pid} of PostgreSQL: its orderd has read no answer for {longest_s:g} s"
-            emit(Event.SESSION_ENDED, text)
+            emit(Event.SESSION_TERMINATED, text)

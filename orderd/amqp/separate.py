@@ -12,7 +12,7 @@ from orderd.amqp.faults import BrokerFault
 _ALTERNATE_S: Final = 0.02
 
 
-class Apart:
+class SeparateConnections:
     """Connections like *main*, one for each queue that is consumed while `is_wanted`."""
 
     def __init__(self, main: Connection) -> None:

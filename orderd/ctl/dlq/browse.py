@@ -12,7 +12,7 @@ from orderd.amqp.inspection import is_stream
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
-from orderd.ctl.console import Advance, Screen
+from orderd.ctl.console import Advance, Console
 from orderd.ctl.dlq.dead_letters import Letter, dead_letter_queues
 from orderd.ctl.dlq.filters import Filters
 from orderd.ctl.dlq.renewals import Renewals
@@ -39,7 +39,7 @@ class Letters:
         settings: "Settings",
         publisher: ConfirmedPublisher,
         queue: str | None,
-        screen: Screen,
+        console: Console,
         *,
         is_moving: bool = False,
     ) -> None:
@@ -62,7 +62,7 @@ class Letters:
                     "name"
                 )
         filled = [name for name, ready in self._depths.items() if ready]
-        self._renewals = Renewals(settings, publisher, filled, screen.note)
+        self._renewals = Renewals(settings, publisher, filled, console.note)
         if self._renewals.untouchable:
             raise Failure(
                 f"queue {self._renewals.untouchable[0]}: delivery limit 0: the broker drops what "
@@ -73,10 +73,10 @@ class Letters:
         self.failing: dict[str, str] = {}
         self._left: int | None = None
 
-    def code(self, *, is_whole: bool, screen: Screen) -> ExitCode:
+    def code(self, *, is_whole: bool, console: Console) -> ExitCode:
         """Name the queues that fail, and return how the command ends that is done but for them."""
         for why in self.failing.values():
-            screen.complain(f"broker: {why}")
+            console.complain(f"broker: {why}")
         if not is_whole or not self.are_safe:
             return ExitCode.FAILED
         return ExitCode.NOT_CHECKED if self.failing else ExitCode.DONE

@@ -15,7 +15,7 @@ import pika.exceptions
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import cause_of, refusal
-from orderd.amqp.shortage import shortage_as_fault
+from orderd.amqp.resource_shortage import shortage_as_fault
 from orderd.amqp.wire import properties
 
 SLICE_S: Final = 1.0
@@ -32,7 +32,7 @@ def no_slice() -> None:
     """Do nothing between two slices of a wait."""
 
 
-class Link:
+class ConfirmConnection:
     """A connection whose every wait is bounded, and sliced so that `on_slice` is called often.
 
     Nothing happens on it, heartbeats included, outside of its methods.
@@ -228,7 +228,11 @@ class ConfirmChannel:
     """A channel of *link* in confirm mode; `raw` is pika's own."""
 
     def __init__(
-        self, link: Link, connection: Any, on_confirm: OnFrame, on_return: Callable[..., None]
+        self,
+        link: ConfirmConnection,
+        connection: Any,
+        on_confirm: OnFrame,
+        on_return: Callable[..., None],
     ) -> None:
         self._link = link
         self._closed: Exception | None = None

@@ -12,7 +12,7 @@ _LATE_S: Final = 600.0
 _KEPT_MAX: Final = 10_000
 
 
-class Underway:
+class InFlight:
     """Knows the queues to which messages are on their way back.
 
     RabbitMQ counts a message neither in its retry queue nor in its command queue between the end

@@ -6,9 +6,8 @@ from typing import Final
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.message import Delivery
 from orderd.protocol.names import Queue, retry_queue
+from orderd.shop.registry import SHOP
 
-# The queues of what an order refers to.
-_REFERRED_TO: Final = (Queue.USER, Queue.PRODUCT)
 # A message may be on its way between two queues, or from one to here: the second look finds it.
 _LOOKS: Final = 2
 
@@ -30,7 +29,7 @@ class Arrivals:
         """
         found = _queues_of(in_hand())
         for _ in range(_LOOKS):
-            found |= {q for q in _REFERRED_TO if q not in found and self._has_waiting(q)}
+            found |= {q for q in SHOP.referred_to if q not in found and self._has_waiting(q)}
             # After the broker: what it no longer has may have come by now.
             found |= _queues_of(in_hand())
         return frozenset(found)
@@ -49,4 +48,4 @@ class Arrivals:
 
 def _queues_of(deliveries: Iterable[Delivery]) -> set[Queue]:
     queues = {Queue(delivery.queue) for delivery in deliveries}
-    return queues.intersection(_REFERRED_TO)
+    return queues.intersection(SHOP.referred_to)

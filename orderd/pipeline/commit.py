@@ -38,8 +38,9 @@ from orderd.protocol.names import Queue
 from orderd.runtime.crash_points import reach
 from orderd.shop.authorize import Grants, authorize
 from orderd.shop.decide import ArrivalsUnknown, Decision, decide, in_line, response_to
-from orderd.shop.needs import needs_of
-from orderd.shop.world import Table, World
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import OUTBOX
+from orderd.shop.world import World
 
 __all__ = ["BatchContext", "Committer", "Limits", "Withheld"]
 
@@ -117,7 +118,7 @@ class Committer:
     def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
         """Wait with *tx* for whoever holds a table or row that *requests* need."""
         self._probe.touch(tx)
-        needs = needs_of(request.command for request in requests)
+        needs = SHOP.needs_of(request.command for request in requests)
         world, _ = open_world(tx, needs, self._ids, None)
         load_rows(tx, needs, world)
 
@@ -153,6 +154,7 @@ class Committer:
             message_id_of(properties.message_id, properties.headers),
             attempt_of(delivery),
             self.limits.body_bytes_max,
+            models=SHOP.models,
             permit=partial(authorize, self.grants),
             is_encoded=properties.type == TYPE_ENCODED,
         )
@@ -265,13 +267,13 @@ class Committer:
         self, tx: Transaction, commands: Sequence[Command], arriving: frozenset[Queue] | None
     ) -> World:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
-        needs = needs_of(commands)
+        needs = SHOP.needs_of(commands)
         world, are_places_kept = open_world(tx, needs, self._ids, arriving)
         self._database.clock.learn(world.now)
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
             # Whose turn it is not must neither lock rows nor wait for them.
-            needs = needs_of(world.turns.able(commands))
+            needs = SHOP.needs_of(world.turns.able(commands))
         load_rows(tx, needs, world)
         return world
 
@@ -298,7 +300,7 @@ class Committer:
 
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:
         if isinstance(command.content, List):
-            answer = answer_list(tx, command.content, self.limits.reply_bytes_max)
+            answer = answer_list(tx, command, command.content, self.limits.reply_bytes_max)
             return Decision(command, answer, response_to(answer))
         try:
             decision = decide(world, command, self.limits.attempts_max)
@@ -315,7 +317,7 @@ class Committer:
         command = decision.command
         correlation_id = correlation_of(delivery, command.request_id)
         rows = []
-        row_ids = world.fresh_ids.use(Table.OUTBOX, len(decision.events))
+        row_ids = world.fresh_ids.use(OUTBOX, len(decision.events))
         for row_id, event in zip(row_ids, decision.events, strict=True):
             event_id = str(uuid4())
             body = event.body(event_id, self.events_source, world.now, correlation_id)

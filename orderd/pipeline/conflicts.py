@@ -21,7 +21,6 @@ from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
 from orderd.shop.decide import ArrivalsUnknown
-from orderd.shop.world import Table
 
 # What is done with the queues that may still bring something; None: nobody has asked.
 Transact = Callable[[frozenset[Queue] | None], list[Result]]
@@ -101,7 +100,7 @@ class ConflictRetry:
             try:
                 return transact(arriving)
             except IdsTaken as error:
-                table = Table(error.table)
+                table = error.table
                 self._ids.forget(table)
                 if not leaps:
                     raise

@@ -1,9 +1,10 @@
 """The closed set of ways in which a delivery can end."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.names import DeferralCode, Queue, RefusalCode, UnavailableCode
+from orderd.protocol.names import DeferralCode, Queue, UnavailableCode
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
 from orderd.shop.turns import Place
@@ -32,7 +33,7 @@ class Applied:
 
     row: Row
     changes: tuple[Row, ...] = ()
-    events: tuple[tuple[str, Row], ...] = ()
+    events: tuple[tuple[StrEnum, Row], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Refused:
     `missing` names the queue that could still bring what the command refers to.
     """
 
-    code: RefusalCode
+    code: StrEnum
     message: str
     missing: Queue | None = None
 

@@ -11,8 +11,8 @@ from orderd.pipeline.results import Result
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode, own_queues
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import User
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
+from orderd.shop.users import User, UserEvent
 from tests.support.commands import decoded_from, delivery, request
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ DELAYS_S = (5.0, 30.0, 300.0)
 POLICY = SettlePolicy(DELAYS_S, own_queues(DELAYS_S), "/orderd/test")
 ROW = User(1, "ann", "ann@x.org", None, True, NOON, NOON)
 OK = Response.ok(ROW.json())
-APPLIED = Applied(ROW, (ROW,), (("user.created", ROW),))
+APPLIED = Applied(ROW, (ROW,), ((UserEvent.CREATED, ROW),))
 ANSWERED = Answered("{}")
 MALFORMED = Invalid(InvalidCode.MALFORMED, "body: not JSON")
 DEFERRED = Deferred(DeferralCode.TRANSIENT, "lock timeout", "Traceback …\nTransactionConflict")

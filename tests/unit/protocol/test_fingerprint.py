@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.commands import MODELS
 from orderd.protocol.envelope import Command
+from orderd.shop.registry import SHOP
 from tests.support.commands import command, decoded_from, delivery
 
 ITEMS = [{"product_id": 1, "quantity": 2}, {"product_id": 3, "quantity": 1}]
@@ -50,11 +50,11 @@ def of(queue: str, body: str | Mapping[str, Any]) -> str:
 
 def versions_of(kind: tuple[str, str]) -> list[str]:
     names = ["v1", "v2"] if "priority" not in ARGUMENTS[kind] else ["v2"]
-    return [version for version in names if kind in MODELS[version]]
+    return [version for version in names if kind in SHOP.models[version]]
 
 
 def test_every_change_has_a_pinned_fingerprint() -> None:
-    changes = {kind for kind, model in MODELS["v2"].items() if not model.is_query}
+    changes = {kind for kind, model in SHOP.models["v2"].items() if not model.is_query}
 
     assert changes == ARGUMENTS.keys()
     found = {

@@ -33,18 +33,18 @@ def _changeable(columns: Iterable[Column]) -> dict[str, _Encoder]:
     return _encoders(column for column in columns if not column.is_fixed)
 
 
-_INSERTED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
+INSERTED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
     table: {"id": array, **_encoders(table.columns), "revision": array}
     for table in SHOP.tables.values()
 }
-_UPDATED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
+UPDATED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
     table: {"id": array, **_changeable(table.columns), "revision": array}
     for table in SHOP.tables.values()
 }
-_LINE_INSERTED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
+LINE_INSERTED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
     each: {"id": array, **_encoders((each.parent, *each.columns))} for each in SHOP.lines
 }
-_LINE_UPDATED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
+LINE_UPDATED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
     each: {"id": array, **_changeable(each.columns)} for each in SHOP.lines
 }
 _LINE_VALUES: Final = {
@@ -70,8 +70,8 @@ def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> Non
     for entity in SHOP.entities:
         table = entity.table
         new, changed = world.new_rows(table), world.changed_rows(table)
-        _write(tx, f"insert_{table.name}", new, _INSERTED[table])
-        _write(tx, f"update_{table.name}", [now for _, now in changed], _UPDATED[table])
+        _write(tx, f"insert_{table.name}", new, INSERTED[table])
+        _write(tx, f"update_{table.name}", [now for _, now in changed], UPDATED[table])
         if table.lines is not None:
             _write_lines(tx, table.lines, new, changed)
 
@@ -103,8 +103,8 @@ def _write_lines(
             elif stored != line:
                 updated.append(line)
         deleted.extend(before)
-    _write_rows(tx, f"insert_{table.name}", inserted, _LINE_INSERTED[table])
-    _write(tx, f"update_{table.name}", updated, _LINE_UPDATED[table])
+    _write_rows(tx, f"insert_{table.name}", inserted, LINE_INSERTED[table])
+    _write(tx, f"update_{table.name}", updated, LINE_UPDATED[table])
     if deleted:
         tx.later(f"delete_{table.name}", id=array(deleted))
 

@@ -37,7 +37,7 @@ def _columns(table: Table[Any]) -> tuple[str, ...]:
 
 
 # The fields of each table, in the order of its query.
-_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     **{table.name: _columns(table) for table in SHOP.lock_order},
     **{
         each.name: ("id", each.parent.name, *(column.name for column in each.columns))
@@ -178,7 +178,7 @@ def _difference(table: str, expected: str, found: str) -> str | None:
             return f"{name}: is not there after it was written"
         if row_id not in were:
             return f"{name}: is there, and was not written or was deleted"
-        for column in _COLUMNS[table]:
+        for column in COLUMNS[table]:
             if not _is_same(column, were[row_id].get(column), are[row_id].get(column)):
                 return f"{name}: {column} is not what was written"
     return None
@@ -186,7 +186,7 @@ def _difference(table: str, expected: str, found: str) -> str | None:
 
 def _by_id(table: str, text: str) -> dict[str, dict[str, str]]:
     """Return the rows of *text* by id, each as column to field."""
-    columns = _COLUMNS[table]
+    columns = COLUMNS[table]
     fields = [row.split(_FIELD, len(columns) - 1) for row in text.split(_ROW) if row]
     return {row[0]: dict(zip(columns, row, strict=False)) for row in fields}
 

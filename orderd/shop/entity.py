@@ -101,6 +101,10 @@ class Entity:
             is_own = event.startswith(f"{self.queue}.") and event != refusal_event(self.queue)
             if not _TYPE.fullmatch(event) or not is_own:
                 raise WrongRegistry(f"entity {self.queue}: {event} is no type of its events")
+        told = {each for code in self.refusals for each in type(code)}
+        if told != set(self.refusals):
+            names = ", ".join(sorted(told - set(self.refusals)))
+            raise WrongRegistry(f"entity {self.queue}: it is not said when it refuses with {names}")
         for column in self.logged.values():
             if column not in {each.name for each in self.table.columns}:
                 raise WrongRegistry(f"entity {self.queue}: there is no column {column} to log")

@@ -12,10 +12,11 @@ from tests.support.commands import BODY_BYTES_MAX, decoded_from, delivery, let_i
 from tests.unit.protocol.bodies import CREATE, command, invalid
 
 TOKEN = "s3cret-token"
+COMMON = ["get", "list", "health_check"]
 ACTIONS = {
-    "product": ["create", "update", "mark_out_of_stock", "get", "list", "health_check"],
-    "user": ["create", "update", "get", "list", "health_check"],
-    "order": ["create", "update_status", "update", "get", "list", "health_check"],
+    "product": ["create", "update", "mark_out_of_stock", *COMMON],
+    "user": ["create", "update", *COMMON],
+    "order": ["create", "update_status", "update", *COMMON],
 }
 
 
@@ -87,8 +88,9 @@ def test_each_queue_has_its_actions_in_each_version(queue: Queue) -> None:
         for version, models in SHOP.models.items()
     }
 
-    only_v2 = {"adjust_stock"} if queue == "product" else set()
-    assert found == {"v1": set(ACTIONS[queue]), "v2": set(ACTIONS[queue]) | only_v2}
+    # Others may come, but none of these may go.
+    assert found["v1"] >= set(ACTIONS.get(queue, COMMON))
+    assert found["v2"] >= found["v1"]
 
 
 def test_adjust_stock_is_of_v2_only() -> None:

@@ -110,7 +110,7 @@ def test_the_own_queues_are_all_that_orderd_declares() -> None:
     names = own_queues(DELAYS_S)
 
     assert {"user", "product.dlq", "order.retry.5s", "order.retry.5min", "system_events"} <= names
-    assert len(names) == 3 * (3 + len(DELAYS_S)) + 5
+    assert len(names) == len(Queue) * (3 + len(DELAYS_S)) + 5
     assert names >= {dead_letter_queue(queue) for queue in Queue}
 
 

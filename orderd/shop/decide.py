@@ -31,10 +31,6 @@ from orderd.shop.unreadable import refusal_of
 from orderd.shop.world import LedgerEntry, World
 
 
-class ArrivalsUnknown(Exception):
-    """A reference is missing, and nobody has asked the broker yet whether it may still come."""
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What is to become of one command; `response` is None only where it is tried again later."""
@@ -53,7 +49,8 @@ class Decision:
 def decide(world: World, command: Command, attempts_max: int) -> Decision:
     """Return the decision on *command*, with *world* as it is after it.
 
-    Raises `ArrivalsUnknown` where a reference is missing and `world.arriving` is not known.
+    Where a reference is missing and `world.arriving` is not known, `world.has_asked_for_arrivals`
+    is set: the decision is not final then, nor are later ones.
     """
     outcome = _outcome(world, command)
     if isinstance(outcome, Refused) and outcome.missing is not None:
@@ -127,8 +124,8 @@ def _unless_arriving(
     if command.attempt >= attempts_max:
         return refused
     if world.arriving is None:
-        raise ArrivalsUnknown
-    if refused.missing not in world.arriving:
+        world.has_asked_for_arrivals = True
+    elif refused.missing not in world.arriving:
         return refused
     return Deferred(DeferralCode.MISSING_REFERENCE, f"{refused.message} yet")
 

@@ -60,7 +60,8 @@ class LedgerEntry:
 class World:
     """The rows a batch names, as they are after each of its commands in turn.
 
-    `arriving` are the queues that may still bring users or products, None where nobody has asked.
+    `arriving` are the queues that may still bring users or products, None where nobody has asked;
+    `has_asked_for_arrivals` tells that a decision depends on them.
     `is_flawed` tells whether a row has a value that cannot be told, None where nobody has looked.
     """
 
@@ -72,6 +73,7 @@ class World:
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)
     arriving: frozenset[Queue] | None = None
+    has_asked_for_arrivals: bool = False
     is_flawed: bool | None = None
     usernames: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)

@@ -112,7 +112,8 @@ LOG_FIELDS: Final = {
     "action": "the action of the command",
     "id": "the request's id",
     "correlation_id": "the property `correlation_id` of the message, else its id",
-    "outcome": "applied, answered, unavailable, duplicate, refused, invalid, deferred, quarantined: "
+    "outcome": "applied, answered, unavailable, duplicate, refused, invalid, deferred "
+    "or quarantined; "
     "see [Outcomes](outcomes.md)",
     "code": "see [Outcomes](outcomes.md#codes)",
     "attempt": "how often the message had been tried before",

@@ -26,8 +26,8 @@ from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
-# Before 4.3 RabbitMQ counts a nack on a quorum queue as a delivery, and may return many messages out
-# of order. Closing the connection keeps the order everywhere, but always counts.
+# Before 4.3 RabbitMQ counts a nack on a quorum queue as a delivery, and may return many messages in
+# another order. Closing the connection keeps the order everywhere, but always counts.
 _NACKS_ARE_FREE: Final = (4, 3)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
 

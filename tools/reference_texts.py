@@ -86,7 +86,9 @@ LOG_FIELDS: Final = {
     "action": "the action of the command",
     "id": "the request's id",
     "correlation_id": "the property `correlation_id` of the message, else its id",
-    "outcome": "see [Outcomes](outcomes.md)",
+    "outcome": "applied, answered, unavailable, duplicate, refused, invalid, deferred "
+    "or quarantined; "
+    "see [Outcomes](outcomes.md)",
     "code": "see [Outcomes](outcomes.md#codes)",
     "attempt": "how often the message had been tried before",
     "batch_size": "commands in the batch",

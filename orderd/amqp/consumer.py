@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from orderd.amqp import in_hand
 from orderd.amqp.connection import Connection, nothing
 from orderd.amqp.connection_cuts import ConnectionCuts
 from orderd.amqp.declaration import Declaration
@@ -18,17 +17,18 @@ from orderd.amqp.faults import (
     DeliveriesLost,
     TooFewChannels,
 )
+from orderd.amqp.flow import FlowControl
 from orderd.amqp.in_flight import InFlight
-from orderd.amqp.inbox import Waiting
+from orderd.amqp.inbox import Inbox
 from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
-# RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
-# the order and does not count it. Closing the connection keeps the order everywhere, but counts.
-_NACKS_IN_ORDER: Final = (4, 0)
+# Before 4.3 RabbitMQ counts a nack on a quorum queue as a delivery, and may return many messages in
+# another order. Closing the connection keeps the order everywhere, but always counts.
+_NACKS_ARE_FREE: Final = (4, 3)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
 
 
@@ -37,11 +37,11 @@ class Consumer:
 
     Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
     told in `failing`. Of those of *exclusive* it takes only while no other daemon does. What is
-    needed besides them is declared by `declaration`.
+    needed besides them is declared by `declaration`; `flow` decides how much is taken at a time.
 
     `has_settled` tells whether anything was acked or requeued on the current connection,
-    `underway` what was sent through retry queues. What arrives waits in `inbox`; in `worn` what the
-    broker might drop after a few more deliveries. By *now_s* deliveries tell when they came.
+    `in_flight` what was sent through retry queues. What arrives waits in `inbox`, marked with the
+    time of *now_s*.
     """
 
     def __init__(
@@ -59,8 +59,7 @@ class Consumer:
         self._now_s = now_s
         self._connection = Connection(endpoint)
         self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
-        self._waiting = Waiting()
-        self.inbox, self.worn = self._waiting.inbox, self._waiting.worn
+        self.inbox = Inbox(self.holds)
         self._intakes = Intakes(
             self._connection,
             queues,
@@ -68,12 +67,12 @@ class Consumer:
             prefetch,
             declare=self.declaration.queue,
             on_arrival=self._on_arrival,
-            on_lost=self._waiting.void,
+            on_lost=self.inbox.void,
         )
         self._queues = tuple(queues)
-        self._prefetch = prefetch
         self._inbox_bytes_max = inbox_bytes_max
-        self.underway = InFlight()
+        self.flow = FlowControl(self._intakes, self.inbox, inbox_bytes_max)
+        self.in_flight = InFlight()
         self._has_connected = False
         self.has_settled = False
         self._cuts = ConnectionCuts()
@@ -126,15 +125,15 @@ class Consumer:
         Raises BrokerFault when the connection is lost, or no queue is left to be consumed. The
         inbox is empty then: the broker delivers again what was in it.
         """
-        if self._waiting.body_bytes() >= self._inbox_bytes_max:
+        if self.inbox.body_bytes() >= self._inbox_bytes_max:
             # The less is read, the more the broker keeps; a turn a second feeds the heartbeat.
             time.sleep(timeout_s)
             timeout_s = 0
         until_s = time.monotonic() + timeout_s
-        before = self._waiting.received
+        before = self.inbox.received
         self._serve(timeout_s)
         # pika may return sooner, for less than a delivery.
-        while self._waiting.received == before and (left_s := until_s - time.monotonic()) > 0:
+        while self.inbox.received == before and (left_s := until_s - time.monotonic()) > 0:
             self._serve(left_s)
 
     def fill(self, count: int) -> None:
@@ -142,14 +141,15 @@ class Consumer:
 
         Raises BrokerFault as `poll` does.
         """
-        self._adapt()
-        body_bytes = self._waiting.body_bytes()
+        with self._voiding():
+            self.flow.adapt()
+        body_bytes = self.inbox.body_bytes()
         while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
             before = len(self.inbox)
             self._serve(0)
             if len(self.inbox) == before:
                 return
-            body_bytes += self._waiting.body_bytes(before)
+            body_bytes += self.inbox.body_bytes(before)
 
     def look_around(self) -> None:
         """Take from the queues that had to be left to others, where these are gone by now; count.
@@ -217,35 +217,22 @@ class Consumer:
 
         Raises BrokerFault as `poll` does.
         """
-        if prefetch == self._prefetch:
-            return
-        self._prefetch = prefetch
         with self._voiding():
-            self._intakes.change_prefetch(prefetch)
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether nothing is taken until `resume`, from one queue or more."""
-        return in_hand.is_any_paused(self._intakes)
-
-    @property
-    def body_bytes(self) -> int:
-        """How many bytes of bodies are in hand, unacked."""
-        return in_hand.bytes_in_hand(self._intakes)
+            self.flow.change_prefetch(prefetch)
 
     def pause(self, keep_alive: Callable[[], None]) -> int:
-        """Take nothing until `resume`, and give back what waits; return how many that were.
+        """Consume nothing until `resume`, and give back what waits; return how many those were.
 
-        What was taken out of the inbox stays in hand. *keep_alive* is called at least once a
-        second, and must not touch this consumer. Raises BrokerFault as `poll` does.
+        What is on lease stays in hand. *keep_alive* is called at least once a second, and must not
+        touch this consumer. Raises BrokerFault as `poll` does.
         """
         with self._voiding():
-            return self._pause(self._queues, keep_alive)
+            return self.flow.pause(self._queues, keep_alive)
 
     def resume(self) -> None:
-        """Take again, one at a time first. Raises BrokerFault as `poll` does."""
+        """Consume again, one at a time first. Raises BrokerFault as `poll` does."""
         with self._voiding():
-            self._intakes.resume(is_slow=True)
+            self.flow.resume(is_slow=True)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""
@@ -255,7 +242,7 @@ class Consumer:
     def close(self) -> None:
         """Close the connection; what is unacked goes back to its queue. Never raises."""
         self._give_back()
-        self._waiting.void()
+        self.inbox.void()
         # The connection first: nothing that was unacked is to be given back channel by channel.
         self._connection.close()
         self._intakes.clear()
@@ -267,31 +254,10 @@ class Consumer:
         # Nobody's slices: who closes has often given up, and must not be told so once more.
         self._connection.end_slices(_GIVE_BACK_TIMEOUT_S)
         # Much of it may be on its way yet, and of that nobody needs the bodies.
-        with suppress(BrokerFault), self._waiting.giving_back(self._queues):
+        with suppress(BrokerFault), self.inbox.giving_back(self._queues):
             self.cancel()
-            if self._connection.version >= _NACKS_IN_ORDER:
+            if self._connection.version >= _NACKS_ARE_FREE:
                 self._intakes.give_back()
-
-    def _adapt(self) -> None:
-        with self._voiding():
-            self._intakes.adapt()
-            # Big bodies too are taken with care: all that is on its way is read before the answers.
-            if in_hand.is_any_cautious(self._intakes):
-                self._intakes.open_up()
-            if heavy := in_hand.too_heavy(self._intakes, self._inbox_bytes_max):
-                self._pause(heavy, nothing)
-                self._intakes.resume(is_slow=False)
-
-    def _pause(self, queues: Collection[str], keep_alive: Callable[[], None]) -> int:
-        with self._waiting.giving_back(queues) as surplus:
-            received = -1
-            while received != self._waiting.received:
-                received = self._waiting.received
-                self._intakes.serve(0)
-                keep_alive()
-            self._intakes.pause(queues)
-        self._intakes.settle(surplus, requeue)
-        return len(surplus)
 
     def _look_for_channels(self) -> None:
         most, needed = self._connection.channels_max, self._intakes.channels_needed
@@ -312,8 +278,8 @@ class Consumer:
             method.redelivered,
             self._now_s(),
         )
-        self._waiting.put(delivery)
-        self.underway.note_back(delivery)
+        self.inbox.put(delivery)
+        self.in_flight.note_back(delivery)
         intake.opened().connection.note_heard()
 
     def _serve(self, timeout_s: float) -> None:
@@ -333,5 +299,5 @@ class Consumer:
         except BrokerFault:
             if not self._connection.is_open:
                 self._cuts.note(self._connection.loss_code)
-                self._waiting.void()
+                self.inbox.void()
             raise

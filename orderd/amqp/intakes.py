@@ -2,22 +2,18 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
-from orderd.amqp.intake import Arrive, Intake, Send
+from orderd.amqp.intake import CAUTIOUS_PREFETCH, Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
 from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.separate import SeparateConnections
 
-# Whatever ends the connection counts against every message in hand: so while some of them are
-# there for a second time, few are taken.
-CAUTIOUS_PREFETCH: Final = 20
 TRY_AGAIN_S: Final = 2.0
 COUNT_EVERY_S: Final = 60.0
 # In which the broker has sent what an ack made room for.
@@ -50,7 +46,7 @@ class Intakes:
     ) -> None:
         self._connection = connection
         self._locks = QueueLocks(connection, exclusive)
-        self._prefetch = prefetch
+        self.prefetch = prefetch
         self._declare = declare
         self._on_arrival = on_arrival
         self._on_lost = on_lost
@@ -111,7 +107,7 @@ class Intakes:
                 self._fail(intake, str(fault))
             else:
                 self._try(intake)
-        self._raise_if_nothing_is_left()
+        self._raise_if_none_is_left()
         self._count_at_s = time.monotonic() + COUNT_EVERY_S
 
     def look_around(self) -> None:
@@ -126,7 +122,7 @@ class Intakes:
                 self._try(intake, is_failing=is_failing)
         if now_s >= self._count_at_s:
             self._count_at_s = now_s + COUNT_EVERY_S
-            for intake in self._taken():
+            for intake in self.taken():
                 # A quorum queue counts a cancelled consumer too, while it has something in hand.
                 if not intake.unacked:
                     self.consumers[intake.queue] = self.depth(intake.queue).consumers
@@ -137,7 +133,7 @@ class Intakes:
             self.apart.serve(timeout_s, self._received)
         else:
             self._connection.turn(timeout_s)
-        self._leave_lost()
+        self.leave_lost()
 
     def depth(self, queue: str) -> topology.QueueDepth:
         """Return how much is waiting in *queue*, and how many consumers it has."""
@@ -152,7 +148,7 @@ class Intakes:
             self._asking.call("basic_qos", prefetch_count=0)
             self.serve(0)
         if self.apart:
-            for intake in self._taken():
+            for intake in self.taken():
                 intake.probe()
             self.serve(0)
 
@@ -164,54 +160,12 @@ class Intakes:
             except BrokerFault:
                 # The connection's, or else that of this queue, which is found out below.
                 self._connection.raise_if_lost()
-        self._leave_lost()
+        self.leave_lost()
 
     def settle_at_last(self, deliveries: Iterable[Delivery], send: Send) -> None:
         """Settle *deliveries* where the connection was given up for want of an answer."""
         for queue, tags in _by_queue(deliveries).items():
             self._intakes[queue].settle(tags, send)
-
-    def change_prefetch(self, prefetch: int) -> None:
-        """Let the broker send so many from each queue; what is in hand stays in hand."""
-        self._prefetch = prefetch
-        for intake in self._intakes.values():
-            intake.is_outdated = not intake.is_cautious
-        self.adapt()
-
-    def open_up(self) -> None:
-        """Take as many as the prefetch allows, once nothing in hand is there for a second time."""
-        is_clean = not any(intake.redelivered for intake in self._intakes.values())
-        for intake in self._taken():
-            if intake.is_cautious and is_clean and intake.may_open_up:
-                # From one at a time to few, and only then to as many as may be.
-                intake.is_cautious = intake.is_slow
-                intake.is_slow = False
-                self._consume_anew(intake)
-
-    def adapt(self) -> None:
-        """Take over a prefetch that was changed, where nothing is on its way."""
-        for intake in self._taken():
-            if intake.is_outdated and (intake.is_full or not intake.unacked):
-                intake.is_outdated = False
-                self._consume_anew(intake)
-
-    def pause(self, queues: Collection[str]) -> None:
-        """Take no more from *queues* until `resume`; all that was sent has arrived then."""
-        for intake in self._taken():
-            if intake.queue in queues:
-                self._cancel(intake)
-                intake.pause()
-        self._read_dry()
-
-    def resume(self, *, is_slow: bool) -> None:
-        """Take from all queues that are paused: few at a time, or one by one."""
-        for intake in self._intakes.values():
-            if intake.is_paused:
-                intake.is_slow = is_slow
-                # Found out below.
-                with suppress(ChannelFault):
-                    self._consume(intake)
-        self._leave_lost()
 
     def cancel(self) -> None:
         """Take no more, and stand by for nothing; all that was sent has arrived then."""
@@ -220,8 +174,8 @@ class Intakes:
         for intake in self._intakes.values():
             intake.is_paused = False
             if intake.is_taken:
-                self._cancel(intake)
-        self._read_dry()
+                self.stop(intake)
+        self.read_dry()
 
     def give_back(self) -> None:
         """Give back what is unacked, uncounted where the broker has a way."""
@@ -274,9 +228,9 @@ class Intakes:
 
     def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
         intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)
-        intake.is_cautious = self._prefetch > CAUTIOUS_PREFETCH
+        intake.is_cautious = self.prefetch > CAUTIOUS_PREFETCH
         try:
-            self._consume(intake)
+            self.consume(intake)
         except ChannelFault as fault:
             intake.drop()
             if not is_in_use(fault):
@@ -284,20 +238,18 @@ class Intakes:
             return False
         return True
 
-    def _consume(self, intake: Intake) -> None:
-        prefetch = self._prefetch
-        if intake.is_cautious:
-            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
-        if intake.is_suspect or intake.is_slow:
-            prefetch = 1
-        intake.consume(prefetch, self._on_arrival)
+    def consume(self, intake: Intake) -> None:
+        """Have the broker deliver from the queue of *intake*, as much as it may have in hand."""
+        intake.consume(self.prefetch, self._on_arrival)
 
-    def _consume_anew(self, intake: Intake) -> None:
-        self._cancel(intake)
+    def consume_anew(self, intake: Intake) -> None:
+        """Cancel and consume again, since the prefetch of a consumer cannot be changed."""
+        self.stop(intake)
         if intake.channel is not None:
-            self._consume(intake)
+            self.consume(intake)
 
-    def _cancel(self, intake: Intake) -> None:
+    def stop(self, intake: Intake) -> None:
+        """Cancel the consumer once all that is on its way has arrived."""
         # What is on its way to a consumer that is cancelled goes back: a quorum queue counts that,
         # and RabbitMQ 3.10 puts it behind all others.
         while not intake.is_full:
@@ -305,11 +257,12 @@ class Intakes:
             if left_s <= 0:
                 break
             self.serve(left_s)
-        self._read_dry()
+        self.read_dry()
         if intake.is_taken:
             intake.cancel()
 
-    def _read_dry(self) -> None:
+    def read_dry(self) -> None:
+        """Read until nothing more arrives."""
         received = -1
         while received != self._received():
             received = self._received()
@@ -318,10 +271,11 @@ class Intakes:
     def _received(self) -> int:
         return sum(intake.unacked.received for intake in self._intakes.values())
 
-    def _taken(self) -> Iterator[Intake]:
+    def taken(self) -> Iterator[Intake]:
+        """Yield the intakes that are consumed."""
         return (intake for intake in self._intakes.values() if intake.is_taken)
 
-    def _leave_lost(self) -> None:
+    def leave_lost(self) -> None:
         """Leave the queues whose channel, consumer or lock is lost, and go on with the rest."""
         self._connection.raise_if_lost()
         lost = False
@@ -333,7 +287,7 @@ class Intakes:
                 self._fail(intake, why)
                 lost = True
         if lost:
-            self._raise_if_nothing_is_left()
+            self._raise_if_none_is_left()
 
     def _fail(self, intake: Intake, why: str) -> None:
         own = self.apart.take(intake.queue)
@@ -351,7 +305,7 @@ class Intakes:
         self.consumers.pop(intake.queue, None)
         self._on_lost(intake.queue)
 
-    def _raise_if_nothing_is_left(self) -> None:
+    def _raise_if_none_is_left(self) -> None:
         if len(self.failing) == len(self._intakes):
             raise BrokerFault("; ".join(f"queue {q}: {why}" for q, why in self.failing.items()))
 

@@ -23,6 +23,7 @@ from orderd.amqp.publish_confirms import UNANSWERED, PublishConfirms, returned
 from orderd.amqp.refused_targets import RefusedTargets
 from orderd.amqp.wire.properties import WireProperties, prepare
 
+CONFIRM_TIMEOUT_S: Final = 15.0
 _ALARM_WAIT_S: Final = 5.0
 # A refusal comes at once.
 _ALONE_WAIT_S: Final = 5.0
@@ -40,7 +41,7 @@ class Publisher:
     """
 
     def __init__(self, endpoint: BrokerEndpoint) -> None:
-        self.link = ConfirmConnection(endpoint)
+        self.connection = ConfirmConnection(endpoint)
         self.patience = ConfirmPatience()
         self._channel: ConfirmChannel | None = None
         self._next_tag = 1
@@ -52,29 +53,29 @@ class Publisher:
     def channel(self) -> ConfirmChannel:
         """The channel of the current connection, or BrokerFault."""
         if self._channel is None:
-            raise BrokerFault(f"{self.link.where}: not connected")
+            raise BrokerFault(f"{self.connection.where}: not connected")
         return self._channel
 
     @property
     def is_ready(self) -> bool:
         """Whether messages can be published: the connection was up when it was last serviced."""
-        return self.link.is_open and self._channel is not None
+        return self.connection.is_open and self._channel is not None
 
     @property
     def where(self) -> str:
         """The broker that is connected, as host, port and virtual host."""
-        return self.link.where
+        return self.connection.where
 
     @property
     def blocked(self) -> bool:
         """Whether the broker said that it takes nothing for now (memory or disk alarm)."""
-        return self.link.is_open and self.link.blocked
+        return self.connection.is_open and self.connection.blocked
 
     def connect(self, on_slice: Callable[[], None] = no_slice) -> None:
         """Connect: one attempt over all URLs; *on_slice* is called at least once a second."""
         self.close()
         try:
-            self.link.open(on_slice)
+            self.connection.open(on_slice)
             self._open_channel()
         except Exception:
             self.close()
@@ -97,7 +98,7 @@ class Publisher:
 
     def check(self, message: OutgoingMessage) -> None:
         """Raise Unpublishable where AMQP cannot carry *message* on this connection."""
-        prepare(message, self.link.frame_max, self.link.user)
+        prepare(message, self.connection.frame_max, self.connection.user)
 
     def wait(
         self, confirms: PublishConfirms, timeout_s: float, on_slice: Callable[[], None] = no_slice
@@ -113,7 +114,7 @@ class Publisher:
             return confirms.done
 
         purpose = f"confirms of {confirms.outstanding} messages"
-        self.link.run_until(is_over, timeout_s, purpose, on_slice)
+        self.connection.run_until(is_over, timeout_s, purpose, on_slice)
 
     def wait_out(
         self, confirms: PublishConfirms, timeout_s: float, on_slice: Callable[[], None]
@@ -145,12 +146,12 @@ class Publisher:
 
         # A broker that takes its time is no alarm.
         with suppress(NoAnswer):
-            self.link.run_until(is_known, _ALARM_WAIT_S, "finding out about alarms")
+            self.connection.run_until(is_known, _ALARM_WAIT_S, "finding out about alarms")
 
     def pump(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""
         self._mend_if_closed()
-        self.link.run(0)
+        self.connection.run(0)
         self._mend_if_closed()
 
     def close(self) -> None:
@@ -158,11 +159,11 @@ class Publisher:
         self._channel = None
         self._next_tag = 1
         self._unanswered = []
-        self.link.close()
+        self.connection.close()
 
     def _prepare(self, index: int, message: OutgoingMessage) -> WireProperties:
         try:
-            return prepare(message, self.link.frame_max, self.link.user)
+            return prepare(message, self.connection.frame_max, self.connection.user)
         except Unpublishable as fault:
             raise Unpublishable(f"message {index} to {message.routing_key!r}: {fault}") from fault
 
@@ -186,14 +187,14 @@ class Publisher:
                         message.mandatory,
                     )
         except pika.exceptions.AMQPError as error:
-            raise BrokerFault(f"{self.link.where}: publish: {error}") from error
+            raise BrokerFault(f"{self.connection.where}: publish: {error}") from error
         confirms = PublishConfirms(messages, self._next_tag, refused)
         self._next_tag += confirms.outstanding
         return confirms
 
     def _open_channel(self) -> None:
         self._next_tag = 1
-        self._channel = self.link.open_channel(self._on_confirm, self._on_return)
+        self._channel = self.connection.open_channel(self._on_confirm, self._on_return)
 
     def _mend_if_closed(self) -> None:
         """Find the message over which the broker closed the channel, where it has done so.
@@ -201,7 +202,7 @@ class Publisher:
         All that has no answer yet is published again, one by one: it may come twice.
         """
         channel = self.channel
-        self.link.raise_if_lost()
+        self.connection.raise_if_lost()
         # While it waits in here, whoever is called meanwhile comes by.
         if self._is_mending or channel.raw.is_open:
             return
@@ -229,7 +230,7 @@ class Publisher:
             return confirms.done
 
         try:
-            self.link.run_until(is_over, _ALONE_WAIT_S, "the confirm of a message")
+            self.connection.run_until(is_over, _ALONE_WAIT_S, "the confirm of a message")
         except ChannelFault as fault:
             why = f"{fault.code} {fault.reason}"
             if fault.code in _OF_TARGETS:
@@ -252,7 +253,7 @@ class Publisher:
             done = done or confirms.done
         if done:
             self._unanswered = [confirms for confirms in self._unanswered if not confirms.done]
-            self.link.wake()
+            self.connection.wake()
 
     def _on_return(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
         message = OutgoingMessage(

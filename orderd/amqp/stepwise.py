@@ -59,7 +59,7 @@ class StepwisePublisher(Publisher):
 
     def serve(self, timeout_s: float) -> None:
         """Service the connection until an answer came, at most *timeout_s* seconds."""
-        self.link.run(timeout_s)
+        self.connection.run(timeout_s)
 
     def close(self) -> None:
         """Give the connection up, or what there is of it; never raises."""
@@ -68,17 +68,17 @@ class StepwisePublisher(Publisher):
         self._unanswered = []
         self._targets.clear()
         self._faults.clear()
-        self.link.abandon()
+        self.connection.abandon()
 
     def _begin_next(self) -> None:
         self._opening = self._target = None
-        self.link.abandon()
+        self.connection.abandon()
         while self._targets:
             self._target = target = self._targets.popleft()
             self._until_s = time.monotonic() + self._endpoint.stack_timeout_s
             try:
                 with shortage_as_fault(target.name):
-                    self.link.begin(target)
+                    self.connection.begin(target)
             except BrokerFault as fault:
                 self._faults.append(str(fault))
                 self._target = None
@@ -87,14 +87,15 @@ class StepwisePublisher(Publisher):
         raise BrokerFault("; ".join(self._faults))
 
     def _go_on(self) -> None:
-        self.link.run(0)
+        self.connection.run(0)
         if self._opening is not None:
             self._opening.raise_if_closed()
-        elif self.link.is_open:
-            self._opening = self.link.begin_channel(self._on_confirm, self._on_return)
+        elif self.connection.is_open:
+            self._opening = self.connection.begin_channel(self._on_confirm, self._on_return)
         if time.monotonic() > self._until_s:
             raise NoAnswer(
-                f"{self.link.where}: connecting: no answer in {self._endpoint.stack_timeout_s:g} s"
+                f"{self.connection.where}: connecting: no answer in "
+                f"{self._endpoint.stack_timeout_s:g} s"
             )
 
     def _mend_if_closed(self) -> None:

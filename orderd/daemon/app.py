@@ -1,7 +1,6 @@
-"""Everything the daemon consists of, built from its settings and passed on; nothing is global."""
+"""What is built from what: all parts of the daemon, made from its settings; nothing is global."""
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from orderd import __version__
@@ -10,18 +9,32 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.stepwise import StepwisePublisher
 from orderd.config.settings import Settings
+from orderd.daemon.announcer import Announcer
+from orderd.daemon.keepalive import KeepAlive
+from orderd.daemon.lifecycle import Lifecycle
+from orderd.daemon.memory_relief import MemoryRelief
+from orderd.daemon.queue_watch import QueueWatch
 from orderd.daemon.status_reporter import StatusReporter
+from orderd.daemon.system_events import SystemEvents
 from orderd.db.connection import Database
-from orderd.pipeline.commit import Committer, Limits
+from orderd.pipeline.arrivals import Arrivals
+from orderd.pipeline.batch import Pipeline
+from orderd.pipeline.commit import Committer
+from orderd.pipeline.context import BatchContext
+from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
-from orderd.pipeline.outbound import OutboundMessages, SettlePolicy
+from orderd.pipeline.dispatch import Dispatcher
+from orderd.pipeline.outbound import OutboundMessages
 from orderd.pipeline.outbox.publish import Sweeper
 from orderd.pipeline.outbox.rows import Confirmed
+from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.replacement import Replacement
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.settle import Settler
-from orderd.protocol.names import Queue, own_queues
+from orderd.pipeline.stats import Stats
+from orderd.protocol.names import Queue
 from orderd.runtime.health import Health
 from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Service
@@ -32,15 +45,44 @@ BLOCKED_TIMEOUT_S: Final = 86_400
 
 
 class App:
-    """The daemon's app, each given what it works with."""
+    """The parts of the daemon, each given what it works with; nothing is connected yet."""
 
     def __init__(self, settings: Settings, signals: Signals, service: Service) -> None:
-        """Build all app; nothing is connected by that."""
+        """Build all parts for *settings*; raises ValueError for a URL that cannot be used."""
         self.settings = settings
         self.signals = signals
-        self._health = Health(settings.health_file)
-        self.status = StatusReporter(service, self._health)
-        self.database = Database(settings.database_url.get_secret_value())
+        self._build_runtime(service)
+        self._build_connections()
+        self._build_pipeline()
+        self.watch = QueueWatch(self.consumer, self.lifecycle)
+        events = SystemEvents(settings, self.publisher, self.database.clock)
+        self.announcer = Announcer(self.lifecycle, self.status, events, self.stats)
+        relief = MemoryRelief(
+            self.consumer, self.publisher, self.announcer, self.keepalive.during_call
+        )
+        self.keepalive.tasks = (
+            self.serve_broker,
+            relief.take,
+            self.direct_replies.pump,
+            self._log_status_if_asked,
+        )
+        self.keepalive.statement_tasks = (self._read_broker, self.direct_replies.pump)
+
+    def _build_runtime(self, service: Service) -> None:
+        """Build what tells others how the daemon is."""
+        self._health = Health(self.settings.health_file)
+        self.lifecycle = Lifecycle()
+        self.stats = Stats()
+        self.status = StatusReporter(service, self._health, self.lifecycle, self.stats)
+        self.keepalive = KeepAlive(
+            self.status, self.signals, lambda: self.settings.shutdown_timeout
+        )
+
+    def _build_connections(self) -> None:
+        settings = self.settings
+        self.database = Database(
+            settings.database_url.get_secret_value(), on_slice=self.keepalive.during_statement
+        )
         endpoint = broker_endpoint(settings)
         self.consumer = Consumer(
             endpoint,
@@ -52,57 +94,68 @@ class App:
             now_s=self.database.clock.seconds,
         )
         self.publisher = Publisher(endpoint)
-        confirmed = Confirmed()
+        self._replier = StepwisePublisher(endpoint)
+
+    def _build_pipeline(self) -> None:
+        self.policy = policy_of(self.settings)
         self.quarantine = Quarantine(self.database)
-        self.deferrals = Deferrals(
-            self.database, max(settings.retry_delays), settings.lock_patience
-        )
-        self.committer = Committer(
-            self.database,
-            limits_of(settings),
-            quarantine=self.quarantine,
-            deferrals=self.deferrals,
-            events_source=settings.events_source,
-            grants=grants_of(settings),
-        )
-        reporter = Reporter()
-        own = StepwisePublisher(endpoint)
-        self.direct_replies = DirectReplies(own, self.publisher, reporter)
+        self.deferrals = Deferrals(self.database, self.policy)
+        reporter, confirmed = Reporter(), Confirmed()
+        self.direct_replies = DirectReplies(self._replier, self.publisher, reporter)
+        clock = self.database.clock
         self.settler = Settler(
             self.consumer,
             self.publisher,
+            Dispatcher(
+                self.publisher, self.direct_replies, confirmed, self.consumer.in_flight, reporter
+            ),
             confirmed,
             quarantine=self.quarantine,
             deferrals=self.deferrals,
-            outbound=OutboundMessages(self.settle_policy(), reporter, self.database.clock.now),
+            outbound=OutboundMessages(self.policy, reporter, clock.now),
             direct_replies=self.direct_replies,
             reporter=reporter,
+            stats=self.stats,
+            keep_alive=self.keepalive,
         )
+        self.replacement = Replacement(self.consumer, self.publisher, reporter, self.keepalive)
         self.sweeper = Sweeper(self.database, self.publisher, confirmed)
-
-    def settle_policy(self) -> SettlePolicy:
-        """Return how results are settled under the current settings."""
-        delays_s = self.settings.retry_delays
-        return SettlePolicy(delays_s, own_queues(delays_s), self.settings.events_source)
+        arrivals = Arrivals(self.consumer, self.policy, lambda: self.settler.retried)
+        context = BatchContext(arrivals.queues, self.keepalive, self.settler.assert_able)
+        self.decoder = Decoder(self.policy, self.deferrals, clock.seconds, self.keepalive)
+        self.committer = Committer(
+            self.database,
+            self.policy,
+            context,
+            quarantine=self.quarantine,
+            deferrals=self.deferrals,
+        )
+        self.pipeline = Pipeline(
+            self.consumer.inbox,
+            self.policy,
+            self.stats,
+            quarantine=self.quarantine,
+            decoder=self.decoder,
+            committer=self.committer,
+            settler=self.settler,
+            keep_alive=self.keepalive,
+        )
 
     @property
     def is_broker_connected(self) -> bool:
         """Whether commands are being delivered and events can be published."""
         return self.consumer.is_ready and self.publisher.is_ready
 
-    def connect_broker(self, on_slice: Callable[[], None], keep_alive: Callable[[], None]) -> None:
-        """Connect publisher, then consumer: whoever takes work can also settle it.
-
-        *on_slice* is called while the publisher waits, *keep_alive* while the consumer does.
-        """
+    def connect_broker(self) -> None:
+        """Connect publisher, then consumer: whoever takes work can also settle it."""
         if not self.consumer.is_ready:
             self.disconnect_broker()
         if not self.publisher.is_ready:
-            self.publisher.connect(on_slice)
+            self.publisher.connect(self.keepalive)
             # In an alarm nothing could be settled, so nothing is begun.
             self.publisher.find_alarm()
         if not self.consumer.is_ready:
-            self.consumer.connect(keep_alive)
+            self.consumer.connect(self.keepalive.during_call)
 
     def disconnect_broker(self) -> None:
         """Close all its connections; the broker delivers again what was not acked."""
@@ -111,6 +164,31 @@ class App:
         self.publisher.close()
         self.direct_replies.close()
 
+    def watch_queues(self) -> None:
+        """Log which queues are left to others or failing, where that has changed."""
+        if self.watch.look():
+            self.status.changed()
+
+    def serve_broker(self) -> None:
+        """Read what the broker has sent, and note what it says of queues and alarms."""
+        if self.consumer.is_ready:
+            self.consumer.poll(0)
+            self.watch_queues()
+        if self.publisher.is_ready:
+            self.publisher.pump()
+            self.announcer.blocked(is_blocked=self.publisher.blocked)
+
+    def forget_ended(self) -> None:
+        """Delete the records of messages that were settled since the last time."""
+        self.quarantine.forget_settled()
+        self.deferrals.forget_ended()
+
+    def announce_pause(self, dependency: str, fault: Exception) -> None:
+        """Announce which server is away; the alarm of a lost connection is no longer known."""
+        if not self.publisher.is_ready:
+            self.announcer.forget_alarm()
+        self.announcer.paused(dependency, fault)
+
     def close(self) -> None:
         """Close every connection; never raises."""
         self.disconnect_broker()
@@ -118,11 +196,27 @@ class App:
         self.database.close()
         self._health.close()
 
+    def _read_broker(self) -> None:
+        if self.is_broker_connected:
+            self.consumer.poll(0)
+            self.publisher.pump()
 
-def limits_of(settings: Settings) -> Limits:
-    """Return the limits of messages and replies."""
-    attempts_max = len(settings.retry_delays)
-    return Limits(settings.body_bytes_max, attempts_max, settings.reply_bytes_max)
+    def _log_status_if_asked(self) -> None:
+        if self.signals.take_status():
+            self.announcer.log_status(len(self.consumer.inbox))
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return what *settings* say of the treatment of messages."""
+    return Policy(
+        body_bytes_max=settings.body_bytes_max,
+        reply_bytes_max=settings.reply_bytes_max,
+        retry_delays_s=settings.retry_delays,
+        lock_patience_s=settings.lock_patience,
+        poison_after=settings.poison_after,
+        events_source=settings.events_source,
+        grants=grants_of(settings),
+    )
 
 
 def grants_of(settings: Settings) -> Grants:

@@ -1,90 +1,88 @@
-"""What is done wherever the loop waits, so that everyone sees that it lives."""
+"""Keep-alive work, run during every wait of the daemon."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault
-from orderd.daemon.app import App
-from orderd.daemon.lifecycle import State
-from orderd.daemon.memory_relief import MemoryRelief
+from orderd.daemon.status_reporter import StatusReporter
+from orderd.db.faults import DatabaseOutage
+from orderd.runtime.signals import Signals
 
 # Statements that were sent together may each take their 10 s; and a COMMIT that waits for its
-# standby is not to be left early, since its locks would stay.
+# standby must not be left early, since its locks would stay.
 _ANSWER_WAIT_S: Final = 120.0
 _LAST_WAIT_S: Final = 5.0
+
+Task = Callable[[], None]
 
 
 class StopNow(BaseException):
     """Leave everything as it is: the broker delivers again what was not acked.
 
-    No fault of a command's, so nothing that handles those may catch it.
+    Not a fault of a command, so nothing that handles those may catch it.
     """
 
 
 class KeepAlive:
-    """Feeds watchdog, health file and heartbeats, and minds the signals, between two steps."""
+    """Feeds watchdog, health file and heartbeats during waits, and obeys signals that stop.
 
-    def __init__(self, app: App, state: State) -> None:
-        """Breathe for the daemon of *app*, whose database does so too from now on."""
-        self._app = app
-        self._state = state
-        self._relief = MemoryRelief(app, state)
-        self._give_up_at_s = float("inf")
-        self._is_last = False
-        app.database.on_slice = self._take_unanswered
-        app.database.patience_s = _ANSWER_WAIT_S
+    One object for the whole daemon. Whoever waits calls it at least once a second: between two
+    steps the object itself, in the middle of a call to the broker `during_call`, and while
+    PostgreSQL owes an answer `during_statement`. All raise `StopNow` on a second signal or when the
+    time of the drain is over.
+    """
 
-    def take(self) -> None:
-        """Do what is due; to be called at least once a second.
+    def __init__(
+        self, status: StatusReporter, signals: Signals, drain_timeout_s: Callable[[], float]
+    ) -> None:
+        """Show by *status* that the loop turns; after a stop signal, for *drain_timeout_s*."""
+        self._status = status
+        self._signals = signals
+        self._drain_timeout_s = drain_timeout_s
+        self._stop_at_s = float("inf")
+        self._is_closing = False
+        # Given by the app once the parts exist, since these are given the keep-alive themselves.
+        self.tasks: tuple[Task, ...] = ()
+        self.statement_tasks: tuple[Task, ...] = ()
 
-        Wherever the loop waits: for confirms, for a server, between two tries at a transaction.
-        Raises BrokerFault, and `StopNow` on a second signal or when the drain's time is over.
+    def __call__(self) -> None:
+        """Do all that is due between two steps; raises `BrokerFault` too."""
+        self._status.tick()
+        for task in self.tasks:
+            task()
+        self._stop_if_asked()
+
+    def during_call(self) -> None:
+        """Do what can be done in the middle of a call to the broker."""
+        self._status.tick()
+        self._stop_if_asked()
+
+    def during_statement(self, waited_s: float) -> None:
+        """Do what can be done while PostgreSQL has owed an answer for *waited_s* seconds.
+
+        Raises `DatabaseOutage` when that is too long.
         """
-        app = self._app
-        app.status.breathe()
-        if app.consumer.is_ready:
-            app.consumer.poll(0)
-            self._state.note_consumers()
-        if app.publisher.is_ready:
-            app.publisher.pump()
-            self._state.note_blocked(is_blocked=app.publisher.blocked)
-        if app.consumer.is_ready:
-            self._relief.take()
-        app.direct_replies.pump()
-        self._state.log_if_asked()
-        self._give_up_if_asked()
-
-    def keep_alive(self) -> None:
-        """Do what can be done in the middle of a call to the broker; raises `StopNow`."""
-        self._app.status.breathe()
-        self._give_up_if_asked()
-
-    def end(self) -> None:
-        """Give up no more: everything is being closed, and nothing of that is worth a long wait."""
-        self._is_last = True
-        self._app.database.patience_s = _LAST_WAIT_S
-
-    def _take_unanswered(self, waited_s: float) -> None:
-        """Do the same while the database owes an answer, so leave all else for later."""
-        app = self._app
-        app.status.breathe(silent_s=waited_s)
-        # A connection that is lost now is found so when the batch is settled.
+        patience_s = _LAST_WAIT_S if self._is_closing else _ANSWER_WAIT_S
+        if waited_s >= patience_s:
+            raise DatabaseOutage(f"no answer in {patience_s:g} s")
+        self._status.tick(silent_s=waited_s)
+        # A connection that is lost now is noticed when the batch is settled.
         with suppress(BrokerFault):
-            if app.is_broker_connected:
-                app.consumer.poll(0)
-                app.publisher.pump()
-        app.direct_replies.pump()
-        self._give_up_if_asked()
+            for task in self.statement_tasks:
+                task()
+        self._stop_if_asked()
 
-    def _give_up_if_asked(self) -> None:
-        app = self._app
+    def close(self) -> None:
+        """Stop no more: everything is being closed, and nothing of that is worth a long wait."""
+        self._is_closing = True
+
+    def _stop_if_asked(self) -> None:
         now_s = time.monotonic()
-        if app.signals.stop_requested:
+        if self._signals.stop_requested:
             # From the first sight of it: the batch in hand is part of the drain.
-            app.status.draining()
-            self._give_up_at_s = min(self._give_up_at_s, now_s + app.settings.shutdown_timeout)
-        if self._is_last:
-            return
-        if app.signals.stop_now or now_s > self._give_up_at_s:
+            self._status.draining()
+            self._stop_at_s = min(self._stop_at_s, now_s + self._drain_timeout_s())
+        if not self._is_closing and (self._signals.stop_now or now_s > self._stop_at_s):
             raise StopNow

@@ -8,7 +8,6 @@ from orderd.config.load import ConfigError, load
 from orderd.config.options import build_parser, overrides
 from orderd.config.settings import Settings
 from orderd.daemon.app import App
-from orderd.daemon.lifecycle import State
 from orderd.daemon.loop import Daemon
 from orderd.daemon.reload import doubt
 from orderd.logs.logger import Event, configure, emit
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, service)
     _spare_the_garbage_collector()
-    State(app).started()
+    app.announcer.started(settings)
     return Daemon(app, read).run()
 
 

@@ -9,7 +9,7 @@ from orderd.config.load import ConfigError
 from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
-from orderd.daemon.app import App, grants_of, limits_of
+from orderd.daemon.app import App, policy_of
 from orderd.logs.logger import Event, configure, emit
 
 _STEPS: Final = "retry_delays"
@@ -67,12 +67,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     app.settings = settings
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     app.status.expect_watchdog(settings.watchdog)
-    app.committer.limits = limits_of(settings)
-    app.committer.grants = grants_of(settings)
-    app.committer.events_source = settings.events_source
-    app.settler.outbound.policy = app.settle_policy()
-    app.deferrals.delay_max_s = max(settings.retry_delays)
-    app.deferrals.lock_patience_s = settings.lock_patience
+    app.policy.replace(policy_of(settings))
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed

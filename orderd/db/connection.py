@@ -35,11 +35,13 @@ _ENCODING: Final = "UTF8"
 class Database:
     """A connection that is opened when it is needed and dropped when it is lost.
 
-    While an answer is waited for, `on_slice` is called once a second with the seconds so far, for
-    at most `patience_s`: then the server counts as away.
+    While an answer is awaited, *on_slice* is called once a second with the seconds so far. What it
+    raises ends the wait, and the connection with it.
     """
 
-    def __init__(self, dsn: str, application_name: str = "orderd") -> None:
+    def __init__(
+        self, dsn: str, application_name: str = "orderd", *, on_slice: OnSlice = no_slice
+    ) -> None:
         """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet.
 
         Raises ValueError where libpq cannot read it, or it can never work.
@@ -56,8 +58,7 @@ class Database:
         # What the operator has switched off: a power cut may then lose what is committed.
         self.switched_off: tuple[str, ...] = ()
         self.clock = Clock()
-        self.on_slice: OnSlice = no_slice
-        self.patience_s = float("inf")
+        self._on_slice = on_slice
 
     @property
     def is_connected(self) -> bool:
@@ -97,7 +98,7 @@ class Database:
             with self._sliced(), connection.cursor() as cursor:
                 tx = Transaction(cursor, self._queries, self._opening)
                 yield tx
-                tx.commit()
+                tx.end()
         except psycopg2.Error as error:
             fault = translated(error)
             self._abandon(connection, keep=not isinstance(fault, DatabaseOutage | SchemaFault))
@@ -122,7 +123,7 @@ class Database:
             else:
                 return connection
             # A host may take all of its time, and its name as much again to be looked up.
-            self.on_slice(0.0)
+            self._on_slice(0.0)
         # A refusal among them is what somebody can do something about.
         is_refused = any(isinstance(fault, DatabaseRefused) for fault in faults)
         text = masked("; ".join(map(str, faults)), self._parameters)
@@ -161,7 +162,7 @@ class Database:
                 )
 
     def _sliced(self) -> AbstractContextManager[None]:
-        return sliced(self.on_slice, self.patience_s)
+        return sliced(self._on_slice)
 
     def _abandon(self, connection: Connection, *, keep: bool) -> None:
         """Leave the transaction, and the connection with it unless it is to be kept."""

@@ -20,6 +20,7 @@ class Transaction:
         """Use *cursor* for the named *queries*; those called *opening* travel with BEGIN."""
         self._cursor = cursor
         self._queries = queries
+        self._end = b"COMMIT"
         self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
         for name in opening:
             self.later(name)
@@ -76,9 +77,14 @@ class Transaction:
         if self._waiting:
             self._send()
 
-    def commit(self) -> None:
-        """Commit; only `Database.transaction` calls this."""
-        self._waiting.append(b"COMMIT")
+    def roll_back(self) -> None:
+        """Let the transaction end without effect."""
+        self._waiting.clear()
+        self._end = b"ROLLBACK"
+
+    def end(self) -> None:
+        """Commit, or roll back after `roll_back`; only `Database.transaction` calls this."""
+        self._waiting.append(self._end)
         self._send()
 
     def _named(self, name: str, parameters: Mapping[str, object]) -> bytes:

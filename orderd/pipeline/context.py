@@ -1,4 +1,4 @@
-"""What a batch asks of the world outside the database."""
+"""What a batch needs to know from outside the database."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from orderd.protocol.names import Queue
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What a batch asks of the world outside the database.
+    """What a batch needs to know from outside the database.
 
-    `arriving` is given the deliveries that are being tried together, and returns the queues that
-    may still bring users or products; it asks the broker.
-    `keep_alive` is called between two tries, two portions and big bodies, so that heartbeats go on.
-    `assert_ours` is called right before COMMIT. It raises BrokerFault where the deliveries in hand
-    are no longer this daemon's, and `Withheld` where they cannot be settled now.
+    `arriving` is given the deliveries of one transaction and returns the queues that may still
+    bring users or products that these refer to. It asks the broker.
+    `keep_alive` is called between two tries, two transactions, and after many bytes of bodies.
+    `assert_ours` is called right before COMMIT. It raises `DeliveriesLost` where the deliveries of
+    the batch are no longer this daemon's, and `Withheld` where they cannot be settled now.
     """
 
     arriving: Callable[[Sequence[Delivery]], frozenset[Queue]]
@@ -24,4 +24,4 @@ class BatchContext:
 
 
 class Withheld(Exception):
-    """Nothing may be committed now; the deliveries stay in hand."""
+    """Nothing may be committed now; the deliveries go back to the inbox."""

@@ -17,6 +17,7 @@ from orderd.db.arrays import array, lines
 from orderd.db.connection import Database
 from orderd.db.transaction import Transaction
 from orderd.pipeline.failures import failed
+from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import key_of
 from orderd.pipeline.records import recording
 from orderd.pipeline.requests import Request
@@ -36,14 +37,10 @@ _NO_PLACE: Final = "00000000-0-0"
 class Deferrals:
     """Keeps the places of deferred commands in the table ``deferrals``."""
 
-    def __init__(self, database: Database, delay_max_s: float, lock_patience_s: float) -> None:
-        """Keep them in *database*; no retry waits for more than *delay_max_s*.
-
-        No command waits longer than *lock_patience_s* for what somebody else has locked.
-        """
+    def __init__(self, database: Database, policy: Policy) -> None:
+        """Keep them in *database*, for as long as the retries and waits of *policy* may last."""
         self._database = database
-        self.delay_max_s = delay_max_s
-        self.lock_patience_s = lock_patience_s
+        self._policy = policy
         self._ended: set[str] = set()
         self._are_kept = False
         # With tag and generation it tells deliveries apart, also from those of other daemons.
@@ -96,9 +93,7 @@ class Deferrals:
         if turns.ended:
             tx.later("end_places", keys=sorted(turns.ended))
 
-    def defer(
-        self, failures: Sequence[tuple[Request, Exception]], attempts_max: int
-    ) -> list[Result]:
+    def defer(self, failures: Sequence[tuple[Request, Exception]]) -> list[Result]:
         """Return the results of requests that could not be carried out, their places on record.
 
         They are in the order of their lines, so as to come back like that: of two copies of a
@@ -109,7 +104,7 @@ class Deferrals:
             return results
         with recording(self._database, _TABLE) as tx:
             turns = self.turns(tx, [request.command for request, _ in failures])
-            deferred = [self._in_line(turns, each, attempts_max) for each in results]
+            deferred = [self._in_line(turns, each) for each in results]
             self.write(tx, turns)
         return sorted(
             deferred, key=lambda each: turns.position(each.command) if each.command else 0
@@ -154,10 +149,10 @@ class Deferrals:
             "keys": list(turns.kept),
             "queues": lines(each.queue for each in kept),
             "row_ids": array("NULL" if each.row_id is None else each.row_id for each in kept),
-            "seconds": self.lock_patience_s + self.delay_max_s,
+            "seconds": self._policy.lock_patience_s + max(self._policy.retry_delays_s),
         }
 
-    def _in_line(self, turns: Turns, result: Result, attempts_max: int) -> Result:
+    def _in_line(self, turns: Turns, result: Result) -> Result:
         command = result.command
         if command is None:
             return result
@@ -167,14 +162,14 @@ class Deferrals:
             outcome = Waiting.behind(ahead)
         elif isinstance(outcome, Deferred) and outcome.lock:
             outcome = self._at_lock(outcome, turns.waited_s(command))
-        outcome = in_line(turns, command, outcome, attempts_max, datetime.now(UTC))
+        outcome = in_line(turns, command, outcome, self._policy.attempts_max, datetime.now(UTC))
         return replace(result, outcome=outcome)
 
     def _at_lock(self, outcome: Deferred, waited_s: float | None) -> Deferred | Waiting:
         """Return what becomes of a command that has met a lock; its first wait is worth a line."""
         if waited_s is None:
             return outcome
-        if waited_s < self.lock_patience_s:
+        if waited_s < self._policy.lock_patience_s:
             return Waiting(outcome.message, lock=outcome.lock)
         message = f"waited {waited_s:.0f} s for a lock: {outcome.message}"
         return replace(outcome, message=message, lock="", is_last=True)

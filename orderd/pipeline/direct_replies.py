@@ -21,7 +21,7 @@ from orderd.pipeline.report import Reporter
 
 # Confirms of a healthy broker are here much sooner.
 _ANSWER_S: Final = 0.25
-CONFIRM_TIMEOUT_S: Final = 5.0
+REPLY_TIMEOUT_S: Final = 5.0
 # Replies that have waited so long for their connection go by the other one.
 _WAIT_S: Final = 1.0
 _WAITING_MAX: Final = 1_000
@@ -75,7 +75,7 @@ class DirectReplies:
     @staticmethod
     def is_for(message: OutboundMessage) -> bool:
         """Return whether *message* is a reply by direct reply-to."""
-        is_direct = message.message.routing_key.startswith(f"{REPLY_TO}.")
+        is_direct = message.outgoing.routing_key.startswith(f"{REPLY_TO}.")
         return message.purpose is Purpose.REPLY and is_direct
 
     @property
@@ -126,7 +126,7 @@ class DirectReplies:
 
     def finish(self, on_slice: Callable[[], None]) -> None:
         """Do as `turn` until all is done, for some seconds at most; raises what *on_slice* does."""
-        until_s = self._now_s() + CONFIRM_TIMEOUT_S
+        until_s = self._now_s() + REPLY_TIMEOUT_S
         while self._waiting or self._doubtful or self._sent:
             if self._now_s() > until_s or self._other.blocked:
                 return
@@ -188,7 +188,7 @@ class DirectReplies:
         due: list[_Waiting] = []
         while self._waiting and self._waiting[0].since_s <= before_s:
             each = self._waiting.popleft()
-            if is_exact(each.reply.message.routing_key):
+            if is_exact(each.reply.outgoing.routing_key):
                 due.append(each)
             else:
                 self._drop(each, "its address may cost the connection, and there is only one")
@@ -199,9 +199,9 @@ class DirectReplies:
         self, publisher: Publisher, replies: Sequence[_Waiting], *, is_second: bool = False
     ) -> None:
         try:
-            confirms = publisher.publish([each.reply.message for each in replies])
+            confirms = publisher.publish([each.reply.outgoing for each in replies])
         except BrokerFault as fault:
-            confirms = PublishConfirms([each.reply.message for each in replies], 1)
+            confirms = PublishConfirms([each.reply.outgoing for each in replies], 1)
             self._sent.append(_Sent(replies, confirms, publisher, self._now_s(), is_second))
             if publisher is self._own:
                 self._lose(fault)
@@ -214,7 +214,7 @@ class DirectReplies:
 
     def _note_answers(self) -> None:
         """Forget what is answered, or will not be any more."""
-        before_s = self._now_s() - CONFIRM_TIMEOUT_S
+        before_s = self._now_s() - REPLY_TIMEOUT_S
         left = []
         for sent in self._sent:
             publisher = sent.publisher

@@ -1,12 +1,14 @@
 """Retries and dead letters that the broker refused: kept, with their deliveries, and sent again."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
 from orderd.pipeline.outbound import OutboundMessage
+from orderd.pipeline.oversize import truncated
+from orderd.pipeline.report import Reporter
 
 _FIRST_DELAY_S: Final = 1.0
 DELAY_S_MAX: Final = 60.0
@@ -32,8 +34,9 @@ class HeldBack:
     nothing is sent there: `hold` takes what comes to that.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing that waits."""
+    def __init__(self, reporter: Reporter, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Start with nothing that waits; *reporter* is told what is held back."""
+        self._reporter = reporter
         self._now_s = now_s
         self._targets: dict[str, _Target] = {}
 
@@ -45,19 +48,23 @@ class HeldBack:
         """Yield all that waits."""
         return chain.from_iterable(target.waiting for target in self._targets.values())
 
-    def refuse(self, refused: Sequence[OutboundMessage]) -> float:
-        """Keep what one queue has refused; return in how many seconds it is sent again."""
-        now_s = self._now_s()
-        queue = refused[0].message.routing_key
-        target = self._targets.setdefault(queue, _Target(now_s))
-        target.waiting.extend(refused)
-        target.delay_s = min(max(_FIRST_DELAY_S, 2 * target.delay_s), DELAY_S_MAX)
-        target.due_s = now_s + target.delay_s
-        return target.delay_s
+    def refuse(self, refused: Mapping[OutboundMessage, str]) -> None:
+        """Keep the messages that were *refused*, each with the reason; too large ones truncated."""
+        queues: dict[str, list[OutboundMessage]] = {}
+        reasons: dict[str, str] = {}
+        for message, why in refused.items():
+            short = truncated(message, why)
+            if short is not None:
+                self._reporter.truncated(message.result, len(short.outgoing.body))
+            queues.setdefault(message.queue, []).append(short or message)
+            reasons.setdefault(message.queue, why)
+        for queue, messages in queues.items():
+            delay_s = self._back_off(queue, messages)
+            self._reporter.held_back(queue, len(messages), reasons[queue], delay_s)
 
     def hold(self, message: OutboundMessage) -> bool:
         """Keep *message* too where its queue is known to refuse; return whether it does."""
-        target = self._targets.get(message.message.routing_key)
+        target = self._targets.get(message.queue)
         if target is None or self._now_s() >= target.due_s:
             return False
         target.waiting.append(message)
@@ -87,6 +94,15 @@ class HeldBack:
         """Forget all: the connection that could ack the deliveries is gone."""
         for target in self._targets.values():
             target.waiting.clear()
+
+    def _back_off(self, queue: str, messages: Sequence[OutboundMessage]) -> float:
+        """Keep *messages*, which *queue* has refused; return in how many seconds they are due."""
+        now_s = self._now_s()
+        target = self._targets.setdefault(queue, _Target(now_s))
+        target.waiting.extend(messages)
+        target.delay_s = min(max(_FIRST_DELAY_S, 2 * target.delay_s), DELAY_S_MAX)
+        target.due_s = now_s + target.delay_s
+        return target.delay_s
 
     @staticmethod
     def _take(targets: Iterable[_Target]) -> list[OutboundMessage]:

@@ -12,6 +12,7 @@ from orderd.pipeline.dead_letters import dead_letter, dead_lettered_event
 from orderd.pipeline.messages import reply_message, retry_message
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
+from orderd.pipeline.policy import Policy
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.cloud_events import Event
@@ -49,11 +50,16 @@ class OutboundMessage:
     """
 
     purpose: Purpose
-    message: OutgoingMessage
+    outgoing: OutgoingMessage
     result: Result
     row_id: int = 0
     delay_s: float = 0.0
     then: tuple["OutboundMessage", ...] = ()
+
+    @property
+    def queue(self) -> str:
+        """The queue that it goes to, where it goes to one."""
+        return self.outgoing.routing_key
 
     @property
     def must_go(self) -> bool:
@@ -61,26 +67,15 @@ class OutboundMessage:
         return self.purpose is Purpose.RETRY or self.purpose is Purpose.DEAD_LETTER
 
 
-@dataclass(frozen=True, slots=True)
-class SettlePolicy:
-    """How long each further try waits, which queues get no reply, and who speaks in events."""
-
-    retry_delays_s: tuple[float, ...]
-    own_queues: frozenset[str]
-    events_source: str
-
-
 class OutboundMessages:
     """Makes the messages that follow from results."""
 
-    def __init__(
-        self, policy: SettlePolicy, reporter: Reporter, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, policy: Policy, reporter: Reporter, now: Callable[[], datetime]) -> None:
         """Follow *policy*; what is noteworthy on the way is told to *reporter*.
 
         *now* tells the time, which is the database's wherever it stands in data.
         """
-        self.policy = policy
+        self._policy = policy
         self._reporter = reporter
         self._now = now
 
@@ -111,8 +106,8 @@ class OutboundMessages:
         assert_never(outcome)
 
     def _again(self, result: Result, outcome: Deferred | Waiting) -> OutboundMessage:
-        """Return the copy that waits for another try, or the letter where no try is left."""
-        delays_s = self.policy.retry_delays_s
+        """Return the copy that waits for another try, or the dead letter where no try is left."""
+        delays_s = self._policy.retry_delays_s
         attempt = result.attempt
         if isinstance(outcome, Waiting) or outcome.lock:
             # As short as can be: the one ahead of it, or who holds the lock, may be done by then.
@@ -133,7 +128,7 @@ class OutboundMessages:
             if result.command is not None and result.command.content.is_query:
                 self._reporter.query_unanswered(result)
             return []
-        if reply_to in self.policy.own_queues or is_retry_queue(reply_to):
+        if reply_to in self._policy.own_queues or is_retry_queue(reply_to):
             self._reporter.reply_ignored(result, reply_to)
             return []
         return [OutboundMessage(Purpose.REPLY, reply_message(result, response, reply_to), result)]
@@ -141,15 +136,15 @@ class OutboundMessages:
     def _dead_letter(
         self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
     ) -> OutboundMessage:
-        """Return the letter; that it went is told, also to the caller, once the broker has it."""
-        letter = dead_letter(result, code, reason, error, self._now())
+        """Return the dead letter; notice and reply follow once the broker has it."""
+        copy = dead_letter(result, code, reason, error, self._now())
         notice = self.notice(dead_lettered_event(result, code, reason), result)
         then = (notice, *self._reply(result, response))
-        return OutboundMessage(Purpose.DEAD_LETTER, letter, result, then=then)
+        return OutboundMessage(Purpose.DEAD_LETTER, copy, result, then=then)
 
     def notice(self, event: Event, result: Result) -> OutboundMessage:
         """Return an event of the system itself, which no outbox keeps."""
         event_id = str(uuid4())
-        body = event.body(event_id, self.policy.events_source, self._now(), result.correlation_id)
+        body = event.body(event_id, self._policy.events_source, self._now(), result.correlation_id)
         message = event_message(OutboxRow(0, event_id, event.type, body))
         return OutboundMessage(Purpose.NOTICE, message, result)

@@ -1,4 +1,4 @@
-"""Dead letters that the broker refuses for their size: they go shortened, and say so."""
+"""Dead letters that the broker refuses for their size: they go truncated, and say so."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ from orderd.protocol.names import HEADER_ORIGINAL_BYTES, HEADER_ORIGINAL_SHA256
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 
 
-def shortened(message: OutboundMessage, why: str) -> OutboundMessage | None:
+def truncated(message: OutboundMessage, why: str) -> OutboundMessage | None:
     """Return a refused dead letter with as much of its body as the broker takes.
 
     Its headers tell the size of the whole in bytes, and its SHA-256. None where *why* it was
@@ -22,7 +22,7 @@ def shortened(message: OutboundMessage, why: str) -> OutboundMessage | None:
     found = _TOO_LARGE.search(why)
     if found is None or message.purpose is not Purpose.DEAD_LETTER:
         return None
-    return replace(message, message=_cut(message.message, int(found[1])))
+    return replace(message, outgoing=_cut(message.outgoing, int(found[1])))
 
 
 def _cut(message: OutgoingMessage, bytes_max: int) -> OutgoingMessage:

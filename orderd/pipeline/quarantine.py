@@ -39,10 +39,11 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """Deliveries that are not tried again, as results to be settled."""
+class Group:
+    """Deliveries that may be tried together, and results of those that are not tried again."""
 
-    results: list[Result]
+    deliveries: Sequence[Delivery] = ()
+    rejected: Sequence[Result] = ()
 
 
 class Quarantine:
@@ -55,16 +56,16 @@ class Quarantine:
         # Recorded here and not settled: no crash, as long as this is remembered.
         self._in_hand: dict[str, Delivery] = {}
 
-    def groups(
-        self, deliveries: Sequence[Delivery], poison_after: int
-    ) -> Iterator[list[Delivery] | Rejected]:
+    def admit(self, deliveries: Sequence[Delivery], poison_after: int) -> Iterator[Group]:
         """Yield *deliveries*, in their order, in groups that may be tried together.
 
         What has not been redelivered is one group and costs nothing. A first redelivery is tried
-        in company, a further one alone. Their tries are on record when a group is yielded.
+        in company, a further one alone, and the *poison_after*-th try is not made.
+        The tries of a group are on record when it is yielded, so the caller must have settled it
+        when it asks for the next one. Raises `DatabaseOutage`.
         """
         if not any(map(was_tried, deliveries)):
-            yield list(deliveries)
+            yield Group(deliveries)
             return
         records = self._read(deliveries)
         company: list[Delivery] = []
@@ -76,7 +77,7 @@ class Quarantine:
             yield from self._recorded(company)
             company = []
             if record.tries + 1 >= poison_after:
-                yield Rejected([_condemned(delivery, record)])
+                yield Group(rejected=[_rejected(delivery, record)])
             else:
                 yield from self._recorded([delivery])
         yield from self._recorded(company)
@@ -119,31 +120,31 @@ class Quarantine:
         Who is killed while it waits for somebody's lock, or for a server that answers nobody, was
         not killed by its message. Raises `DatabaseOutage`.
         """
-        quarantine = _by_key(deliveries)
-        if not quarantine:
+        tried = _by_key(deliveries)
+        if not tried:
             return
         with recording(self._database, TRIES) as tx:
-            tx.later("withdraw_tries", keys=list(quarantine))
-        for key in quarantine:
+            tx.later("withdraw_tries", keys=list(tried))
+        for key in tried:
             self._in_hand.pop(key, None)
         try:
             with self._database.transaction() as tx:
                 touch(tx)
-                _record(tx, quarantine)
+                _record(tx, tried)
         except (TransactionConflict, RowFault, SchemaFault, ServerFault):
             # The try itself will meet it, and find out whose fault it is; nothing there kills.
             return
-        self._in_hand |= quarantine
+        self._in_hand |= tried
 
-    def _recorded(self, group: list[Delivery]) -> Iterator[list[Delivery]]:
-        if group:
+    def _recorded(self, deliveries: Sequence[Delivery]) -> Iterator[Group]:
+        if deliveries:
             # The record must be there before the try, or a crash would leave none.
-            quarantine = _by_key(group)
-            if quarantine:
+            tried = _by_key(deliveries)
+            if tried:
                 with recording(self._database, TRIES) as tx:
-                    _record(tx, quarantine)
-                self._in_hand |= quarantine
-            yield group
+                    _record(tx, tried)
+                self._in_hand |= tried
+            yield Group(deliveries)
 
     def _read(self, deliveries: Sequence[Delivery]) -> dict[str, _Record]:
         clean_stops = {
@@ -180,9 +181,9 @@ def _by_key(deliveries: Sequence[Delivery]) -> dict[str, Delivery]:
     return dict(sorted(known.items(), key=itemgetter(0)))
 
 
-def _record(tx: Transaction, quarantine: Mapping[str, Delivery]) -> None:
-    queues = lines(str(delivery.queue) for delivery in quarantine.values())
-    tx.later("record_tries", keys=list(quarantine), queues=queues)
+def _record(tx: Transaction, tried: Mapping[str, Delivery]) -> None:
+    queues = lines(str(delivery.queue) for delivery in tried.values())
+    tx.later("record_tries", keys=list(tried), queues=queues)
 
 
 def was_tried(delivery: Delivery) -> bool:
@@ -190,7 +191,7 @@ def was_tried(delivery: Delivery) -> bool:
     return delivery.redelivered or bool(count_in(delivery, HEADER_RENEWALS))
 
 
-def _condemned(delivery: Delivery, record: _Record) -> Result:
+def _rejected(delivery: Delivery, record: _Record) -> Result:
     tries = record.tries + 1
     outcome = CommittedUnacked(tries) if record.is_committed else Quarantined(tries)
     return Result(delivery, None, outcome, None)

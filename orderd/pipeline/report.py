@@ -78,7 +78,7 @@ class Reporter:
         fields["attempt"] = result.attempt
         emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
 
-    def shortened(self, result: Result, bytes_kept: int) -> None:
+    def truncated(self, result: Result, bytes_kept: int) -> None:
         """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
         body = result.delivery.body
         text = (
@@ -165,7 +165,7 @@ def _fields(result: Result, code: str | None = None) -> LogFields:
         "id": result.request_id,
         "correlation_id": result.correlation_id,
         "code": code,
-        "outcome": type(result.outcome).__name__.lower(),
+        "outcome": result.outcome.name,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ from orderd.protocol.amqp10 import NO_DATA
 from orderd.protocol.commands import CommandData, Models
 from orderd.protocol.excess import without_excess
 from orderd.protocol.limits import REQUEST_ID_MAX
-from orderd.protocol.names import InvalidCode
+from orderd.protocol.names import InvalidCode, OutcomeName
 from orderd.protocol.strict_json import MalformedJson, loads
 
 ERRORS_SHOWN_MAX: Final = 10
@@ -57,6 +57,7 @@ class Command:
 class Invalid:
     """A message that is not a command; retrying cannot help."""
 
+    name: ClassVar = OutcomeName.INVALID
     code: InvalidCode
     message: str
     request_id: str | None = None

@@ -13,6 +13,19 @@ class Queue(StrEnum):
     ORDER = "order"
 
 
+class OutcomeName(StrEnum):
+    """How a delivery ended, as log and metrics name it."""
+
+    APPLIED = "applied"
+    ANSWERED = "answered"
+    UNAVAILABLE = "unavailable"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    DEFERRED = "deferred"
+    QUARANTINED = "quarantined"
+
+
 class RefusalCode(StrEnum):
     """Why a command on any row is refused; each entity has codes of its own besides."""
 

@@ -10,6 +10,7 @@ from typing import Final
 from orderd.logs.logger import Event, emit
 from orderd.runtime import health_file
 from orderd.runtime.health_writer import HealthWriter, Taken
+from orderd.runtime.phase import Phase
 
 INTERVAL_S: Final = 1.0
 
@@ -25,7 +26,7 @@ class Health:
         self._path = path
         self._file = HealthWriter(path)
         self._now_s = now_s
-        self._state = "starting"
+        self._phase = Phase.STARTING
         self._waiting_for: str | None = None
         self._standing_by: tuple[str, ...] = ()
         self._since = _now()
@@ -40,15 +41,15 @@ class Health:
                 self._file.claim()
 
     def note(
-        self, state: str, waiting_for: str | None = None, standing_by: Iterable[str] = ()
+        self, phase: Phase, waiting_for: str | None = None, standing_by: Iterable[str] = ()
     ) -> None:
-        """Tell of the state, one of `health_file.STATES`, and which server it waits for.
+        """Show the *phase*, and which server it waits for.
 
         *standing_by* are the queues that are left to other daemons.
         """
-        told = (state, waiting_for, tuple(standing_by))
-        if told != (self._state, self._waiting_for, self._standing_by):
-            self._state, self._waiting_for, self._standing_by = told
+        told = (phase, waiting_for, tuple(standing_by))
+        if told != (self._phase, self._waiting_for, self._standing_by):
+            self._phase, self._waiting_for, self._standing_by = told
             self._since = _now()
             self._next_s = float("-inf")
         self.beat()
@@ -61,7 +62,7 @@ class Health:
         self._next_s = now_s + INTERVAL_S
         content = {
             "pid": os.getpid(),
-            "state": self._state,
+            "state": self._phase,
             "waiting_for": self._waiting_for,
             "standing_by": self._standing_by,
             "since": self._since,

@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orderd.runtime.paths import RUNTIME_DIRECTORY
+from orderd.runtime.phase import Phase
 
-RUNNING: Final = "running"
-STANDBY: Final = "standby"
-STATES: Final = ("starting", RUNNING, STANDBY, "paused", "blocked", "draining")
 FILE_NAME: Final = "health"
 _BYTES_MAX: Final = 4_096
 _READS_MAX: Final = 10
@@ -84,7 +82,7 @@ def _known(content: Any) -> dict[str, Any]:
     is_told = (
         type(known["pid"]) is int
         and 0 < known["pid"] <= _PID_MAX
-        and known["state"] in STATES
+        and known["state"] in list(Phase)
         and (known["waiting_for"] is None or isinstance(known["waiting_for"], str))
         and isinstance(known["since"], str)
         and isinstance(known["standing_by"], list)

@@ -28,10 +28,6 @@ from orderd.shop.unreadable import refusal_of
 from orderd.shop.world import LedgerEntry, World
 
 
-class ArrivalsUnknown(Exception):
-    """A reference is missing, and nobody has asked the broker yet whether it may still come."""
-
-
 class UndeclaredEvent(Exception):
     """A rule returned an event that its action does not declare, or returned it out of order."""
 
@@ -54,7 +50,8 @@ class Decision:
 def decide(world: World, command: Command, attempts_max: int) -> Decision:
     """Return the decision on *command*, with *world* as it is after it.
 
-    Raises `ArrivalsUnknown` where a reference is missing and `world.arriving` is not known.
+    Where a reference is missing and `world.arriving` is not known, `world.has_asked_for_arrivals`
+    is set: the decision is not final then, nor are later ones.
     """
     outcome = _outcome(world, command)
     if isinstance(outcome, Refused) and outcome.missing is not None:
@@ -129,8 +126,8 @@ def _unless_arriving(
     if command.attempt >= attempts_max:
         return refused
     if world.arriving is None:
-        raise ArrivalsUnknown
-    if refused.missing not in world.arriving:
+        world.has_asked_for_arrivals = True
+    elif refused.missing not in world.arriving:
         return refused
     return Deferred(DeferralCode.MISSING_REFERENCE, f"{refused.message} yet")
 

@@ -1,10 +1,11 @@
-"""The closed set of ways in which a delivery can end."""
+"""The closed set of ways in which a delivery can end; `name` is what the log calls it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.names import DeferralCode, Queue, UnavailableCode
+from orderd.protocol.names import DeferralCode, OutcomeName, Queue, UnavailableCode
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
 from orderd.shop.turns import Place
@@ -31,6 +32,7 @@ class Applied:
     `events` are event types, each with the row as it was then; none where nothing changed.
     """
 
+    name: ClassVar = OutcomeName.APPLIED
     row: Row
     changes: tuple[Row, ...] = ()
     events: tuple[tuple[StrEnum, Row], ...] = ()
@@ -40,6 +42,7 @@ class Applied:
 class Answered:
     """A query was answered; `data` is JSON text."""
 
+    name: ClassVar = OutcomeName.ANSWERED
     data: str
 
 
@@ -47,6 +50,7 @@ class Answered:
 class Unavailable:
     """A query cannot be answered; its caller is told why, and may ask again."""
 
+    name: ClassVar = OutcomeName.UNAVAILABLE
     code: UnavailableCode
     message: str
 
@@ -58,6 +62,7 @@ class Refused:
     `missing` names the queue that could still bring what the command refers to.
     """
 
+    name: ClassVar = OutcomeName.REFUSED
     code: StrEnum
     message: str
     missing: Queue | None = None
@@ -67,6 +72,7 @@ class Refused:
 class Duplicate:
     """The request was settled before; `response` is what was answered then."""
 
+    name: ClassVar = OutcomeName.DUPLICATE
     response: Response
 
 
@@ -78,6 +84,7 @@ class Deferred:
     lock that it waits for, which costs it no attempt. With `is_last` it is not tried again.
     """
 
+    name: ClassVar = OutcomeName.DEFERRED
     code: DeferralCode
     message: str
     error: str = ""
@@ -94,6 +101,7 @@ class Waiting:
     of the lock, where it waits for one.
     """
 
+    name: ClassVar = OutcomeName.DEFERRED
     message: str
     place: str = ""
     lock: str = ""
@@ -108,6 +116,7 @@ class Waiting:
 class Quarantined:
     """The daemon died in each of so many tries at the message; it is not tried again."""
 
+    name: ClassVar = OutcomeName.QUARANTINED
     tries: int
 
 
@@ -115,6 +124,7 @@ class Quarantined:
 class CommittedUnacked:
     """The command took effect, but the daemon died in each of so many tries to settle it."""
 
+    name: ClassVar = OutcomeName.QUARANTINED
     tries: int
 
 

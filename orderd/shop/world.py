@@ -61,7 +61,8 @@ class World:
     """The rows a batch names, as they are after each of its commands in turn.
 
     `tables` are those of all entities, by their rows' classes.
-    `arriving` are the queues that may bring what others refer to, None where nobody has asked.
+    `arriving` are the queues that may bring what others refer to, None where nobody has asked;
+    `has_asked_for_arrivals` tells that a decision depends on them.
     `is_flawed` tells whether a row has a value that cannot be told, None where nobody has looked.
     """
 
@@ -71,6 +72,7 @@ class World:
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)
     arriving: frozenset[Queue] | None = None
+    has_asked_for_arrivals: bool = False
     is_flawed: bool | None = None
     rows: dict[Table[Any], dict[int, Any]] = field(init=False)
     stored: dict[Table[Any], dict[int, Any]] = field(init=False)

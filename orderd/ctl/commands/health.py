@@ -15,6 +15,7 @@ from orderd.ctl.streams import discard_stdout
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime import health_file
 from orderd.runtime.paths import CONFIG_FILE
+from orderd.runtime.phase import Phase
 
 if TYPE_CHECKING:
     from orderd.ctl.context import Context
@@ -76,7 +77,7 @@ def look(path: str, max_age_s: float = MAX_AGE_S) -> dict[str, Any]:
     except health_file.NoHealth as fault:
         return {"live": False, "ready": False, "why": str(fault)}
     why = _death(content, max_age_s)
-    is_ready = why is None and content["state"] in {health_file.RUNNING, health_file.STANDBY}
+    is_ready = why is None and Phase(content["state"]).is_working
     return {"live": why is None, "ready": is_ready, "why": why, **content}
 
 

@@ -33,7 +33,9 @@ def receive(consumer: Consumer, count: int) -> list[Delivery]:
         consumer.poll(0.2)
         consumer.fill(count)
     assert len(consumer.inbox) >= count
-    return [consumer.inbox.popleft() for _ in range(count)]
+    with consumer.inbox.lease(count) as deliveries:
+        consumer.inbox.release(deliveries)
+    return deliveries
 
 
 def receive_acking(consumer: Consumer, count: int) -> list[Delivery]:

@@ -27,7 +27,7 @@ def test_the_first_node_that_answers_is_used(opened: Opened, vhost_url: str) -> 
 
     publisher.connect()
 
-    assert publisher.link.where.endswith(urlsplit(vhost_url).path)
+    assert publisher.connection.where.endswith(urlsplit(vhost_url).path)
 
 
 def test_the_fault_names_every_node_and_cause_but_no_password(vhost_url: str) -> None:
@@ -68,7 +68,7 @@ def test_a_silent_host_is_given_up_in_time_and_slices_go_on(opened: Opened, kind
 
 
 def test_connections_carry_their_name(publisher: Publisher, private_rabbit: PrivateRabbit) -> None:
-    assert publisher.link.is_open
+    assert publisher.connection.is_open
 
     assert "orderd-test" in private_rabbit.ctl("list_connections", "client_properties")
 

@@ -8,7 +8,7 @@ import pytest
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
-from orderd.amqp.intakes import CAUTIOUS_PREFETCH
+from orderd.amqp.intake import CAUTIOUS_PREFETCH
 from orderd.amqp.message import Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth
@@ -83,8 +83,9 @@ def test_a_loaded_queue_gives_full_batches(consumer: Consumer, publisher: Publis
         if not consumer.inbox:
             consumer.poll(5)
         consumer.fill(200)
-        batch = [consumer.inbox.popleft() for _ in range(min(200, len(consumer.inbox)))]
-        consumer.ack(batch)
+        with consumer.inbox.lease(200) as batch:
+            consumer.inbox.release(batch)
+            consumer.ack(batch)
         taken += len(batch)
         batches += 1
 
@@ -240,7 +241,7 @@ def test_a_deleted_queue_costs_that_queue(
     consumer.connect()
     send(publisher, numbered("order", 2) + numbered("user", 1))
     taken = receive(consumer, 3)
-    consumer.inbox.extend(taken)
+    consumer.inbox.put_back(taken)
     outside.queue_delete("user")
 
     wait_until(lambda: polled(consumer).failing, timeout_s=LIMIT_S, what="a queue that fails")
@@ -364,12 +365,12 @@ def test_what_nears_its_delivery_limit_is_set_apart(
         wait_until(lambda: _has_one(consumer), timeout_s=LIMIT_S, what="the message again")
 
     assert not consumer.inbox
-    assert bodies(tuple(consumer.worn)) == [b"0"]
+    assert bodies(tuple(consumer.inbox.worn)) == [b"0"]
 
 
 def _has_one(consumer: Consumer) -> bool:
     consumer.poll(0.1)
-    return len(consumer.inbox) + len(consumer.worn) == 1
+    return len(consumer.inbox) + len(consumer.inbox.worn) == 1
 
 
 @pytest.mark.parametrize(

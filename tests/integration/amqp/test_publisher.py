@@ -190,11 +190,11 @@ def test_properties_fill_one_frame_of_the_negotiated_size_and_no_more(
 
 def test_properties_fill_one_frame_of_the_usual_size(publisher: Publisher, outside: Any) -> None:
     outside.queue_declare("user")
-    spare = publisher.link.frame_max - 20 - len(encode(Properties(headers={"x": ""})))
+    spare = publisher.connection.frame_max - 20 - len(encode(Properties(headers={"x": ""})))
 
     send(publisher, [to_queue("user", b"", Properties(headers={"x": "y" * spare}))])
 
-    assert publisher.link.frame_max == 131_072
+    assert publisher.connection.frame_max == 131_072
 
 
 def test_blocked_publishers_are_told_and_resume(

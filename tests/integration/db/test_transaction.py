@@ -144,9 +144,12 @@ def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next
     database_url: str, session: Connection
 ) -> None:
     ask(session, "INSERT INTO products (name, price, stock_quantity) VALUES ('lamp', 1, 1)")
-    with Gate(database_url) as gate, closing(Database(gate.url)) as database:
+
+    def leave(_waited_s: float) -> None:
+        raise DatabaseOutage("no answer")
+
+    with Gate(database_url) as gate, closing(Database(gate.url, on_slice=leave)) as database:
         gate.open()
-        database.patience_s = 1
         with pytest.raises(DatabaseOutage):
             lock_and_be_cut_off(database, gate)
         assert locked(session)

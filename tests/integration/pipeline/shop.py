@@ -1,8 +1,8 @@
 """A database with a batch committer on it, and what an observer sees of both."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import psycopg2
@@ -10,18 +10,20 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.amqp.message import Delivery
 from orderd.db.connection import Database
-from orderd.pipeline.commit import BatchContext, Committer, Limits
+from orderd.pipeline.commit import Committer
+from orderd.pipeline.context import BatchContext
+from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
 from orderd.shop.outcomes import Deferred
-from tests.support.commands import BODY_BYTES_MAX
+from tests.support.policies import RETRY_DELAYS_S, policy
 from tools.waiting import wait_until
 
 __all__ = ["ATTEMPTS_MAX", "Connection", "Seen", "Shop", "seen", "timeless"]
 
-ATTEMPTS_MAX = 3
+ATTEMPTS_MAX = len(RETRY_DELAYS_S)
 NOTHING_ARRIVES: frozenset[Queue] = frozenset()
 
 _TABLES = {
@@ -55,7 +57,9 @@ class Shop:
         self.database = Database(url)
         self.observer = psycopg2.connect(url)
         self.observer.autocommit = True
-        self.committer = self.new_processor()
+        self.ask: Callable[[], frozenset[Queue]] = lambda: NOTHING_ARRIVES
+        self.keep_alive: Callable[[], None] = lambda: None
+        self.committer = self.new_committer()
 
     def __enter__(self) -> Self:
         return self
@@ -64,21 +68,47 @@ class Shop:
         self.database.close()
         self.observer.close()
 
-    def new_processor(self) -> Committer:
-        self.deferrals = Deferrals(self.database, delay_max_s=300, lock_patience_s=86_400)
+    def new_committer(self) -> Committer:
+        """Return a committer that knows nothing yet, with decoder and deferrals to match."""
+        self.policy = policy()
+        self.deferrals = Deferrals(self.database, self.policy)
+        clock_s = self.database.clock.seconds
+        self.decoder = Decoder(self.policy, self.deferrals, clock_s, self._wait)
+        context = BatchContext(lambda _tried: self.ask(), self._wait)
         return Committer(
             self.database,
-            Limits(BODY_BYTES_MAX, ATTEMPTS_MAX),
+            self.policy,
+            context,
             quarantine=Quarantine(self.database),
             deferrals=self.deferrals,
-            events_source="/orderd/test",
-            grants=None,
         )
+
+    def _wait(self) -> None:
+        self.keep_alive()
 
     def reset(self) -> None:
         """Empty the tables and begin with a committer that knows nothing."""
         self.query(f"TRUNCATE {', '.join(_TABLES)}, deferrals RESTART IDENTITY")
-        self.committer = self.new_processor()
+        self.committer = self.new_committer()
+
+    def groups(
+        self,
+        deliveries: Sequence[Delivery],
+        arriving: frozenset[Queue] = NOTHING_ARRIVES,
+        *,
+        ask: Callable[[], frozenset[Queue]] | None = None,
+        keep_alive: Callable[[], None] = lambda: None,
+    ) -> Iterator[list[Result]]:
+        """Yield the results of one batch as they are to be settled: what is invalid comes first.
+
+        *ask* is called, if given, where the committer wants to know what is *arriving*.
+        """
+        self.ask = ask or (lambda: arriving)
+        self.keep_alive = keep_alive
+        requests, invalid = self.decoder.decode(deliveries)
+        if invalid:
+            yield invalid
+        yield from self.committer.commit(requests)
 
     def process(
         self,
@@ -88,19 +118,15 @@ class Shop:
         ask: Callable[[], frozenset[Queue]] | None = None,
         keep_alive: Callable[[], None] = lambda: None,
     ) -> list[Result]:
-        """Return the results of one batch, in the order of the deliveries.
-
-        *ask* is called, if given, where the committer wants to know what is *arriving*.
-        """
-        context = BatchContext(lambda _tried: ask() if ask else arriving, keep_alive)
-        groups = self.committer.process(deliveries, context)
+        """Return the results of one batch, in the order of the deliveries."""
+        groups = self.groups(deliveries, arriving, ask=ask, keep_alive=keep_alive)
         results = {result.delivery.tag: result for group in groups for result in group}
         assert len(results) == len(deliveries)
         return [results[one.tag] for one in deliveries]
 
     def limit_replies(self, reply_bytes_max: int) -> None:
         """Let no reply to a query be larger."""
-        self.committer.limits = replace(self.committer.limits, reply_bytes_max=reply_bytes_max)
+        self.policy.reply_bytes_max = reply_bytes_max
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a statement that runs, and commits, beside the committer."""

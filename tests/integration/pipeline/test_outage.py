@@ -7,7 +7,6 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.db.faults import DatabaseOutage, SchemaFault
-from orderd.pipeline.commit import BatchContext
 from orderd.pipeline.results import Result
 from orderd.shop.outcomes import Answered, Applied, Duplicate
 from tests.integration.pipeline.shop import Connection, Shop
@@ -21,7 +20,7 @@ def create_product(request_id: str | None) -> Delivery:
 
 
 def groups(shop: Shop, deliveries: list[Delivery]) -> Iterator[list[Result]]:
-    return shop.committer.process(deliveries, BatchContext(lambda _: frozenset(), lambda: None))
+    return shop.groups(deliveries)
 
 
 def test_a_connection_lost_between_load_and_commit_leaves_nothing_behind(

@@ -208,7 +208,7 @@ def test_the_last_attempt_keeps_its_place_until_it_is_said_to_be_gone(
 ) -> None:
     with locked(session):
         (first,) = shop.process([price(1, "10.00", "a")])
-        shop.deferrals.lock_patience_s = 0
+        shop.policy.lock_patience_s = 0
         first = replace(first, delivery=again(first, 2))
         headers = {HEADER_ATTEMPT: ATTEMPTS_MAX, HEADER_PLACE: "=a"}
         last = replace(first.delivery, properties=Properties(headers=headers))
@@ -313,7 +313,7 @@ def test_a_missing_reference_keeps_the_place_of_its_order(shop: Shop) -> None:
 @pytest.mark.parametrize("request_id", ["a", None], ids=["with id", "without"])
 def test_what_is_renewed_keeps_its_place(shop: Shop, request_id: str | None) -> None:
     first = replace(price(1, "10.00", request_id), redelivered=True)
-    places = shop.committer.keep_places([first])
+    places = shop.deferrals.renew([first], shop.decoder.decode_one)
     copy = renewed_command(first, place=places[first.tag])
 
     (second,) = shop.process([price(2, "20.00", "b")])

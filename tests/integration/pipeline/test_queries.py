@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from orderd.pipeline.commit import BatchContext
 from orderd.protocol.names import UnavailableCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
 from orderd.shop.products import ProductGet
@@ -66,9 +65,7 @@ def test_lists_are_answered_one_at_a_time_with_a_breath_between_them(shop: Shop)
         *(request(*LIST) for _ in range(3)),
         request("product", "create", NEW),
     ]
-    parts = shop.committer.process(
-        batch, BatchContext(lambda _: frozenset(), lambda: breaths.append(1))
-    )
+    parts = shop.groups(batch, keep_alive=lambda: breaths.append(1))
 
     seen = [([result.delivery.tag for result in part], len(breaths)) for part in parts]
 
@@ -88,13 +85,12 @@ def test_large_answers_are_not_in_memory_together(shop: Shop) -> None:
         "INSERT INTO products (name, price, stock_quantity) "
         "SELECT repeat('x', 200), 1, 1 FROM generate_series(1, 500)"
     )
-    context = BatchContext(lambda _: frozenset(), lambda: None)
     batch = [request(*LIST) for _ in range(30)]
     answered_bytes = 0
 
     tracemalloc.start()
     try:
-        for part in shop.committer.process(batch, context):
+        for part in shop.groups(batch):
             for result in part:
                 assert isinstance(result.outcome, Answered)
                 answered_bytes += len(result.outcome.data)
@@ -104,13 +100,6 @@ def test_large_answers_are_not_in_memory_together(shop: Shop) -> None:
 
     assert answered_bytes > 5_000_000
     assert peak_bytes < answered_bytes / 3
-
-
-def test_results_for_big_messages_that_are_no_commands_come_in_portions(shop: Shop) -> None:
-    batch = [request("user", "explode", {"x": "y" * 900_000}) for _ in range(12)]
-    parts = shop.committer.process(batch, BatchContext(lambda _: frozenset(), lambda: None))
-
-    assert [len(part) for part in parts] == [5, 5, 2]
 
 
 def test_what_a_batch_made_is_in_the_list_that_follows(shop: Shop) -> None:

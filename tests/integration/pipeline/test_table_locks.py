@@ -135,10 +135,9 @@ def test_commands_that_need_the_table_are_put_off_together_before_the_others_are
     batch = [request("order", "create", ORDER, request_id=f"o{n}") for n in range(20)] + list(
         of_every_queue("ann").values()
     )[:1]
-    context = committer.BatchContext(lambda _: frozenset(), lambda: None)
 
     with locked(session, "orders"):
-        groups = list(hasty.committer.process(batch, context))
+        groups = list(hasty.groups(batch))
 
     assert [{type(result.outcome) for result in group} for group in groups] == [
         {Deferred},
@@ -252,9 +251,11 @@ def test_a_record_of_tries_that_cannot_be_written_is_an_outage(
     quarantine = Quarantine(hasty.database)
 
     with locked(session, "message_tries"), pytest.raises(DatabaseOutage, match="message_tries"):
-        list(quarantine.groups([suspect], poison_after=3))
+        list(quarantine.admit([suspect], poison_after=3))
 
-    assert list(quarantine.groups([suspect], poison_after=3)) == [[suspect]]
+    assert [group.deliveries for group in quarantine.admit([suspect], poison_after=3)] == [
+        [suspect]
+    ]
 
 
 @pytest.mark.parametrize("table", ["processed_requests", "outbox"])

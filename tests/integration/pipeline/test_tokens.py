@@ -54,7 +54,7 @@ def test_a_health_check_needs_no_token(shop: Shop) -> None:
 
 
 def code_of(shop: Shop, one: Delivery) -> str | None:
-    shop.committer.grants = GRANTS
+    shop.policy.grants = GRANTS
     (result,) = shop.process([one])
     assert result.response is not None
     return result.response.code

@@ -22,7 +22,6 @@ from hypothesis.stateful import (
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline import commit as committer
-from orderd.pipeline.commit import BatchContext
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.books import Request, Row
@@ -50,7 +49,6 @@ SOME = settings(
     phases=[Phase.generate],
     report_multiple_bugs=False,
 )
-SURROUNDINGS = BatchContext(lambda _tried: frozenset(), lambda: None)
 
 PUT = {"users": "put_user", "products": "put_product", "orders": "put_order"}
 NAMED = {"id", "user_id", "order_id"}
@@ -216,13 +214,13 @@ class TwoSessions(RuleBasedStateMachine):
         self._shop.process([*stocked_shop(), someone_without_orders()])
         self.serial = Serial(self._tables())
         self._others = SecondSession(self.place.session, self.serial.next_revision)
-        self.place.rival.committer = self.place.rival.new_processor()
+        self.place.rival.committer = self.place.rival.new_committer()
         self.place.rival.set(lock_timeout="2ms")
 
     @rule(meeting=meetings(), number=st.integers(-9, 9), is_restarted=st.booleans())
     def process(self, meeting: Meeting, number: int, *, is_restarted: bool) -> None:
         if is_restarted:
-            self._shop.committer = self._shop.new_processor()
+            self._shop.committer = self._shop.new_committer()
         self._late += meeting.is_late
         again = self._sent[-number:][:1] if number > 0 else []
         requests = [*map(self._new, meeting.batch), *again]
@@ -281,7 +279,7 @@ class TwoSessions(RuleBasedStateMachine):
         """Let *shop* process the requests; check each result as soon as it is committed."""
         deliveries = {one.tag: (one, request) for one, request in map(_delivery, requests)}
         in_hand = [one for one, _ in deliveries.values()]
-        for group in shop.committer.process(in_hand, SURROUNDINGS):
+        for group in shop.groups(in_hand):
             for result in group:
                 _, request = deliveries.pop(result.delivery.tag)
                 outcome = result.outcome

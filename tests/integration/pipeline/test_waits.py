@@ -9,7 +9,6 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import renewed_command
-from orderd.pipeline.commit import BatchContext
 from orderd.protocol.names import HEADER_PLACE, DeferralCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable, Waiting
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Connection, Shop
@@ -109,7 +108,7 @@ def test_a_wait_goes_on_when_its_message_is_renewed(hasty: Shop, request_id: str
     hasty.query("UPDATE deferrals SET waits_since = waits_since - interval '2 d'")
     worn = replace(from_its_retry_queue(one, first.outcome), redelivered=True)
 
-    places = hasty.committer.keep_places([worn])
+    places = hasty.deferrals.renew([worn], hasty.decoder.decode_one)
     copy = renewed_command(worn, place=places[worn.tag])
     (last,) = hasty.process([again(replace(worn, properties=copy.properties))])
 
@@ -219,12 +218,7 @@ def test_those_that_wait_for_one_row_come_back_in_their_order(
     one = price()
     copy = replace(again(one), redelivered=True)
     (first,) = hasty.process([one])
-    groups = list(
-        hasty.committer.process(
-            [copy, price("later"), from_its_retry_queue(one, first.outcome)],
-            BatchContext(lambda _: frozenset(), lambda: None),
-        )
-    )
+    groups = list(hasty.groups([copy, price("later"), from_its_retry_queue(one, first.outcome)]))
 
     # The two copies have one place; what was sent after them comes last.
     (results,) = groups

@@ -5,19 +5,20 @@ from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
 from orderd.db.clock import Clock
-from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose, SettlePolicy
+from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.names import DeferralCode, InvalidCode, own_queues
+from orderd.protocol.names import DeferralCode, InvalidCode
 from orderd.protocol.replies import Response
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
 from orderd.shop.users import User, UserEvent
 from tests.support.commands import decoded_from, delivery, request
+from tests.support.policies import RETRY_DELAYS_S, policy
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
-DELAYS_S = (5.0, 30.0, 300.0)
-POLICY = SettlePolicy(DELAYS_S, own_queues(DELAYS_S), "/orderd/test")
+DELAYS_S = RETRY_DELAYS_S
+POLICY = policy()
 ROW = User(1, "ann", "ann@x.org", None, True, NOON, NOON)
 OK = Response.ok(ROW.json())
 APPLIED = Applied(ROW, (ROW,), ((UserEvent.CREATED, ROW),))
@@ -51,7 +52,7 @@ def outbound(*results: Result) -> list[OutboundMessage]:
 
 def only(purpose: Purpose, *results: Result) -> OutgoingMessage:
     """Return the one message with this purpose that follows from *results*."""
-    (message,) = [one.message for one in outbound(*results) if one.purpose is purpose]
+    (message,) = [one.outgoing for one in outbound(*results) if one.purpose is purpose]
     return message
 
 

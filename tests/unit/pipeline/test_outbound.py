@@ -217,7 +217,7 @@ def test_events_go_first_in_the_order_of_commit() -> None:
         *("REPLY", "DEAD_LETTER", "NOTICE", "REPLY"),
     ]
     assert [one.row_id for one in found[:3]] == [1, 2, 3]
-    event = found[0].message
+    event = found[0].outgoing
     assert (event.exchange, event.routing_key) == ("orderd.events", "user.created")
     assert not event.mandatory
     assert event.body == b'{"n":1}'

@@ -11,6 +11,7 @@ import pytest
 from orderd.logs.logger import configure
 from orderd.runtime import health_file
 from orderd.runtime.health import Health
+from orderd.runtime.phase import Phase
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def content_of(path: Path) -> Any:
 def test_the_file_says_who_how_since_when_and_when_last(path: Path, health: Health) -> None:
     before_s = health_file.now_s()
 
-    health.note("paused", "database")
+    health.note(Phase.PAUSED, "database")
 
     content = content_of(path)
     assert content["pid"] == os.getpid()
@@ -57,7 +58,7 @@ def test_the_file_says_who_how_since_when_and_when_last(path: Path, health: Heal
 def test_a_turn_is_never_noted_as_later_than_it_was(path: Path) -> None:
     path.parent.mkdir()
 
-    Health(str(path), now_s=lambda: 7.0009).note("running")
+    Health(str(path), now_s=lambda: 7.0009).note(Phase.RUNNING)
 
     assert content_of(path)["monotonic_s"] == 7.0
 
@@ -68,7 +69,7 @@ def test_turns_are_written_once_a_second_and_changes_at_once(path: Path) -> None
     health = Health(str(path), now_s=lambda: next(clock))
     seen = []
 
-    for state in ("running", "running", "running", "running", "blocked", "blocked"):
+    for state in (*4 * [Phase.RUNNING], *2 * [Phase.BLOCKED]):
         health.note(state)
         content = content_of(path)
         seen.append((content["state"], content["monotonic_s"]))
@@ -84,16 +85,16 @@ def test_turns_are_written_once_a_second_and_changes_at_once(path: Path) -> None
 
 
 def test_the_time_of_a_state_is_that_of_its_beginning(path: Path, health: Health) -> None:
-    health.note("running")
+    health.note(Phase.RUNNING)
     since = content_of(path)["since"]
-    health.note("running")
+    health.note(Phase.RUNNING)
     assert content_of(path)["since"] == since
 
 
 def test_everybody_may_read_the_file_whatever_the_umask(path: Path, health: Health) -> None:
     umask = os.umask(0o077)
     try:
-        health.note("running")
+        health.note(Phase.RUNNING)
     finally:
         os.umask(umask)
 
@@ -101,7 +102,7 @@ def test_everybody_may_read_the_file_whatever_the_umask(path: Path, health: Heal
 
 
 def test_an_end_in_good_order_leaves_no_file(path: Path, health: Health) -> None:
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     health.close()
     health.beat()
@@ -117,14 +118,14 @@ def test_a_file_that_cannot_be_written_is_said_once_for_each_time_it_breaks(
     health = Health(str(path), now_s=lambda: float(next(clock) * 2))
 
     for _ in range(5):
-        health.note("running")
+        health.note(Phase.RUNNING)
     path.parent.mkdir()
-    health.note("running")
+    health.note(Phase.RUNNING)
     content_of(path)
     path.unlink()
     path.parent.rmdir()
     for _ in range(5):
-        health.note("running")
+        health.note(Phase.RUNNING)
 
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["health.failed"] * 2
@@ -132,7 +133,7 @@ def test_a_file_that_cannot_be_written_is_said_once_for_each_time_it_breaks(
 
 
 def test_nothing_is_written_where_nobody_wants_it(capfd: pytest.CaptureFixture[str]) -> None:
-    Health("").note("running")
+    Health("").note(Phase.RUNNING)
 
     assert capfd.readouterr().out == ""
 
@@ -142,7 +143,7 @@ def test_no_link_is_followed(path: Path, health: Health, tmp_path: Path) -> None
     victim.write_text("precious")
     path.symlink_to(victim)
 
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     assert victim.read_text() == "precious"
     assert not path.is_symlink()
@@ -180,7 +181,7 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_replaced(
     health = Health(str(path))
 
     health.claim()
-    health.note("running")
+    health.note(Phase.RUNNING)
     health.close()
 
     assert path.lstat().st_ino == before.st_ino
@@ -197,7 +198,7 @@ def test_what_a_crash_left_is_replaced_and_another_name_of_it_stays(
     precious.chmod(0o600)
     os.link(precious, path)
 
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     assert content_of(path)["state"] == "running"
     assert (precious.read_text(), precious.stat().st_mode & 0o777) == ("precious", 0o600)
@@ -283,7 +284,7 @@ def test_what_is_no_health_file_is_said_to_be_none(path: Path, text: str) -> Non
 
 
 def test_two_daemons_do_not_share_a_file(path: Path, health: Health) -> None:
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     with pytest.raises(ValueError, match=f"{path}: another daemon, pid {os.getpid()}, writes"):
         Health(str(path)).claim()
@@ -299,7 +300,7 @@ def test_a_file_that_was_left_behind_is_taken_over(path: Path, health: Health) -
     path.chmod(0o600)
 
     health.claim()
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     assert content_of(path)["state"] == "running"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -308,10 +309,10 @@ def test_a_file_that_was_left_behind_is_taken_over(path: Path, health: Health) -
 def test_a_file_that_somebody_deletes_is_made_anew(path: Path) -> None:
     path.parent.mkdir()
     health = Health(str(path), now_s=iter([0.0, 2.0, 4.0]).__next__)
-    health.note("running")
+    health.note(Phase.RUNNING)
     path.unlink()
 
-    health.note("running")
+    health.note(Phase.RUNNING)
 
     assert content_of(path)["monotonic_s"] == 2.0
     health.close()
@@ -323,12 +324,12 @@ def test_a_file_that_another_daemon_has_taken_meanwhile_is_left_to_it(
 ) -> None:
     path.parent.mkdir()
     health = Health(str(path), now_s=iter([0.0, 2.0, 4.0]).__next__)
-    health.note("running")
+    health.note(Phase.RUNNING)
     path.unlink()
     other = Health(str(path), now_s=lambda: 3.0)
-    other.note("paused")
+    other.note(Phase.PAUSED)
 
-    health.note("running")
+    health.note(Phase.RUNNING)
     health.close()
 
     assert content_of(path)["state"] == "paused"

@@ -1,9 +1,11 @@
-"""How much the daemon has done: since its start, and in the last seconds."""
+"""How much was done: since the start, and in the last seconds."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+from orderd.logs.logger import Event, emit
 from orderd.pipeline.results import Result
 
 
@@ -11,18 +13,33 @@ class Stats:
     """How many deliveries came to which outcome since the start, and how fast they come now."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Begin at nothing."""
+        """Start at zero."""
         self._outcomes: Counter[str] = Counter()
+        self._commands = 0
         self._last = ""
         self._now_s = now_s
-        self._looked_s = now_s()
+        self._counted_s = self._looked_s = now_s()
         self._looked_at = 0
 
     def count(self, results: Sequence[Result]) -> None:
         """Add *results*."""
-        names = [type(result.outcome).__name__.lower() for result in results]
+        self._counted_s = self._now_s()
+        self._commands += sum(result.command is not None for result in results)
+        names = [result.outcome.name for result in results]
         self._outcomes.update(names)
         self._last = names[-1] if names else self._last
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Log how many commands were counted in the block, and how long they took."""
+        started_s, before = self._now_s(), self._commands
+        yield
+        if size := self._commands - before:
+            duration_ms = (self._counted_s - started_s) * 1_000
+            text = (
+                f"committed {size} {'command' if size == 1 else 'commands'} in {duration_ms:.0f} ms"
+            )
+            emit(Event.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))
 
     def brief(self) -> str:
         """Return rate since the last call, total and last outcome, as one short line."""
@@ -38,3 +55,8 @@ class Stats:
     def __str__(self) -> str:
         """Return the counts as one line."""
         return ", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.items()) or "nothing yet"
+
+
+def _log_batch(size: int, duration_ms: float) -> None:
+    text = f"committed {size} command{'s' * (size != 1)} in {duration_ms:.0f} ms"
+    emit(Event.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))

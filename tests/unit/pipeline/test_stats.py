@@ -1,8 +1,8 @@
 import pytest
 
 from orderd.amqp.message import Delivery, Properties
-from orderd.daemon.stats import Stats
 from orderd.pipeline.results import Result
+from orderd.pipeline.stats import Stats
 from orderd.shop.outcomes import Quarantined
 
 

@@ -1,0 +1,67 @@
+"""The way of a batch from the inbox to the ack: each step by name, in order."""
+
+from collections.abc import Callable
+
+from orderd.amqp.faults import DeliveriesLost
+from orderd.amqp.inbox import Inbox
+from orderd.pipeline.commit import Committer
+from orderd.pipeline.context import Withheld
+from orderd.pipeline.decode import Decoder
+from orderd.pipeline.policy import Policy
+from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.settle import Settler
+from orderd.pipeline.stats import Stats
+from orderd.runtime.crash_points import reach
+
+
+class Pipeline:
+    """Takes batches through all steps; each step is a part that is given here."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        policy: Policy,
+        stats: Stats,
+        *,
+        quarantine: Quarantine,
+        decoder: Decoder,
+        committer: Committer,
+        settler: Settler,
+        keep_alive: Callable[[], None],
+    ) -> None:
+        """Take deliveries from *inbox*; *keep_alive* is called between groups of them."""
+        self._inbox = inbox
+        self._policy = policy
+        self._stats = stats
+        self._quarantine = quarantine
+        self._decoder = decoder
+        self._committer = committer
+        self._settler = settler
+        self._keep_alive = keep_alive
+
+    def run_batch(self, count: int) -> None:
+        """Commit and settle up to *count* deliveries.
+
+        Whatever ends this early, the lease puts back into the inbox what the settler was not given
+        and the broker still counts as ours; it is tried again, and nothing of it is committed.
+        Raises `DatabaseOutage`, `SchemaFault` and `TransactionConflict` where the database cannot
+        do its part now, and `BrokerFault` where deliveries can no longer be settled: those that
+        were committed are delivered again, and the ledger knows them.
+        """
+        try:
+            with self._stats.batch(), self._inbox.lease(count) as deliveries:
+                # Redelivered messages are on record before they are tried: one may kill daemons.
+                for group in self._quarantine.admit(deliveries, self._policy.poison_after):
+                    self._keep_alive()
+                    reach("received", (each.properties.message_id for each in group.deliveries))
+                    self._settler.settle(group.rejected)
+                    requests, invalid = self._decoder.decode(group.deliveries)
+                    self._settler.settle(invalid)
+                    # BEGIN, load and lock, decide, write, COMMIT; a group that cannot be committed
+                    # whole is split until the fault is that of one command.
+                    for results in self._committer.commit(requests):
+                        # Publish, confirm, ack; the confirms come in during the next transaction.
+                        self._settler.settle(results)
+        except (DeliveriesLost, Withheld):
+            # Found before COMMIT: others have the deliveries, or RabbitMQ takes no messages now.
+            return

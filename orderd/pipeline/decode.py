@@ -1,0 +1,77 @@
+"""Decoding: each delivery becomes a request, or the result that it is invalid."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from orderd.amqp.message import Delivery
+from orderd.amqp.renewal import is_expired
+from orderd.pipeline.deferrals import Deferrals
+from orderd.pipeline.policy import Policy
+from orderd.pipeline.requests import Request
+from orderd.pipeline.results import Result, attempt_of
+from orderd.protocol.amqp10 import TYPE_ENCODED, message_id_of
+from orderd.protocol.envelope import Command, Invalid, decode
+from orderd.runtime.crash_points import reach
+from orderd.shop.authorize import authorize
+from orderd.shop.decide import response_to
+from orderd.shop.registry import SHOP
+
+# It takes up to two seconds to read a mebibyte of hostile JSON.
+_KEEP_ALIVE_AFTER_BYTES: Final = 100_000
+
+
+class Decoder:
+    """Reads deliveries as *policy* says."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        deferrals: Deferrals,
+        now_s: Callable[[], float],
+        keep_alive: Callable[[], None],
+    ) -> None:
+        """Tell by *now_s* what has expired; *deferrals* knows commands without an id again."""
+        self._policy = policy
+        self._deferrals = deferrals
+        self._now_s = now_s
+        self._keep_alive = keep_alive
+
+    def decode(self, deliveries: Sequence[Delivery]) -> tuple[list[Request], list[Result]]:
+        """Return the requests among *deliveries*, and the results of those that are invalid."""
+        requests: list[Request] = []
+        invalid: list[Result] = []
+        read_bytes = 0
+        for delivery in deliveries:
+            if read_bytes > _KEEP_ALIVE_AFTER_BYTES:
+                self._keep_alive()
+                read_bytes = 0
+            read_bytes += len(delivery.body)
+            decoded = self.decode_one(delivery)
+            if isinstance(decoded, Command):
+                requests.append(Request(delivery, decoded))
+            else:
+                invalid.append(Result(delivery, None, decoded, response_to(decoded)))
+        reach("decoded", (request.command.request_id for request in requests))
+        return requests, invalid
+
+    def decode_one(self, delivery: Delivery) -> Command | Invalid:
+        """Return the command that *delivery* brings, or why it is none."""
+        properties = delivery.properties
+        decoded = decode(
+            delivery.queue,
+            delivery.body,
+            message_id_of(properties.message_id, properties.headers),
+            attempt_of(delivery),
+            self._policy.body_bytes_max,
+            models=SHOP.models,
+            permit=partial(authorize, self._policy.grants),
+            is_encoded=properties.type == TYPE_ENCODED,
+        )
+        if isinstance(decoded, Invalid):
+            return decoded
+        decoded = self._deferrals.known(delivery, decoded)
+        # Now, not on arrival: it may have waited here for a server or for a lock.
+        is_over = is_expired(delivery, self._now_s())
+        return replace(decoded, is_expired=True) if is_over else decoded

@@ -88,8 +88,9 @@ soak: install ## every fault for real, under load; thousands of examples (half a
 release: ## cut a release from a clean tree: make release VERSION=1.2.3
 	@$(PYTHON) -m tools.release "$(VERSION)"
 
-docs: install ## write the tables of the documentation anew, from the code
+docs: install ## write the tables of the documentation, manual pages and completion from the code
 	@$(BIN)/python $(COG) -r $(PAGES)
+	@$(BIN)/python -m tools.generated
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .
@@ -105,6 +106,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python $(COG) --check --diff --verbosity=1 $(PAGES)
+	$(BIN)/python -m tools.generated --check
 	$(BIN)/codespell
 
 install:

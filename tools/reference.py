@@ -11,7 +11,6 @@ from typing import Final, get_args
 
 from orderd.config import reference as settings_reference
 from orderd.config.options import build_parser as build_orderd
-from orderd.ctl.commands.completion import subparsers_of
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
@@ -22,6 +21,7 @@ from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD
 from orderd.runtime.crash_points import Failpoint
 from orderd.runtime.signals import EFFECTS
 from tools import reference_texts as texts
+from tools.parsers import subparsers_of
 
 # What every line of the log has, besides the fields of its subject.
 _LINE_FIELDS: Final = ("timestamp", "level", "logger", "event", "message")

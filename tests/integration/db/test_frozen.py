@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
-from tests.acceptance.gate import Gate, Wire
+from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.waiting import wait_until
 
 ADD = """
@@ -47,21 +47,21 @@ def standing_still(url: str, statement: str, name: str) -> Connection:
     return connection
 
 
-class Answers(Gate):
+class Answers(TcpProxy):
     """Counts the bytes of the answer to each message of the client."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.answers: list[int] = []
 
-    def tap_up(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_up(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         self.answers.append(0)
-        return super().tap_up(wire, chunk)
+        return super().tap_up(connection, chunk)
 
-    def tap_down(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_down(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         if self.answers:
             self.answers[-1] += len(chunk)
-        return super().tap_down(wire, chunk)
+        return super().tap_down(connection, chunk)
 
 
 @pytest.mark.parametrize(("name", "is_ended"), [("orderd", True), ("report", False)])
@@ -90,16 +90,16 @@ def test_a_long_answer_comes_in_pieces_that_the_server_can_hand_over(
 ) -> None:
     ask(session, ADD)
     ids = "{" + ",".join(str(i) for i in range(1, 5001)) + "}"
-    with Answers(database_url) as gate, closing(Database(gate.url)) as database:
-        gate.open()
+    with Answers(database_url) as proxy, closing(Database(proxy.url)) as database:
+        proxy.open()
         with database.transaction() as tx:
             whole = tx.rows("lock_products", ids=ids)
-            at_once_bytes = max(gate.answers)
-            gate.answers.clear()
+            at_once_bytes = max(proxy.answers)
+            proxy.answers.clear()
             rows = tx.pieces("lock_products", ids=ids)
 
     assert rows == whole
-    assert at_once_bytes > BUFFER_BYTES > max(gate.answers)
+    assert at_once_bytes > BUFFER_BYTES > max(proxy.answers)
 
 
 @pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 1000])

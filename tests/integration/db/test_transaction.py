@@ -18,7 +18,7 @@ from orderd.db.faults import (
     SchemaFault,
     TransactionConflict,
 )
-from tests.acceptance.gate import Gate
+from tests.support.tcp_proxy import TcpProxy
 from tools.waiting import wait_until
 
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
@@ -144,11 +144,11 @@ def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next
     database_url: str, session: Connection
 ) -> None:
     ask(session, "INSERT INTO products (name, price, stock_quantity) VALUES ('lamp', 1, 1)")
-    with Gate(database_url) as gate, closing(Database(gate.url)) as database:
-        gate.open()
+    with TcpProxy(database_url) as proxy, closing(Database(proxy.url)) as database:
+        proxy.open()
         database.patience_s = 1
         with pytest.raises(DatabaseOutage):
-            lock_and_be_cut_off(database, gate)
+            lock_and_be_cut_off(database, proxy)
         assert locked(session)
         database.connect()
 
@@ -157,11 +157,11 @@ def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next
             assert len(tx.rows("lock_products", ids="{1}")) == 1
 
 
-def lock_and_be_cut_off(database: Database, gate: Gate) -> None:
+def lock_and_be_cut_off(database: Database, proxy: TcpProxy) -> None:
     with database.transaction() as tx:
         tx.rows("lock_products", ids="{1}")
         # From now on the server hears nothing more, not even that the connection is closed.
-        gate.forget()
+        proxy.forget()
 
 
 def locked(session: Connection) -> bool:

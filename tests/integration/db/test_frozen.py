@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import psycopg2
 import pytest
@@ -11,6 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
+from tests.support.sessions import ask, autocommitting
 from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.waiting import wait_until
 
@@ -26,15 +26,8 @@ STATE = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
 @pytest.fixture
 def session(database_url: str) -> Iterator[Connection]:
     """Somebody else, who commits each statement."""
-    with closing(psycopg2.connect(database_url)) as session:
-        session.autocommit = True
+    with autocommitting(database_url) as session:
         yield session
-
-
-def ask(session: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
 
 
 def standing_still(url: str, statement: str, name: str) -> Connection:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
 
 import psycopg2
 import pytest
@@ -18,6 +17,7 @@ from orderd.db.faults import (
     SchemaFault,
     TransactionConflict,
 )
+from tests.support.sessions import ask, autocommitting
 from tests.support.tcp_proxy import TcpProxy
 from tools.waiting import wait_until
 
@@ -41,15 +41,8 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def session(database_url: str) -> Iterator[Connection]:
     """Somebody else, who commits each statement."""
-    with closing(psycopg2.connect(database_url)) as session:
-        session.autocommit = True
+    with autocommitting(database_url) as session:
         yield session
-
-
-def ask(session: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
 
 
 def run(database: Database, statement: str) -> None:

@@ -14,7 +14,6 @@ from orderd.protocol.fields import (
     Priority,
     Quantity,
     Revision,
-    Status,
     Stock,
     StockDelta,
     Text,
@@ -22,6 +21,7 @@ from orderd.protocol.fields import (
 )
 from orderd.protocol.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
 from orderd.protocol.names import Queue
+from orderd.protocol.rows import Status
 
 ITEMS_MAX: Final = 100
 

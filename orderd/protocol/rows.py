@@ -7,10 +7,12 @@ The JSON is written by hand because it must carry decimals as numbers with all t
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal, get_args
 
 from orderd.protocol.strict_json import quote
 
+Status = Literal["pending", "processing", "shipped", "delivered", "cancelled"]
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
 FINAL_STATUSES: Final = frozenset({"delivered", "cancelled"})
 EDITABLE_STATUSES: Final = frozenset({"pending", "processing"})
 

@@ -6,12 +6,13 @@ from typing import Final
 from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
+from orderd.ctl.durations import duration
 from orderd.ctl.entity import Shown, plainly
 from orderd.ctl.errors import Failure
 from orderd.ctl.json_text import compact
 from orderd.ctl.pagination import add_limit_argument, show_page
 from orderd.ctl.records import LEDGER_FIELDS, ledger_row, read_ledger
-from orderd.ctl.request import duration, request_id, text
+from orderd.ctl.request import request_id, text
 from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
+from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.errors import Failure
-from orderd.ctl.request import duration
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, TransactionConflict
 from orderd.protocol.exit_codes import ExitCode

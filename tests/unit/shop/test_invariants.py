@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from orderd.protocol.envelope import Command
-from orderd.protocol.fields import Priority, Status
+from orderd.protocol.fields import Priority
 from orderd.protocol.names import Queue
+from orderd.shop.order_rows import Status
 from orderd.shop.decide import Decision, decide
 from orderd.shop.order_rows import ORDERS
 from orderd.shop.outcomes import Applied, Duplicate, Refused

@@ -10,7 +10,7 @@ from orderd.config.settings import Settings
 from orderd.daemon.app import App
 from orderd.daemon.loop import Daemon
 from orderd.daemon.reload import doubt
-from orderd.logs.logger import Event, configure, emit
+from orderd.logs.logger import LogEvent, configure, emit
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime import crash_points as failpoints
 from orderd.runtime.signals import Signals
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _rejected(error, service)
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     if armed:
-        emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
+        emit(LogEvent.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
     if service.fault:
-        emit(Event.SYSTEMD_FAILED, f"{service.fault}: the service manager is told nothing")
+        emit(LogEvent.SYSTEMD_FAILED, f"{service.fault}: the service manager is told nothing")
     doubt(settings)
     service.expect_watchdog(settings.watchdog)
     try:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rejected(error: Exception, service: Service) -> ExitCode:
-    emit(Event.CONFIG_REJECTED, str(error))
+    emit(LogEvent.CONFIG_REJECTED, str(error))
     service.failed(ExitCode.CONFIG, str(error), errno.EINVAL)
     return ExitCode.CONFIG
 

@@ -5,7 +5,7 @@ from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
 from typing import Self, TypedDict
 
 
-class Event(StrEnum):
+class LogEvent(StrEnum):
     """What a log line is about; `level` is the usual one, `meaning` is for the documentation."""
 
     level: int

@@ -7,7 +7,7 @@ from typing import Any, Final, assert_never
 
 from orderd import __version__
 from orderd.protocol import commands
-from orderd.protocol.cloud_events import Event
+from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.envelope import Command, Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode, RefusalCode
 from orderd.protocol.replies import Response
@@ -38,7 +38,7 @@ class Decision:
     command: Command
     outcome: Outcome
     response: Response | None
-    events: tuple[Event, ...] = ()
+    events: tuple[CloudEvent, ...] = ()
 
     @property
     def is_recorded(self) -> bool:
@@ -130,12 +130,14 @@ def _unless_arriving(
     return Deferred(DeferralCode.MISSING_REFERENCE, f"{refused.message} yet")
 
 
-def _events(command: Command, outcome: Outcome, response: Response | None) -> tuple[Event, ...]:
+def _events(
+    command: Command, outcome: Outcome, response: Response | None
+) -> tuple[CloudEvent, ...]:
     match outcome:
         case Applied(answer, _, events) if response is not None:
             return tuple(
                 # Most often the event tells what the answer does: it is written out once.
-                Event(
+                CloudEvent(
                     kind,
                     _subject_of(row),
                     response.data if row is answer else row.json(),
@@ -149,7 +151,7 @@ def _events(command: Command, outcome: Outcome, response: Response | None) -> tu
             return ()
 
 
-def _refusal(command: Command, code: str, message: str) -> Event:
+def _refusal(command: Command, code: str, message: str) -> CloudEvent:
     content = command.content
     named = content.row_id
     request = {
@@ -160,7 +162,7 @@ def _refusal(command: Command, code: str, message: str) -> Event:
     }
     told = {"action": command.action, "code": code, "error": message, "request": request}
     subject = f"{command.queue}/{named}" if named else str(command.queue)
-    return Event(f"{command.queue}.refused", subject, dumps(told))
+    return CloudEvent(f"{command.queue}.refused", subject, dumps(told))
 
 
 def _subject_of(row: Row) -> str:

@@ -7,7 +7,7 @@ the only module of the documentation that imports orderd.
 import argparse
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from orderd.config import reference as settings_reference
 from orderd.config.options import build_parser as build_orderd
@@ -17,10 +17,13 @@ from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
 from orderd.logs.events import FIELD_NAMES, LogEvent
 from orderd.protocol import names
-from orderd.protocol.commands import MODELS, CommandData
+from orderd.protocol.cloud_events import SystemEvent
+from orderd.protocol.commands import CommandData
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD
 from orderd.runtime.crash_points import Failpoint
 from orderd.runtime.signals import EFFECTS
+from orderd.shop.entity import Action, refusal_event
+from orderd.shop.registry import SHOP, actions_of
 from tools import reference_texts as texts
 
 # What every line of the log has, besides the fields of its subject.
@@ -55,26 +58,70 @@ def log_events() -> str:
 
 def log_fields() -> str:
     """Return the table of the fields of a log line."""
-    return _described(("Field", "Meaning"), (*_LINE_FIELDS, *FIELD_NAMES), texts.LOG_FIELDS)
+    rows = {f"{queue}_id": f"the {queue}, of a command that was applied" for queue in names.Queue}
+    known = (*_LINE_FIELDS, *FIELD_NAMES)
+    return _described(("Field", "Meaning"), known, rows | texts.LOG_FIELDS)
 
 
 def actions() -> str:
-    """Return the table of all actions, each with the fields of its data."""
-    _same(MODELS["v2"], [tuple(name.split(" ")) for name in texts.EFFECTS])
+    """Return the table of all actions, each with the fields of its data: changes, then queries."""
+    changes = [(entity, each) for entity in SHOP.entities for each in entity.actions if each.events]
+    queries = [(entity, each) for entity in SHOP.entities for each in actions_of(entity)]
+    order = list(dict.fromkeys(each.name for _, each in queries))
+    queries = sorted(
+        (one for one in queries if not one[1].events), key=lambda one: order.index(one[1].name)
+    )
     rows = []
-    for (queue, action), newest in MODELS["v2"].items():
-        oldest = MODELS["v1"].get((queue, action))
-        name = _code(action) + ("" if oldest else " (v2)")
-        rows.append((_code(queue), name, _fields(oldest, newest)))
-    order = list(texts.EFFECTS)
-    rows.sort(key=lambda row: order.index(_plain(row)))
-    titles = ("Queue", "Action", "Data", "Effect")
-    return _table(titles, [(*row, texts.EFFECTS[_plain(row)]) for row in rows])
+    told: set[Action[Any]] = set()
+    for entity, action in (*changes, *queries):
+        newest, oldest = action.models["v2"], action.models.get("v1")
+        name = _code(action.name) + ("" if oldest else " (v2)")
+        effect = "the same" if action in told else action.effect
+        rows.append((_code(entity.queue), name, _fields(oldest, newest), effect))
+        told.add(action)
+    return _table(("Queue", "Action", "Data", "Effect"), rows)
+
+
+def event_types() -> str:
+    """Return the table of all types of events."""
+    rows = []
+    for entity in SHOP.entities:
+        row = "the row" if entity.table.lines is None else "the row with its items"
+        rows.append((" ".join(map(_code, entity.events)), _code(entity.subject_of(1)), row))
+    refused = " ".join(_code(refusal_event(entity.queue)) for entity in SHOP.entities)
+    named = f"{_code(SHOP.entities[-1].subject_of(1))}, or {_code(SHOP.entities[-1].queue)} where"
+    request = "`{action, code, error, request: {id, version, action, data}}`"
+    rows.append((refused, f"{named} the command names no row", request))
+    _same(SystemEvent, [kind for kinds in texts.SYSTEM_EVENTS for kind in kinds])
+    for kinds, (subject, content) in texts.SYSTEM_EVENTS.items():
+        rows.append((" ".join(map(_code, kinds)), _code(subject), _code(content)))
+    return _table(("Type", "Subject", "`data`"), rows)
+
+
+def grants() -> str:
+    """Return the statements that give a role what a daemon needs."""
+    rows = [entity.table.name for entity in SHOP.entities]
+    lines = [each.name for each in SHOP.lines]
+    kept = ", ".join([*rows, "last_authorization"])
+    gone = ", ".join([*lines, "outbox", "message_tries", "deferrals"])
+    return f"""
+```sql
+GRANT SELECT, INSERT, UPDATE ON {kept} TO orderd;
+GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO orderd;
+GRANT SELECT, INSERT ON processed_requests TO orderd;
+GRANT SELECT ON schema_migrations TO orderd;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO orderd;
+```
+
+"""
 
 
 def refusal_codes() -> str:
     """Return the table of the codes of refused commands."""
-    return _described(("Code", "When"), names.RefusalCode, texts.REFUSALS)
+    _same(names.RefusalCode, texts.REFUSALS)
+    own = {code: when for entity in SHOP.entities for code, when in entity.refusals.items()}
+    meanings = {str(code): when for code, when in (own | texts.REFUSALS).items()}
+    return _described(("Code", "When"), meanings, meanings)
 
 
 def invalid_codes() -> str:
@@ -218,10 +265,6 @@ def _same(known: Iterable[object], described: Iterable[object]) -> None:
 
 def _key(name: object) -> str:
     return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-
-
-def _plain(row: Sequence[str]) -> str:
-    return f"{row[0]} {row[1].removesuffix(' (v2)')}".replace("`", "")
 
 
 def _code(text: str) -> str:

@@ -6,41 +6,15 @@ fails there.
 
 from typing import Final
 
-EFFECTS: Final = {
-    "user create": "creates a user, active unless told otherwise; username and e-mail are unique",
-    "user update": "replaces the given fields; a `full_name` of null removes the name",
-    "product create": "creates a product",
-    "product update": "replaces the given fields, with absolute values",
-    "product mark_out_of_stock": "sets the stock to 0",
-    "product adjust_stock": "adds `delta` to the stock; refused where that falls below 0",
-    "order create": "takes the stock and creates an order at the current prices, status `pending`",
-    "order update_status": "changes the status; `cancelled` gives the stock back",
-    "order update": "replaces items, priority, status; see [Orders](rules.md#orders)",
-    "user get": "query: the row",
-    "product get": "query: the row",
-    "order get": "query: the row with its items; one of the two names",
-    "user list": "query: a page of rows by id",
-    "product list": "query: a page of rows by id",
-    "order list": "query: a page of rows by id, with their items",
-    "user health_check": 'query: `{"status":"ok","version":"0.1.0","database":"ok"}`',
-    "product health_check": "the same",
-    "order health_check": "the same",
+SYSTEM_EVENTS: Final = {
+    ("system.started", "system.paused", "system.resumed", "system.stopping"): (
+        "instance/NAME",
+        "{instance, version, …}",
+    ),
+    ("system.dead_lettered",): ("queue/order", "{queue, code, reason, attempt, request_id}"),
 }
 
 REFUSALS: Final = {
-    "insufficient_stock": "A product has less than is wanted; the text begins with "
-    "`Insufficient stock`.",
-    "product_not_found": "There is no product with this id.",
-    "user_not_found": "There is no user with this id.",
-    "order_not_found": "There is no order with this id.",
-    "user_inactive": "The order is for a user who is not active.",
-    "invalid_transition": "The order cannot change from its status to this one.",
-    "order_not_editable": "Items or priority of an order that is neither `pending` nor "
-    "`processing`.",
-    "duplicate_username": "Another user has this name, or one that a unique index of yours treats "
-    "as equal.",
-    "duplicate_email": "Another user has this e-mail, or one that a unique index of yours treats "
-    "as equal.",
     "revision_conflict": "The row does not have the revision that `if_revision` names.",
     "unreadable_row": "The row has a value that JSON cannot express, written by another program: "
     "`Product 2 cannot be read: price is NaN; correct the row`.",
@@ -112,12 +86,11 @@ LOG_FIELDS: Final = {
     "action": "the action of the command",
     "id": "the request's id",
     "correlation_id": "the property `correlation_id` of the message, else its id",
-    "outcome": "see [Outcomes](outcomes.md)",
+    "outcome": "applied, answered, unavailable, duplicate, refused, invalid, deferred "
+    "or quarantined; "
+    "see [Outcomes](outcomes.md)",
     "code": "see [Outcomes](outcomes.md#codes)",
     "attempt": "how often the message had been tried before",
-    "order_id": "the order, of a command that was applied",
-    "product_id": "the product, of a command that was applied",
-    "user_id": "the user, of a command that was applied",
     "batch_size": "commands in the batch",
     "duration_ms": "duration of the batch",
     "error": "type and text of an exception; from ERROR on with its traceback",

@@ -13,28 +13,14 @@ from typing import Any, Final
 
 import pika
 import pika.exceptions
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from orderd.amqp.bounded import TimedOut, bounded
 from orderd.amqp.endpoint import BrokerEndpoint, Target
-from orderd.amqp.faults import NOT_ALLOWED, BrokerFault, BrokerRefused, ChannelFault, NoAnswer
-from orderd.amqp.refusals import cause_of, refusal
+from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
+from orderd.amqp.refusals import LOSSES, OF_A_CHANNEL, OF_A_MESSAGE, fault_of, refusal
 from orderd.amqp.resource_shortage import shortage_as_fault
 from orderd.amqp.wire import properties
 
-# What pika raises for a connection that is lost, cannot be made or was lost before.
-_LOSSES: Final = (
-    pika.exceptions.AMQPError,
-    AMQPConnectorException,
-    AssertionError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-# What it raises of one channel, or of one message, of a connection that lives.
-_OF_A_CHANNEL: Final = (pika.exceptions.ChannelClosed, pika.exceptions.ChannelWrongStateError)
-_OF_A_MESSAGE: Final = (pika.exceptions.UnroutableError, pika.exceptions.NackError)
 CALL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 3.0
 _LAST_WORDS_TIMEOUT_S: Final = 0.5
@@ -169,7 +155,7 @@ class Connection:
         """Close the connection, waiting a few seconds at most for the broker; never raises."""
         raw, self._raw = self._raw, None
         if raw is not None and self._loss is None:
-            with suppress(TimedOut, *_LOSSES), bounded(CLOSE_TIMEOUT_S, nothing):
+            with suppress(TimedOut, *LOSSES), bounded(CLOSE_TIMEOUT_S, nothing):
                 raw.close()
         self._loss = None
         self._keep_alive = nothing
@@ -194,7 +180,7 @@ class Connection:
         One that only stood still will read what is sent. Waits for nothing, and never raises.
         """
         if self._raw is not None and isinstance(self._loss, NoAnswer):
-            with suppress(TimedOut, *_LOSSES), bounded(_LAST_WORDS_TIMEOUT_S, nothing):
+            with suppress(TimedOut, *LOSSES), bounded(_LAST_WORDS_TIMEOUT_S, nothing):
                 function(**arguments)
 
     def _open(self, target: Target) -> None:
@@ -215,9 +201,9 @@ class Connection:
         """Turn all that pika may raise of a connection into BrokerFault."""
         try:
             yield
-        except _OF_A_MESSAGE:
+        except OF_A_MESSAGE:
             raise
-        except _OF_A_CHANNEL:
+        except OF_A_CHANNEL:
             # A channel that goes with its connection says so in the same way.
             if self._raw is None or self._raw.is_open:
                 raise
@@ -225,15 +211,8 @@ class Connection:
         except pika.exceptions.NoFreeChannels:
             # It was not asked for: the connection is well.
             raise BrokerFault(f"{self.where}: {purpose}: {self.channels_max} are open") from None
-        except TimedOut as error:
-            self._lose(NoAnswer(f"{self.where}: {purpose}: {error}"), error)
-        except _LOSSES as error:
-            code = getattr(error, "reply_code", None)
-            # A limit of the user's, on channels for one: somebody has to raise it.
-            kind = BrokerRefused if code == NOT_ALLOWED else BrokerFault
-            fault = kind(f"{self.where}: {cause_of(error)}")
-            fault.code = code
-            self._lose(fault, error)
+        except (TimedOut, *LOSSES) as error:
+            self._lose(fault_of(error, self.where, purpose), error)
         except BaseException:
             # It came from a signal, in the middle of anything.
             self.abandon()
@@ -300,7 +279,7 @@ class Channel:
         self.raise_if_closed()
         try:
             return self.connection.call(getattr(self.raw, method), method, limit_s, **arguments)
-        except _OF_A_CHANNEL:
+        except OF_A_CHANNEL:
             raise self._fault() from None
 
     def _fault(self) -> BrokerFault:

@@ -26,9 +26,9 @@ from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
-# RabbitMQ 3 shuffles a quorum queue that takes many messages back at once, and counts it; 4.3 keeps
-# the order and does not count it. Closing the connection keeps the order everywhere, but counts.
-_NACKS_IN_ORDER: Final = (4, 0)
+# Before 4.3 RabbitMQ counts a nack on a quorum queue as a delivery, and may return many messages in
+# another order. Closing the connection keeps the order everywhere, but always counts.
+_NACKS_ARE_FREE: Final = (4, 3)
 _GIVE_BACK_TIMEOUT_S: Final = 3.0
 
 
@@ -256,7 +256,7 @@ class Consumer:
         # Much of it may be on its way yet, and of that nobody needs the bodies.
         with suppress(BrokerFault), self.inbox.giving_back(self._queues):
             self.cancel()
-            if self._connection.version >= _NACKS_IN_ORDER:
+            if self._connection.version >= _NACKS_ARE_FREE:
                 self._intakes.give_back()
 
     def _look_for_channels(self) -> None:

@@ -13,6 +13,9 @@ from orderd.amqp.unacked import Unacked
 # Queue, delivery tag, the tag's generation, and pika's method, properties and body.
 Arrive = Callable[["Intake", int, Any, Any, bytes], None]
 Send = Callable[[Channel, int, bool], None]
+# Whatever ends the connection counts against every message in hand: so while some of them are
+# there for a second time, few are taken.
+CAUTIOUS_PREFETCH: Final = 20
 _FIRST_DELAY_S: Final = 1.0
 _DELAY_S_MAX: Final = 60.0
 # Each try at a message that the broker fails at counts, so there are few.
@@ -95,8 +98,15 @@ class Intake:
         self._is_exclusive = is_exclusive
 
     def consume(self, prefetch: int, on_arrival: Arrive) -> None:
-        """Have the broker deliver, at most *prefetch* at a time; raises BrokerFault."""
+        """Have the broker deliver, at most *prefetch* at a time, fewer with caution.
+
+        Raises BrokerFault.
+        """
         self.is_paused = False
+        if self.is_cautious:
+            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
+        if self.is_suspect or self.is_slow:
+            prefetch = 1
         channel = self.opened()
         # The broker gives each consumer the limit that was set last before it began.
         channel.call("basic_qos", prefetch_count=prefetch)

@@ -8,15 +8,12 @@ from typing import Final
 from orderd.amqp import topology
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
-from orderd.amqp.intake import Arrive, Intake, Send
+from orderd.amqp.intake import CAUTIOUS_PREFETCH, Arrive, Intake, Send
 from orderd.amqp.message import Delivery
 from orderd.amqp.queue_locks import QueueLocks, is_in_use
 from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.separate import SeparateConnections
 
-# Whatever ends the connection counts against every message in hand: so while some of them are
-# there for a second time, few are taken.
-CAUTIOUS_PREFETCH: Final = 20
 TRY_AGAIN_S: Final = 2.0
 COUNT_EVERY_S: Final = 60.0
 # In which the broker has sent what an ack made room for.
@@ -243,12 +240,7 @@ class Intakes:
 
     def consume(self, intake: Intake) -> None:
         """Have the broker deliver from the queue of *intake*, as much as it may have in hand."""
-        prefetch = self.prefetch
-        if intake.is_cautious:
-            prefetch = min(prefetch, CAUTIOUS_PREFETCH)
-        if intake.is_suspect or intake.is_slow:
-            prefetch = 1
-        intake.consume(prefetch, self._on_arrival)
+        intake.consume(self.prefetch, self._on_arrival)
 
     def consume_anew(self, intake: Intake) -> None:
         """Cancel and consume again, since the prefetch of a consumer cannot be changed."""

@@ -1,13 +1,43 @@
-"""What pika says of connections that cannot be made, or are lost, in words."""
+"""What pika raises, and the faults and words that orderd has for it."""
 
 import re
 from typing import Any, Final
 
 import pika.exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import ProbableAccessDeniedError, ProbableAuthenticationError
+
+from orderd.amqp.bounded import TimedOut
+from orderd.amqp.faults import NOT_ALLOWED, BrokerFault, BrokerRefused, NoAnswer
+
+# What pika raises for a connection that is lost, cannot be made or was lost before.
+LOSSES: Final = (
+    pika.exceptions.AMQPError,
+    AMQPConnectorException,
+    AssertionError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+# What it raises of one channel, or of one message, of a connection that lives.
+OF_A_CHANNEL: Final = (pika.exceptions.ChannelClosed, pika.exceptions.ChannelWrongStateError)
+OF_A_MESSAGE: Final = (pika.exceptions.UnroutableError, pika.exceptions.NackError)
 
 # pika keeps the broker's close only as text. Without one, the connection was merely lost then.
 _CLOSED: Final = re.compile(r"\((?:403|530)\) (['\"])(.*)\1")
+
+
+def fault_of(error: BaseException, where: str, purpose: str) -> BrokerFault:
+    """Return the fault for *error*, one of `LOSSES` or TimedOut, met at *purpose*."""
+    if isinstance(error, TimedOut):
+        return NoAnswer(f"{where}: {purpose}: {error}")
+    code = getattr(error, "reply_code", None)
+    # A limit of the user's, on channels for example: somebody has to raise it.
+    kind = BrokerRefused if code == NOT_ALLOWED else BrokerFault
+    fault = kind(f"{where}: {cause_of(error)}")
+    fault.code = code
+    return fault
 
 
 def refusal(error: Any, where: str, user: str | None) -> str | None:

@@ -11,13 +11,13 @@ from orderd.ctl.broker import browser_of
 from orderd.ctl.commands import ledger, outbox
 from orderd.ctl.dlq.dead_letters import Letter
 from orderd.ctl.dlq.renewals import Renewals
-from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
-from orderd.pipeline.load import read_orders
+from orderd.pipeline.load import rows_by_id
 from orderd.pipeline.quarantine import key_of
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
-from orderd.protocol.rows import Product, Row, User, rfc3339
+from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import loads, quote
+from orderd.shop.registry import SHOP
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -141,12 +141,5 @@ def _named(settled: dict[str, Any] | None) -> tuple[str, int]:
 
 
 def _rows(tx: Transaction, kind: str, row_id: int) -> Sequence[Row]:
-    ids = array([row_id])
-    match kind:
-        case Queue.PRODUCT:
-            return [Product(*row) for row in tx.rows("read_products", ids=ids)]
-        case Queue.USER:
-            return [User(*row) for row in tx.rows("read_users", ids=ids, usernames=[], emails=[])]
-        case Queue.ORDER:
-            return read_orders(tx, "read_orders", ids=ids)
-    return []
+    entity = SHOP.by_queue.get(kind)
+    return [] if entity is None else rows_by_id(tx, entity.table, [row_id])

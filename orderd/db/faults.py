@@ -8,6 +8,7 @@ import psycopg2
 
 from orderd.db.refusals import refusal
 from orderd.db.wording import wording
+from orderd.shop.registry import SHOP
 
 
 class DatabaseOutage(Exception):
@@ -68,7 +69,8 @@ class TablesChanged(SchemaFault):
 
 
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
-_WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
+_WITH_IDS: Final = SHOP.tables_with_ids
+_WITH_UNIQUE: Final = frozenset(table.name for table in SHOP.lock_order if table.unique)
 # As in "while locking tuple (0,7) in relation "products"", whatever the language.
 _TUPLE: Final = re.compile(r"\([0-9]+,[0-9]+\)")
 _RELATION: Final = re.compile(rf"\b({'|'.join(_WITH_IDS)})(_\w+)?\b")
@@ -176,7 +178,7 @@ def _conflict(error: psycopg2.Error, text: str) -> TransactionConflict:
     if table is not None:
         return IdsTaken(text, table)
     index = error.diag.constraint_name
-    if error.pgcode == "23505" and error.diag.table_name == "users" and index:
+    if error.pgcode == "23505" and error.diag.table_name in _WITH_UNIQUE and index:
         return UniqueTaken(text, index)
     return TransactionConflict(text)
 

@@ -4,40 +4,43 @@ Another type is a difference only where it cannot give back each value that orde
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from orderd.db.transaction import Transaction
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import Column, Kind
 
 _MODIFIER: Final = re.compile(r"\(([-\d]+)(?:,([-\d]+))?\)")
-_WITH_IDS: Final = ("users", "products", "orders", "order_items", "outbox")
+_WITH_IDS: Final = SHOP.tables_with_ids
+_TABLES: Final = tuple(entity.table for entity in SHOP.entities)
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(_WITH_IDS, ("id",)),
-    "users": ("id", "username", "email"),
+    **{table.name: ("id", *table.unique) for table in SHOP.lock_order},
     "processed_requests": ("id",),
     "message_tries": ("key",),
     "deferrals": ("key",),
 }
-_REFERENCES: Final = (
-    ("orders", "user_id", "users"),
-    ("order_items", "order_id", "orders"),
-    ("order_items", "product_id", "products"),
+_COLUMNS: Final = (
+    *((table.name, column) for table in _TABLES for column in table.columns),
+    *((each.name, column) for each in SHOP.lines for column in (each.parent, *each.columns)),
 )
-_CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "products": ("price", "stock_quantity"),
-    "orders": ("status", "priority", "total_amount"),
-    "order_items": ("quantity", "unit_price"),
-    "processed_requests": ("outcome",),
-}
+_REFERENCES: Final = tuple(
+    (table, column.name, column.refers_to) for table, column in _COLUMNS if column.refers_to
+)
+_CHECKS: Final = (
+    *((table, column.name) for table, column in _COLUMNS if column.has_check),
+    ("processed_requests", "outcome"),
+)
 
 # What is told of a type, without its modifiers, and these.
 _Fits = Callable[[str, tuple[int, ...]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class FoundColumn:
     """A column as the database has it; the default is *now*, *any* or *none*."""
 
     type: str
@@ -127,18 +130,26 @@ def _or_null(wanted: _Wanted) -> _Wanted:
 
 
 _ROW: Final = {"id": _ID, "created_at": _TIME, "updated_at": _TIME, "revision": _COUNT}
+_OF_KIND: Final = {
+    Kind.ID: _ID,
+    Kind.COUNT: _COUNT,
+    Kind.PRICE: _PRICE,
+    Kind.TOTAL: _TOTAL,
+    Kind.NAME: _NAME,
+    Kind.WORD: _WORD,
+    Kind.BOOLEAN: _BOOLEAN,
+}
+
+
+def _own(columns: Iterable[Column]) -> dict[str, _Wanted]:
+    return {
+        c.name: _or_null(_OF_KIND[c.kind]) if c.may_be_null else _OF_KIND[c.kind] for c in columns
+    }
+
+
 WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
-    "users": _ROW
-    | {"username": _NAME, "email": _NAME, "full_name": _or_null(_NAME), "is_active": _BOOLEAN},
-    "products": _ROW | {"name": _NAME, "price": _PRICE, "stock_quantity": _COUNT},
-    "orders": _ROW | {"user_id": _ID, "status": _WORD, "priority": _WORD, "total_amount": _TOTAL},
-    "order_items": {
-        "id": _ID,
-        "order_id": _ID,
-        "product_id": _ID,
-        "quantity": _COUNT,
-        "unit_price": _PRICE,
-    },
+    **{table.name: _ROW | _own(table.columns) for table in _TABLES},
+    **{each.name: {"id": _ID} | _own((each.parent, *each.columns)) for each in SHOP.lines},
     "processed_requests": {
         "id": _Wanted("text", _text(255)),
         "queue": _WORD,
@@ -184,9 +195,9 @@ TABLES: Final = tuple(WANTED)
 
 def differences(tx: Transaction) -> list[str]:
     """Return why rows of the tables could not be written, or would come back as others."""
-    found: dict[str, dict[str, Column]] = {name: {} for name in TABLES}
+    found: dict[str, dict[str, FoundColumn]] = {name: {} for name in TABLES}
     for table, column, *described in tx.rows("describe_columns", tables=list(TABLES)):
-        found[table][column] = Column(*described)
+        found[table][column] = FoundColumn(*described)
     said: list[str] = []
     for table, columns in found.items():
         said += _of_table(table, columns) if columns else [f"table {table} is missing"]
@@ -226,8 +237,7 @@ def _missing_references(tx: Transaction) -> list[str]:
 
 
 def _missing_checks(tx: Transaction) -> list[str]:
-    checks = [(table, column) for table, columns in _CHECKS.items() for column in columns]
-    tables, columns = zip(*checks, strict=True)
+    tables, columns = zip(*_CHECKS, strict=True)
     said = [
         f"column {table}.{column} has no CHECK: others may write what orderd never does"
         for table, column in tx.rows("missing_checks", tables=list(tables), columns=list(columns))
@@ -235,11 +245,11 @@ def _missing_checks(tx: Transaction) -> list[str]:
     return said + [
         f"table {table} has no constraint {table}_can_be_told: "
         "others may write what no reply can tell"
-        for (table,) in tx.rows("missing_limits")
+        for (table,) in tx.rows("missing_limits", tables=list(SHOP.table_names))
     ]
 
 
-def _of_table(table: str, columns: Mapping[str, Column]) -> Iterator[str]:
+def _of_table(table: str, columns: Mapping[str, FoundColumn]) -> Iterator[str]:
     wanted = WANTED[table]
     for name, want in wanted.items():
         column = columns.get(name)
@@ -253,7 +263,7 @@ def _of_table(table: str, columns: Mapping[str, Column]) -> Iterator[str]:
             yield f"column {table}.{name} is not orderd's, takes no null and has no default"
 
 
-def _difference(want: _Wanted, column: Column) -> str | None:
+def _difference(want: _Wanted, column: FoundColumn) -> str | None:
     """Return what is wrong with the column, None where it will do."""
     modifiers = _MODIFIER.search(column.type)
     numbers = tuple(int(n) for n in modifiers.groups() if n is not None) if modifiers else ()

@@ -4,33 +4,27 @@ from typing import Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import RowFault
+from orderd.shop.registry import SHOP
 
 NAMED_MAX: Final = 20
-_STEPS: Final = {
-    "users": ("validate_users", "untellable_users"),
-    "products": ("validate_products", "untellable_products"),
-    "orders": ("validate_orders", "untellable_orders"),
-    "order_items": ("validate_order_items", "untellable_order_items"),
-}
 
 
 def validate(database: Database) -> list[str]:
     """Validate what is not valid yet, each in a transaction; return which rows are in the way."""
     with database.transaction() as tx:
-        tables = [table for (table,) in tx.rows("unvalidated_constraints")]
-    return [said for table in tables if (said := _validate(database, table)) is not None]
+        rows = tx.rows("unvalidated_constraints", tables=list(SHOP.table_names))
+    return [said for (table,) in rows if (said := _validate(database, table)) is not None]
 
 
 def _validate(database: Database, table: str) -> str | None:
-    statement, query = _STEPS[table]
     try:
         with database.transaction() as tx:
             tx.later("take_time_to_migrate")
-            tx.later(statement)
+            tx.later(f"validate_{table}")
     except RowFault:
         with database.transaction() as tx:
             tx.later("take_time_to_migrate")
-            ids = [str(row[0]) for row in tx.rows(query, rows_max=NAMED_MAX + 1)]
+            ids = [str(row[0]) for row in tx.rows(f"untellable_{table}", rows_max=NAMED_MAX + 1)]
         more = " and more" if len(ids) > NAMED_MAX else ""
         rows = f"the rows with id {', '.join(ids[:NAMED_MAX])}{more}"
         return (

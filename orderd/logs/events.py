@@ -4,6 +4,8 @@ from enum import StrEnum
 from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
 from typing import Self, TypedDict
 
+from orderd.protocol.names import Queue
+
 
 class LogEvent(StrEnum):
     """What a log line is about; `level` is the usual one, `meaning` is for the documentation."""
@@ -210,4 +212,6 @@ class LogFields(TypedDict, total=False):
     duration_ms: float | None
 
 
-FIELD_NAMES = (*LogFields.__annotations__, "error")
+# Each entity's rows are told by a field of their own; those of the first ones are typed above.
+_ROW_IDS = tuple(f"{q}_id" for q in Queue if f"{q}_id" not in LogFields.__annotations__)
+FIELD_NAMES = (*LogFields.__annotations__, *_ROW_IDS, "error")

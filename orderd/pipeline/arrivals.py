@@ -8,9 +8,8 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.message import Delivery
 from orderd.pipeline.policy import Policy
 from orderd.protocol.names import Queue, retry_queue
+from orderd.shop.registry import SHOP
 
-# The queues of what an order refers to.
-_REFERRED_TO: Final = (Queue.USER, Queue.PRODUCT)
 # A message may be on its way between two queues, or from one to here: the second look finds it.
 _LOOKS: Final = 2
 
@@ -35,7 +34,7 @@ class Arrivals:
         tags = {delivery.tag for delivery in tried}
         found = self._in_hand(tags)
         for _ in range(_LOOKS):
-            found |= {q for q in _REFERRED_TO if q not in found and self._has_waiting(q)}
+            found |= {q for q in SHOP.referred_to if q not in found and self._has_waiting(q)}
             # After the broker: what it no longer has may have arrived by now.
             found |= self._in_hand(tags)
         return frozenset(found)
@@ -46,7 +45,7 @@ class Arrivals:
         leased = (each for each in inbox.leased if each.tag not in tried)
         in_hand = chain(leased, inbox, inbox.worn, self._retried())
         queues = {Queue(delivery.queue) for delivery in in_hand}
-        return queues.intersection(_REFERRED_TO)
+        return queues.intersection(SHOP.referred_to)
 
     def _has_waiting(self, queue: Queue) -> bool:
         if queue in self._consumer.failing or queue in self._consumer.in_flight:

@@ -22,7 +22,7 @@ from orderd.pipeline.requests import Request, portions
 from orderd.pipeline.results import Result
 from orderd.pipeline.transact import BatchTransaction
 from orderd.protocol.names import Queue
-from orderd.shop.needs import needs_of
+from orderd.shop.registry import SHOP
 
 _QUEUE_RANK: Final = {queue: rank for rank, queue in enumerate(Queue)}
 
@@ -76,7 +76,7 @@ class Committer:
     def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
         """Wait with *tx* for whoever holds a table or row that *requests* need."""
         self._probe.touch(tx)
-        needs = needs_of(request.command for request in requests)
+        needs = SHOP.needs_of(request.command for request in requests)
         world, _ = open_world(tx, needs, self._ids, None)
         load_rows(tx, needs, world)
 

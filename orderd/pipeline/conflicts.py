@@ -21,7 +21,6 @@ from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result
 from orderd.pipeline.transact import BatchTransaction
 from orderd.protocol.names import Queue
-from orderd.shop.world import Table
 
 TRIES_MAX: Final = 3
 # How many ids are skipped, beyond those known to be taken, at each catching up in a try: rows that
@@ -109,7 +108,7 @@ class ConflictRetry:
             try:
                 return self._transaction.run(group, arriving, is_split=is_split)
             except IdsTaken as error:
-                table = Table(error.table)
+                table = error.table
                 self._ids.forget(table)
                 if not leaps:
                     raise

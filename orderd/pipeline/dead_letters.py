@@ -10,7 +10,7 @@ from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.wire.properties import encode
 from orderd.pipeline.messages import SHORT_STRING_BYTES_MAX, copied_properties
 from orderd.pipeline.results import Result
-from orderd.protocol.cloud_events import CloudEvent
+from orderd.protocol.cloud_events import CloudEvent, SystemEvent
 from orderd.protocol.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
@@ -90,4 +90,4 @@ def dead_lettered_event(result: Result, code: str, reason: str) -> CloudEvent:
         "attempt": result.attempt,
         "request_id": result.request_id,
     }
-    return CloudEvent("system.dead_lettered", f"queue/{result.delivery.queue}", dumps(told))
+    return CloudEvent(SystemEvent.DEAD_LETTERED, f"queue/{result.delivery.queue}", dumps(told))

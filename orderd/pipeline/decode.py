@@ -16,6 +16,7 @@ from orderd.protocol.envelope import Command, Invalid, decode
 from orderd.runtime.crash_points import reach
 from orderd.shop.authorize import authorize
 from orderd.shop.decide import response_to
+from orderd.shop.registry import SHOP
 
 # It takes up to two seconds to read a mebibyte of hostile JSON.
 _KEEP_ALIVE_AFTER_BYTES: Final = 100_000
@@ -64,6 +65,7 @@ class Decoder:
             message_id_of(properties.message_id, properties.headers),
             attempt_of(delivery),
             self._policy.body_bytes_max,
+            models=SHOP.models,
             permit=partial(authorize, self._policy.grants),
             is_encoded=properties.type == TYPE_ENCODED,
         )

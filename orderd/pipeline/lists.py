@@ -1,16 +1,18 @@
 """Answers of bounded size: pages of rows, and rows that may be too large for a reply."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from orderd.db.transaction import Transaction
-from orderd.pipeline.load import read_orders
-from orderd.protocol import commands
+from orderd.pipeline.load import read_rows
+from orderd.protocol.commands import List
+from orderd.protocol.envelope import Command
 from orderd.protocol.names import UnavailableCode
-from orderd.protocol.rows import Product, Row, User
+from orderd.protocol.rows import Row
 from orderd.shop.decide import Decision, response_to
 from orderd.shop.outcomes import Answered, Unavailable
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import Table
 from orderd.shop.unreadable import flaw_of
 
 COUNTED_MAX: Final = 10_000
@@ -22,25 +24,15 @@ _PIECE_ROWS: Final = 50
 _ENVELOPE_BYTES: Final = 2_048
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table that can be listed: the queries that read and count it, and their filters."""
-
-    read: str
-    count: str
-    rows_of: Callable[..., list[Row]]
-    filters: Mapping[str, object]
-
-
 def answer_list(
-    tx: Transaction, content: commands.List, reply_bytes_max: int
+    tx: Transaction, command: Command, content: List, reply_bytes_max: int
 ) -> Answered | Unavailable:
     """Return the page that *content* asks for: its items, the next page's `after`, the total.
 
     The page ends before its reply is larger than *reply_bytes_max*. Rows with a value that cannot
     be told are left out, and named beside the items.
     """
-    table = _table_of(content)
+    table = SHOP.by_queue[command.queue].table
     room_bytes = reply_bytes_max - _ENVELOPE_BYTES
     items: list[str] = []
     unreadable: list[int] = []
@@ -63,7 +55,7 @@ def answer_list(
     # A full page may be the last one; the page after it is then empty.
     following = last_id if is_cut or rows == content.limit else None
     is_all = following is None and not content.after
-    total = rows if is_all else _count(tx, table)
+    total = rows if is_all else _count(tx, table, content)
     shown = ["null" if number is None else number for number in (following, total)]
     beside = f',"unreadable":[{",".join(map(str, unreadable))}]' if unreadable else ""
     page = f'{{"items":[{",".join(items)}],"next":{shown[0]},"total":{shown[1]}{beside}}}'
@@ -77,9 +69,8 @@ def bounded(decision: Decision, reply_bytes_max: int) -> Decision:
         return decision
     if len(answer.data.encode()) <= reply_bytes_max - _ENVELOPE_BYTES:
         return decision
-    content = command.content
-    row_id = getattr(content, "id", 0) or getattr(content, "order_id", 0)
-    excess = _too_large(f"{command.queue.capitalize()} {row_id}", answer.data, reply_bytes_max)
+    name = f"{command.queue.capitalize()} {command.content.row_id or 0}"
+    excess = _too_large(name, answer.data, reply_bytes_max)
     return Decision(command, excess, response_to(excess))
 
 
@@ -91,44 +82,20 @@ def _too_large(name: str, row: str, reply_bytes_max: int) -> Unavailable:
     )
 
 
-def _table_of(content: commands.List) -> _Table:
-    match content:
-        case commands.UserList():
-            return _Table("list_users", "count_users", _users, {})
-        case commands.ProductList(in_stock=in_stock):
-            wanted: dict[str, object] = {"in_stock": in_stock}
-            return _Table("list_products", "count_products", _products, wanted)
-        case commands.OrderList(status=status, user_id=user_id):
-            wanted = {"status": status, "user_id": user_id}
-            return _Table("list_orders", "count_orders", _orders, wanted)
-    raise TypeError(f"{type(content).__name__} is not a list")
-
-
-def _rows(tx: Transaction, table: _Table, content: commands.List) -> Iterator[Row]:
+def _rows(tx: Transaction, table: Table[Any], content: List) -> Iterator[Row]:
     """Yield the rows of the page, by id, read piece by piece."""
     after, left = content.after or 0, content.limit
+    filters = content.filters()
     while left:
         limit = min(left, _PIECE_ROWS)
-        rows = table.rows_of(tx, table.read, after=after, limit=limit, **table.filters)
+        rows = read_rows(tx, table, f"list_{table.name}", after=after, limit=limit, **filters)
         yield from rows
         if len(rows) < limit:
             return
         after, left = rows[-1].id, left - limit
 
 
-def _count(tx: Transaction, table: _Table) -> int | None:
+def _count(tx: Transaction, table: Table[Any], content: List) -> int | None:
     """Return how many rows the filters let through, None where they are too many to count."""
-    (count,) = tx.row(table.count, rows_max=COUNTED_MAX + 1, **table.filters)
+    (count,) = tx.row(f"count_{table.name}", rows_max=COUNTED_MAX + 1, **content.filters())
     return count if count <= COUNTED_MAX else None
-
-
-def _users(tx: Transaction, name: str, **wanted: object) -> list[Row]:
-    return [User(*row) for row in tx.rows(name, **wanted)]
-
-
-def _products(tx: Transaction, name: str, **wanted: object) -> list[Row]:
-    return [Product(*row) for row in tx.rows(name, **wanted)]
-
-
-def _orders(tx: Transaction, name: str, **wanted: object) -> list[Row]:
-    return list(read_orders(tx, name, **wanted))

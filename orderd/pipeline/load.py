@@ -1,6 +1,8 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any, Final
 
 from orderd.db.arrays import array
@@ -8,27 +10,34 @@ from orderd.db.transaction import Transaction
 from orderd.pipeline.ids import IdPool
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import Order, OrderItem, Product, User
 from orderd.shop.needs import Needs
-from orderd.shop.world import LedgerEntry, Table, World
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import Lines, R, Table
+from orderd.shop.world import LedgerEntry, World
 
-# Small rows, and rows that hold many lines; see `Transaction.pieces`.
+# Rows that hold many lines, and their lines, which are small; see `Transaction.pieces`.
 PIECE_LINES: Final = 1_000
-PIECE_ORDERS: Final = 100
+PIECE_ROWS_WITH_LINES: Final = 100
 
 
 def open_world(
     tx: Transaction, needs: Needs, ids: IdPool, arriving: frozenset[Queue] | None
 ) -> tuple[World, bool]:
     """Return a world without rows for a batch with these *needs*, and whether places are kept."""
-    now, *fetched, ledger, are_places_kept = tx.row(
-        "open_batch", request_ids=list(needs.request_ids), **ids.shortage(needs.new_rows)
+    shortage = ids.shortage(needs.new_rows)
+    now, fetched, ledger, are_places_kept = tx.row(
+        "open_batch",
+        request_ids=list(needs.request_ids),
+        tables=list(shortage),
+        counts=array(shortage.values()),
     )
-    for table, new_ids in zip(Table, fetched, strict=True):
-        ids.add(table, new_ids)
-    world = World(now, ids.fresh(), arriving=arriving)
+    new_ids = iter(fetched)
+    for table, count in shortage.items():
+        ids.add(table, list(islice(new_ids, count)))
+    world = World(SHOP.tables, now, ids.fresh(), arriving=arriving)
     for request_id, fingerprint, response in ledger or ():
-        world.ledger[request_id] = LedgerEntry(fingerprint, Response.from_stored(response))
+        answered = Response.from_stored(response, SHOP.row_fields)
+        world.ledger[request_id] = LedgerEntry(fingerprint, answered)
     return world, are_places_kept
 
 
@@ -38,75 +47,64 @@ def load_rows(tx: Transaction, needs: Needs, world: World) -> None:
     What is asked for to be locked, and is not there then, stays unknown to the whole batch: a later
     statement may see the row, but without a lock.
     """
-    _load_orders(tx, needs, world)
-    _load_products(tx, needs, world)
-    _load_users(tx, needs, world)
+    world.ask(needs)
+    for table in SHOP.lock_order:
+        # Those that are followed are known by now: rows that name others are locked before them.
+        to_change = needs.ids_to_lock(table, world.rows)
+        world.may_change(table, to_change)
+        _load(tx, table, needs, world, to_change)
 
 
-def _load_orders(tx: Transaction, needs: Needs, world: World) -> None:
-    if needs.orders_to_change:
-        world.load(_lock_orders(tx, needs.orders_to_change))
-    if needs.orders_to_read - world.orders.keys():
-        orders = read_orders(tx, "read_orders", ids=array(needs.orders_to_read))
-        world.load(orders, without=needs.orders_to_change)
+def read_rows(tx: Transaction, table: Table[R], name: str, /, **wanted: Any) -> list[R]:
+    """Return the rows that the query *name* reads, each with its lines of the same moment."""
+    if table.lines is None:
+        return [table.make(*row) for row in tx.pieces(name, **wanted)]
+    width = len(table.lines.columns) + 1
+    rows = []
+    for row in tx.pieces(name, rows_max=PIECE_ROWS_WITH_LINES, **wanted):
+        columns = zip(*(column or () for column in row[-width:]), strict=True)
+        lines = tuple(table.lines.row(*line) for line in columns)
+        rows.append(table.make(row[:-width], lines))
+    return rows
 
 
-def _load_products(tx: Transaction, needs: Needs, world: World) -> None:
-    returned = {
-        item.product_id
-        for order_id in needs.orders_moving_stock & world.orders.keys()
-        for item in world.orders[order_id].items
-    }
-    to_change = needs.products_to_change | returned
+def rows_by_id(tx: Transaction, table: Table[R], ids: Iterable[int]) -> list[R]:
+    """Return the rows of *table* with these ids, as they are."""
+    no_values: dict[str, Any] = {f"{column}s": [] for column in table.unique}
+    return read_rows(tx, table, f"read_{table.name}", ids=array(ids), **no_values)
+
+
+def _load(
+    tx: Transaction, table: Table[Any], needs: Needs, world: World, to_change: AbstractSet[int]
+) -> None:
     if to_change:
-        world.load(Product(*row) for row in tx.pieces("lock_products", ids=array(to_change)))
-    if needs.products_to_read - world.products.keys():
-        rows = tx.pieces("read_products", ids=array(needs.products_to_read))
-        world.load((Product(*row) for row in rows), without=to_change)
+        world.load(table, _locked(tx, table, to_change))
+    to_lock = to_change
+    if to_refer_to := needs.referred_to.get(table):
+        rows = read_rows(tx, table, f"refer_to_{table.name}", ids=array(to_refer_to))
+        world.load(table, rows, without=to_change)
+        to_lock = to_change | to_refer_to
+    seen = needs.seen.get(table, set())
+    values = {f"{c}s": list(needs.looked_up.get((table, c), ())) for c in table.unique}
+    if seen - world.rows[table].keys() or any(values.values()):
+        rows = read_rows(tx, table, f"read_{table.name}", ids=array(seen), **values)
+        world.load(table, rows, without=to_lock)
 
 
-def _load_users(tx: Transaction, needs: Needs, world: World) -> None:
-    if needs.users_to_change:
-        world.load(User(*row) for row in tx.pieces("lock_users", ids=array(needs.users_to_change)))
-    if needs.users_to_refer_to:
-        ids = array(needs.users_to_refer_to)
-        rows = tx.pieces("refer_to_users", ids=ids)
-        world.load((User(*row) for row in rows), without=needs.users_to_change)
-    if needs.users_to_read or needs.usernames or needs.emails:
-        rows = tx.pieces(
-            "read_users",
-            ids=array(needs.users_to_read),
-            usernames=list(needs.usernames),
-            emails=list(needs.emails),
-        )
-        to_lock = needs.users_to_change | needs.users_to_refer_to
-        world.load((User(*row) for row in rows), without=to_lock)
+def _locked(tx: Transaction, table: Table[Any], ids: AbstractSet[int]) -> list[Any]:
+    """Return the rows with their lines, all locked."""
+    rows = tx.pieces(f"lock_{table.name}", ids=array(ids))
+    if table.lines is None:
+        return [table.make(*row) for row in rows]
+    lines = _locked_lines(tx, table.lines, [row[0] for row in rows])
+    return [table.make(row, tuple(lines[row[0]])) for row in rows]
 
 
-def _lock_orders(tx: Transaction, order_ids: set[int]) -> list[Order]:
-    """Return the orders with their items, all locked."""
-    rows = tx.pieces("lock_orders", ids=array(order_ids))
-    items: dict[int, list[OrderItem]] = {row[0]: [] for row in rows}
-    if rows:
-        lines = tx.pieces("lock_order_items", rows_max=PIECE_LINES, order_ids=array(items))
-        for order_id, *item in lines:
-            items[order_id].append(OrderItem(*item))
-    return [_order(row, tuple(items[row[0]])) for row in rows]
-
-
-def read_orders(tx: Transaction, name: str, **wanted: object) -> list[Order]:
-    """Return the orders that the query *name* reads, each with the items of the same moment."""
-    orders = []
-    for *row, ids, product_ids, quantities, prices in tx.pieces(
-        name, rows_max=PIECE_ORDERS, **wanted
-    ):
-        columns = zip(ids or (), product_ids or (), quantities or (), prices or (), strict=True)
-        orders.append(_order(row, tuple(OrderItem(*item) for item in columns)))
-    return orders
-
-
-def _order(row: Sequence[Any], items: tuple[OrderItem, ...]) -> Order:
-    order_id, user_id, status, priority, total, created_at, updated_at, revision = row
-    return Order(
-        order_id, user_id, status, priority, total, items, created_at, updated_at, revision
-    )
+def _locked_lines(tx: Transaction, lines: Lines, row_ids: list[int]) -> dict[int, list[Any]]:
+    """Return the lines of each row, by its id."""
+    found: dict[int, list[Any]] = {row_id: [] for row_id in row_ids}
+    if row_ids:
+        name = f"lock_{lines.name}"
+        for row_id, *line in tx.pieces(name, rows_max=PIECE_LINES, row_ids=array(row_ids)):
+            found[row_id].append(lines.row(*line))
+    return found

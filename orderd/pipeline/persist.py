@@ -6,40 +6,49 @@ from typing import Any, Final
 
 from orderd.db.arrays import array, lines
 from orderd.db.transaction import Transaction
-from orderd.protocol.rows import Order, OrderItem
 from orderd.shop.decide import Decision
 from orderd.shop.outcomes import Refused
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import Column, Kind, Lines, Table
 from orderd.shop.world import World
 
 _Encoder = Callable[[Iterable[Any]], Any]
-# Each column with the form in which its statement takes it; free text goes as a list.
-_USER: Final[Mapping[str, _Encoder]] = {
-    "id": array,
-    "email": list,
-    "full_name": list,
-    "is_active": list,
-    "revision": array,
+# Each kind of column with the form in which statements take it; free text goes as a list.
+_ENCODERS: Final[Mapping[Kind, _Encoder]] = {
+    Kind.ID: array,
+    Kind.COUNT: array,
+    Kind.PRICE: array,
+    Kind.TOTAL: array,
+    Kind.NAME: list,
+    Kind.WORD: lines,
+    Kind.BOOLEAN: list,
 }
-_PRODUCT: Final[Mapping[str, _Encoder]] = {
-    "id": array,
-    "name": list,
-    "price": array,
-    "stock_quantity": array,
-    "revision": array,
+
+
+def _encoders(columns: Iterable[Column]) -> dict[str, _Encoder]:
+    return {column.name: _ENCODERS[column.kind] for column in columns}
+
+
+def _changeable(columns: Iterable[Column]) -> dict[str, _Encoder]:
+    return _encoders(column for column in columns if not column.is_fixed)
+
+
+INSERTED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
+    table: {"id": array, **_encoders(table.columns), "revision": array}
+    for table in SHOP.tables.values()
 }
-_ORDER: Final[Mapping[str, _Encoder]] = {
-    "id": array,
-    "status": lines,
-    "priority": lines,
-    "total_amount": array,
-    "revision": array,
+UPDATED: Final[Mapping[Table[Any], Mapping[str, _Encoder]]] = {
+    table: {"id": array, **_changeable(table.columns), "revision": array}
+    for table in SHOP.tables.values()
 }
-_ITEM: Final[Mapping[str, _Encoder]] = {
-    "id": array,
-    "order_id": array,
-    "product_id": array,
-    "quantity": array,
-    "unit_price": array,
+LINE_INSERTED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
+    each: {"id": array, **_encoders((each.parent, *each.columns))} for each in SHOP.lines
+}
+LINE_UPDATED: Final[Mapping[Lines, Mapping[str, _Encoder]]] = {
+    each: {"id": array, **_changeable(each.columns)} for each in SHOP.lines
+}
+_LINE_VALUES: Final = {
+    each: attrgetter(*(column.name for column in each.columns)) for each in SHOP.lines
 }
 _LEDGER: Final[Mapping[str, _Encoder]] = {
     "id": list,
@@ -58,15 +67,13 @@ def persist(tx: Transaction, world: World, decisions: Iterable[Decision]) -> Non
     # the other one is still to write.
     ledger = sorted(_ledger_row(decision) for decision in decisions if decision.is_recorded)
     _write_rows(tx, "insert_processed_requests", ledger, _LEDGER)
-    _write(tx, "insert_users", world.new_rows(world.users), {**_USER, "username": list})
-    _write(tx, "update_users", [now for _, now in world.changed_rows(world.users)], _USER)
-    _write(tx, "insert_products", world.new_rows(world.products), _PRODUCT)
-    _write(tx, "update_products", [now for _, now in world.changed_rows(world.products)], _PRODUCT)
-    new_orders = world.new_rows(world.orders)
-    changed_orders = world.changed_rows(world.orders)
-    _write(tx, "insert_orders", new_orders, {**_ORDER, "user_id": array})
-    _write(tx, "update_orders", [now for _, now in changed_orders], _ORDER)
-    _write_items(tx, new_orders, changed_orders)
+    for entity in SHOP.entities:
+        table = entity.table
+        new, changed = world.new_rows(table), world.changed_rows(table)
+        _write(tx, f"insert_{table.name}", new, INSERTED[table])
+        _write(tx, f"update_{table.name}", [now for _, now in changed], UPDATED[table])
+        if table.lines is not None:
+            _write_lines(tx, table.lines, new, changed)
 
 
 def _write(
@@ -80,25 +87,26 @@ def _write(
         )
 
 
-def _write_items(
-    tx: Transaction, new: Sequence[Order], changed: Sequence[tuple[Order, Order]]
+def _write_lines(
+    tx: Transaction, table: Lines, new: Sequence[Any], changed: Sequence[tuple[Any, Any]]
 ) -> None:
-    inserted = [_item_row(order.id, item) for order in new for item in order.items]
-    updated: list[OrderItem] = []
+    values = _LINE_VALUES[table]
+    inserted = [(line.id, row.id, *values(line)) for row in new for line in table.of(row)]
+    updated: list[Any] = []
     deleted: list[int] = []
     for was, now in changed:
-        before = {item.id: item for item in was.items}
-        for item in now.items:
-            stored = before.pop(item.id, None)
+        before = {line.id: line for line in table.of(was)}
+        for line in table.of(now):
+            stored = before.pop(line.id, None)
             if stored is None:
-                inserted.append(_item_row(now.id, item))
-            elif stored != item:
-                updated.append(item)
+                inserted.append((line.id, now.id, *values(line)))
+            elif stored != line:
+                updated.append(line)
         deleted.extend(before)
-    _write_rows(tx, "insert_order_items", inserted, _ITEM)
-    _write(tx, "update_order_items", updated, {"id": array, "quantity": array})
+    _write_rows(tx, f"insert_{table.name}", inserted, LINE_INSERTED[table])
+    _write(tx, f"update_{table.name}", updated, LINE_UPDATED[table])
     if deleted:
-        tx.later("delete_order_items", id=array(deleted))
+        tx.later(f"delete_{table.name}", id=array(deleted))
 
 
 def _write_rows(
@@ -108,10 +116,6 @@ def _write_rows(
     if rows:
         by_column = zip(columns.items(), zip(*rows, strict=True), strict=True)
         tx.later(name, **{column: encode(values) for (column, encode), values in by_column})
-
-
-def _item_row(order_id: int, item: OrderItem) -> tuple[Any, ...]:
-    return (item.id, order_id, item.product_id, item.quantity, item.unit_price)
 
 
 def _ledger_row(decision: Decision) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """What the log says of a delivery's end; all wording of it is here."""
 
 from hashlib import sha256
-from typing import Final
+from typing import Final, cast
 
 from orderd.amqp.publish_confirms import RETURNED
 from orderd.logs.events import LogFields
@@ -9,7 +9,7 @@ from orderd.logs.logger import LogEvent, emit, is_enabled
 from orderd.logs.rate_limit import RateLimit
 from orderd.pipeline.results import Result
 from orderd.protocol.amqp10 import is_address
-from orderd.protocol.rows import Order, Product, User
+from orderd.protocol.rows import Row
 from orderd.shop.outcomes import (
     Answered,
     Applied,
@@ -22,6 +22,7 @@ from orderd.shop.outcomes import (
     Unavailable,
     Waiting,
 )
+from orderd.shop.registry import SHOP
 
 _TOLD_EVERY_S: Final = 10.0
 _NO_QUEUE: Final = "an address of AMQP 1.0; set reply-to to the name of the queue alone"
@@ -175,11 +176,7 @@ def _fields(result: Result, code: str | None = None) -> LogFields:
     }
 
 
-def _row_id(row: User | Product | Order) -> LogFields:
-    match row:
-        case User():
-            return {"user_id": row.id}
-        case Product():
-            return {"product_id": row.id}
-        case Order():
-            return {"order_id": row.id, "user_id": row.user_id}
+def _row_id(row: Row) -> LogFields:
+    entity = SHOP.by_row[type(row)]
+    ids = {name: getattr(row, column) for name, column in entity.logged.items()}
+    return cast("LogFields", {f"{entity.queue}_id": row.id, **ids})

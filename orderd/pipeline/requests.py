@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from orderd.amqp.message import Delivery
-from orderd.protocol.commands import List, OrderGet, OrderUpdate, OrderUpdateStatus
+from orderd.protocol.commands import List
 from orderd.protocol.envelope import Command
+from orderd.shop.registry import SHOP
 
 # What a portion leads to (rows, replies, events, ledger) is held in memory until it is committed.
 PORTION_BYTES_MAX: Final = 4_000_000
-# A full order as JSON; reply, event and ledger together hold up to four copies of it.
-_ORDER_BYTES: Final = 16_000
+# A full order, or another row with lines, as JSON; reply, event and ledger together hold up to four
+# copies of it.
+_ROW_WITH_LINES_BYTES: Final = 16_000
 # The answer to a command is longer than its body: names of fields, prices, times, several copies.
 _GROWTH: Final = 8
 
@@ -50,6 +52,7 @@ def portions(requests: Sequence[Request]) -> Iterator[list[Request]]:
 
 def _bytes_of(request: Request) -> int:
     """Return about how much memory the request takes until it is settled."""
-    stored = OrderGet | OrderUpdate | OrderUpdateStatus
-    order_bytes = _ORDER_BYTES if isinstance(request.command.content, stored) else 0
-    return len(request.delivery.body) * _GROWTH + order_bytes
+    command = request.command
+    has_lines = SHOP.by_queue[command.queue].table.lines is not None
+    row_bytes = _ROW_WITH_LINES_BYTES if has_lines and command.content.row_id is not None else 0
+    return len(request.delivery.body) * _GROWTH + row_bytes

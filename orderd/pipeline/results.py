@@ -1,9 +1,11 @@
 """What a batch hands on to be settled."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline.outbox.rows import OutboxRow
+from orderd.pipeline.requests import PORTION_BYTES_MAX
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_FAILED_AT
 from orderd.protocol.replies import Response
@@ -63,3 +65,15 @@ def attempt_of(delivery: Delivery) -> int:
         return 0
     attempt = headers.get(HEADER_ATTEMPT)
     return attempt if type(attempt) is int and attempt > 0 else 0
+
+
+def in_portions(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
+    """Yield *results* in portions, so that the copies of big bodies do not add up in memory."""
+    start, portion_bytes = 0, 0
+    for end, result in enumerate(results, 1):
+        portion_bytes += 0 if result.command else len(result.delivery.body)
+        if portion_bytes > PORTION_BYTES_MAX:
+            yield results[start:end]
+            start, portion_bytes = end, 0
+    if start < len(results):
+        yield results[start:]

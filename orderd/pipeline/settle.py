@@ -20,8 +20,7 @@ from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose
 from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.report import Reporter
-from orderd.pipeline.requests import PORTION_BYTES_MAX
-from orderd.pipeline.results import Result
+from orderd.pipeline.results import Result, in_portions
 from orderd.pipeline.stats import Stats
 from orderd.protocol.names import HEADER_CODE, HEADER_REASON
 from orderd.runtime.crash_points import reach
@@ -118,7 +117,7 @@ class Settler:
         From here on the settler, no longer the lease, answers for the deliveries. Raises
         `BrokerFault`; what was not acked by then is delivered again, and the ledger knows it.
         """
-        for portion in _portions(results):
+        for portion in in_portions(results):
             for result in portion:
                 self._reporter.settled(result)
             self._unrepeatable.update(r.delivery.tag for r in portion if _is_unrepeatable(r))
@@ -283,18 +282,6 @@ class Settler:
                 self._reporter.dead_lettered(message.result, code, reason)
         self._deferrals.note_gone([e.result for e in gone if e.purpose is Purpose.DEAD_LETTER])
         self._held.accept({each.queue for each in gone})
-
-
-def _portions(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
-    """Yield *results* in portions, so that the copies of big bodies do not add up in memory."""
-    start, portion_bytes = 0, 0
-    for end, result in enumerate(results, 1):
-        portion_bytes += 0 if result.command else len(result.delivery.body)
-        if portion_bytes > PORTION_BYTES_MAX:
-            yield results[start:end]
-            start, portion_bytes = end, 0
-    if start < len(results):
-        yield results[start:]
 
 
 def _is_unrepeatable(result: Result) -> bool:

@@ -26,8 +26,9 @@ from orderd.protocol.envelope import Command
 from orderd.protocol.names import Queue
 from orderd.runtime.crash_points import reach
 from orderd.shop.decide import Decision, decide, in_line, response_to
-from orderd.shop.needs import needs_of
-from orderd.shop.world import Table, World
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import OUTBOX
+from orderd.shop.world import World
 
 # Once a group is being split, whoever holds a row is known to hold it for long.
 LOCK_TIMEOUT_WHEN_SPLIT_MS: Final = 100
@@ -89,20 +90,20 @@ class BatchTransaction:
         self, tx: Transaction, commands: Sequence[Command], arriving: frozenset[Queue] | None
     ) -> World:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
-        needs = needs_of(commands)
+        needs = SHOP.needs_of(commands)
         world, are_places_kept = open_world(tx, needs, self._ids, arriving)
         self._database.clock.learn(world.now)
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
             # A command that must wait for its turn neither locks rows nor waits for them.
-            needs = needs_of(world.turns.able(commands))
+            needs = SHOP.needs_of(world.turns.able(commands))
         load_rows(tx, needs, world)
         return world
 
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:
         policy = self._policy
         if isinstance(command.content, List):
-            answer = answer_list(tx, command.content, policy.reply_bytes_max)
+            answer = answer_list(tx, command, command.content, policy.reply_bytes_max)
             return Decision(command, answer, response_to(answer))
         try:
             decision = decide(world, command, policy.attempts_max)
@@ -137,7 +138,7 @@ class BatchTransaction:
         command = decision.command
         correlation_id = correlation_of(delivery, command.request_id)
         rows = []
-        row_ids = world.fresh_ids.use(Table.OUTBOX, len(decision.events))
+        row_ids = world.fresh_ids.use(OUTBOX, len(decision.events))
         for row_id, event in zip(row_ids, decision.events, strict=True):
             event_id = str(uuid4())
             body = event.body(event_id, self._policy.events_source, world.now, correlation_id)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
-from orderd.protocol import commands
+from orderd.protocol.commands import List
+from orderd.protocol.envelope import Command
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import Table
 
 
 class Use(IntEnum):
@@ -19,29 +22,26 @@ class Use(IntEnum):
 SHARED: Final = ("processed_requests", "outbox", "deferrals")
 TRIES: Final = "message_tries"
 
-_USERS: Final = {"users": Use.WRITE}
-_PRODUCTS: Final = {"products": Use.WRITE}
-_ORDERS: Final = {"orders": Use.WRITE, "order_items": Use.WRITE, "products": Use.WRITE}
-_NEW_ORDERS: Final = {**_ORDERS, "users": Use.LOCK_ROWS}
-_SEEN_ORDERS: Final = {"orders": Use.READ, "order_items": Use.READ}
 
-USES: Final[Mapping[type[commands.CommandData], Mapping[str, Use]]] = {
-    commands.UserCreate: _USERS,
-    commands.UserUpdate: _USERS,
-    commands.UserGet: {"users": Use.READ},
-    commands.UserList: {"users": Use.READ},
-    commands.HealthCheck: {},
-    commands.ProductCreate: _PRODUCTS,
-    commands.ProductUpdate: _PRODUCTS,
-    commands.ProductMarkOutOfStock: _PRODUCTS,
-    commands.ProductAdjustStock: _PRODUCTS,
-    commands.ProductGet: {"products": Use.READ},
-    commands.ProductList: {"products": Use.READ},
-    commands.OrderCreate: _NEW_ORDERS,
-    commands.OrderCreateV2: _NEW_ORDERS,
-    commands.OrderUpdateStatus: _ORDERS,
-    commands.OrderUpdate: _ORDERS,
-    commands.OrderUpdateV2: _ORDERS,
-    commands.OrderGet: _SEEN_ORDERS,
-    commands.OrderList: _SEEN_ORDERS,
-}
+def uses_of(command: Command) -> Mapping[str, Use]:
+    """Return the tables that *command* needs besides those that all need, by what it needs."""
+    needs = SHOP.needs_of([command])
+    used: dict[str, Use] = {}
+    for table in SHOP.lock_order:
+        followed = any(named is table for other in needs.followed for named, _ in other.follows)
+        if needs.changed.get(table) or followed or needs.new_rows.get(table.name):
+            use = Use.WRITE
+        elif needs.referred_to.get(table):
+            use = Use.LOCK_ROWS
+        elif needs.seen.get(table) or any(needs.looked_up.get((table, c)) for c in table.unique):
+            use = Use.READ
+        else:
+            continue
+        used |= dict.fromkeys(_names(table), use)
+    if isinstance(command.content, List):
+        used |= dict.fromkeys(_names(SHOP.by_queue[command.queue].table), Use.READ)
+    return used
+
+
+def _names(table: Table[Any]) -> tuple[str, ...]:
+    return (table.name,) if table.lines is None else (table.name, table.lines.name)

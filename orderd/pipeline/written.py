@@ -1,44 +1,57 @@
 """Whether the tables hold what a batch has written, looked at before it is committed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from operator import attrgetter
+from typing import Any, Final
 
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.protocol.rows import Order, OrderItem, Product, Row, User
 from orderd.shop.decide import Decision
 from orderd.shop.outcomes import Refused
-from orderd.shop.world import Table, World
+from orderd.shop.registry import SHOP
+from orderd.shop.tables import AMOUNTS, OUTBOX, Column, Kind, Lines, Table
+from orderd.shop.world import World
 
-R = TypeVar("R", User, Product, Order)
 # A row's id and its fields, as the table's query writes them.
 _Line = tuple[Any, str]
 
 _FIELD: Final = "\x1f"
 _ROW: Final = "\x1e"
 _LEDGER: Final = "processed_requests"
+_TIMES: Final = ("created_at", "updated_at")
+
+
+def _columns(table: Table[Any]) -> tuple[str, ...]:
+    """Return the columns in the order of the table's query: free text behind, a null at the end."""
+
+    def is_last(column: Column) -> tuple[bool, bool]:
+        return column.may_be_null, column.kind is Kind.NAME
+
+    columns = sorted(table.columns, key=is_last)
+    front = [column.name for column in columns if not any(is_last(column))]
+    return ("id", *front, "revision", *_TIMES, *(c.name for c in columns[len(front) :]))
+
+
 # The fields of each table, in the order of its query.
-_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    Table.USERS: (
-        *("id", "is_active", "revision", "created_at", "updated_at"),
-        *("username", "email", "full_name"),
-    ),
-    Table.PRODUCTS: (
-        *("id", "price", "stock_quantity", "revision", "created_at", "updated_at", "name"),
-    ),
-    Table.ORDERS: (
-        *("id", "user_id", "status", "priority", "total_amount", "revision"),
-        *("created_at", "updated_at"),
-    ),
-    Table.ORDER_ITEMS: ("id", "order_id", "product_id", "quantity", "unit_price"),
-    Table.OUTBOX: ("id", "message_id", "type", "body"),
+COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    **{table.name: _columns(table) for table in SHOP.lock_order},
+    **{
+        each.name: ("id", each.parent.name, *(column.name for column in each.columns))
+        for each in SHOP.lines
+    },
+    OUTBOX: ("id", "message_id", "type", "body"),
     _LEDGER: ("id", "queue", "action", "outcome", "fingerprint", "code"),
 }
-_NUMBERS: Final = frozenset({"price", "total_amount", "unit_price"})
+_NUMBERS: Final = frozenset(
+    column.name
+    for columns in (*(t.columns for t in SHOP.lock_order), *(each.columns for each in SHOP.lines))
+    for column in columns
+    if column.kind in AMOUNTS
+)
 
 
 class WrittenDiffers(Exception):
@@ -80,57 +93,60 @@ def check_written(
 
 def _parts(world: World, decisions: Iterable[Decision], events: Sequence[OutboxRow]) -> list[_Part]:
     """Return what each table is to hold, of those that were written to."""
-    now = world.now
-    orders = _written(world, world.orders)
-    order_ids = array([order.id for order in orders])
     ledger = [_request(decision) for decision in decisions if decision.is_recorded]
-    parts = (
-        _Part(_LEDGER, [line[0] for line in ledger], ledger),
-        _part(Table.USERS, [_user(row, now) for row in _written(world, world.users)]),
-        _part(Table.PRODUCTS, [_product(row, now) for row in _written(world, world.products)]),
-        _part(Table.ORDERS, [_order(row, now) for row in orders]),
-        _Part(Table.ORDER_ITEMS, order_ids, [_item(row, i) for row in orders for i in row.items]),
-        _part(Table.OUTBOX, [_event(row) for row in events]),
-    )
-    return [part for part in parts if part.lines or (part.table == Table.ORDER_ITEMS and orders)]
-
-
-def _written(world: World, rows: Mapping[int, R]) -> list[R]:
-    return world.new_rows(rows) + [now for _, now in world.changed_rows(rows)]
+    parts = [_Part(_LEDGER, [line[0] for line in ledger], ledger)]
+    for entity in SHOP.entities:
+        table = entity.table
+        rows = world.new_rows(table) + [now for _, now in world.changed_rows(table)]
+        if rows:
+            text_of = _TEXTS[table]
+            parts.append(_part(table.name, [(row.id, text_of(row, world.now)) for row in rows]))
+            if table.lines is not None:
+                ids = array([row.id for row in rows])
+                parts.append(_Part(table.lines.name, ids, _lines_of(table.lines, rows)))
+    parts.append(_part(OUTBOX, [_event(row) for row in events]))
+    return [part for part in parts if part.lines or part.table not in {_LEDGER, OUTBOX}]
 
 
 def _part(table: str, lines: Sequence[_Line]) -> _Part:
     return _Part(table, array([row_id for row_id, _ in lines]), lines)
 
 
-# By hand, as this stands on the hot path; \x1f is the separator of fields.
+def _text_of(table: Table[Any]) -> Callable[[Any, datetime], str]:
+    """Return what writes a row as the table's query does; made once, as it is on the hot path."""
+    columns = _columns(table)
+    form = _FIELD.join(["%s"] * len(columns))
+    values = attrgetter(*columns)
+    created = columns.index("created_at")
+    truths = [columns.index(c.name) for c in table.columns if c.kind is Kind.BOOLEAN]
+    has_null = any(column.may_be_null for column in table.columns)
+    form_of_null = _FIELD.join(["%s"] * (len(columns) - 1))
+
+    def text_of(row: Any, now: datetime) -> str:
+        found = list(values(row))
+        found[created] = _truth(found[created] == now)
+        found[created + 1] = _truth(found[created + 1] == now)
+        for place in truths:
+            found[place] = _truth(found[place])
+        if has_null and found[-1] is None:
+            return form_of_null % tuple(found[:-1])
+        return form % tuple(found)
+
+    return text_of
 
 
-def _user(row: User, now: datetime) -> _Line:
-    full_name = "" if row.full_name is None else f"\x1f{row.full_name}"
-    return row.id, (
-        f"{row.id}\x1f{_truth(row.is_active)}\x1f{row.revision}\x1f{_times(row, now)}"
-        f"\x1f{row.username}\x1f{row.email}{full_name}"
-    )
+_TEXTS: Final = {table: _text_of(table) for table in SHOP.lock_order}
+_LINE_VALUES: Final = {
+    each: attrgetter(*(column.name for column in each.columns)) for each in SHOP.lines
+}
 
 
-def _product(row: Product, now: datetime) -> _Line:
-    return row.id, (
-        f"{row.id}\x1f{row.price}\x1f{row.stock_quantity}\x1f{row.revision}"
-        f"\x1f{_times(row, now)}\x1f{row.name}"
-    )
-
-
-def _order(row: Order, now: datetime) -> _Line:
-    return row.id, (
-        f"{row.id}\x1f{row.user_id}\x1f{row.status}\x1f{row.priority}\x1f{row.total_amount}"
-        f"\x1f{row.revision}\x1f{_times(row, now)}"
-    )
-
-
-def _item(order: Order, row: OrderItem) -> _Line:
-    line = f"{row.id}\x1f{order.id}\x1f{row.product_id}\x1f{row.quantity}\x1f{row.unit_price}"
-    return row.id, line
+def _lines_of(table: Lines, rows: Iterable[Any]) -> list[_Line]:
+    values = _LINE_VALUES[table]
+    form = _FIELD.join(["%s"] * (2 + len(table.columns)))
+    return [
+        (line.id, form % (line.id, row.id, *values(line))) for row in rows for line in table.of(row)
+    ]
 
 
 def _event(row: OutboxRow) -> _Line:
@@ -144,10 +160,6 @@ def _request(decision: Decision) -> _Line:
         ending = f"refused\x1f{command.fingerprint}\x1f{outcome.code}"
     request_id = command.request_id
     return request_id, f"{request_id}\x1f{command.queue}\x1f{command.action}\x1f{ending}"
-
-
-def _times(row: Row, now: datetime) -> str:
-    return f"{_truth(row.created_at == now)}\x1f{_truth(row.updated_at == now)}"
 
 
 def _truth(value: object) -> str:
@@ -166,7 +178,7 @@ def _difference(table: str, expected: str, found: str) -> str | None:
             return f"{name}: is not there after it was written"
         if row_id not in were:
             return f"{name}: is there, and was not written or was deleted"
-        for column in _COLUMNS[table]:
+        for column in COLUMNS[table]:
             if not _is_same(column, were[row_id].get(column), are[row_id].get(column)):
                 return f"{name}: {column} is not what was written"
     return None
@@ -174,7 +186,7 @@ def _difference(table: str, expected: str, found: str) -> str | None:
 
 def _by_id(table: str, text: str) -> dict[str, dict[str, str]]:
     """Return the rows of *text* by id, each as column to field."""
-    columns = _COLUMNS[table]
+    columns = COLUMNS[table]
     fields = [row.split(_FIELD, len(columns) - 1) for row in text.split(_ROW) if row]
     return {row[0]: dict(zip(columns, row, strict=False)) for row in fields}
 

@@ -5,12 +5,23 @@ Source of the form: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import quote
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
+
+
+class SystemEvent(StrEnum):
+    """What events tell of daemons and messages; an entity has events of its own."""
+
+    STARTED = "system.started"
+    PAUSED = "system.paused"
+    RESUMED = "system.resumed"
+    STOPPING = "system.stopping"
+    DEAD_LETTERED = "system.dead_lettered"
 
 
 @dataclass(frozen=True, slots=True)

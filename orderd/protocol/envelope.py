@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from pydantic import ValidationError
 
 from orderd.protocol.amqp10 import NO_DATA
-from orderd.protocol.commands import MODELS, CommandData
+from orderd.protocol.commands import CommandData, Models
 from orderd.protocol.excess import without_excess
 from orderd.protocol.limits import REQUEST_ID_MAX
 from orderd.protocol.names import InvalidCode, OutcomeName
@@ -89,12 +89,14 @@ def decode(
     attempt: int,
     body_bytes_max: int,
     *,
+    models: Models,
     permit: Permit,
     is_encoded: bool = False,
 ) -> Command | Invalid:
     """Return the command that *body* holds, or why it holds none.
 
     *message_id* is the property of that name; it is the request's id where the body has none.
+    *models* are those of all actions.
     With *is_encoded*, the body was written in AMQP 1.0's own encoding.
     Whoever *permit* turns away is told nothing of action, version and data.
     """
@@ -109,7 +111,7 @@ def decode(
         denial = permit(claim)
         if denial is not None:
             return replace(denial, request_id=request_id)
-        return _command(claim, envelope, request_id, attempt)
+        return _command(claim, envelope, request_id, attempt, models)
     except _InvalidMessage as error:
         return Invalid(error.code, str(error), request_id)
 
@@ -146,14 +148,14 @@ def _claim(queue: str, envelope: dict[str, Any]) -> Claim:
 
 
 def _command(
-    claim: Claim, envelope: dict[str, Any], request_id: str | None, attempt: int
+    claim: Claim, envelope: dict[str, Any], request_id: str | None, attempt: int, models: Models
 ) -> Command:
     queue, action = claim.queue, claim.action
     version = envelope.get("version", "v1")
-    if not isinstance(version, str) or version not in MODELS:
-        message = f"version: should be {' or '.join(MODELS)}, is {shown(version)}"
+    if not isinstance(version, str) or version not in models:
+        message = f"version: should be {' or '.join(models)}, is {shown(version)}"
         raise _InvalidMessage(InvalidCode.UNSUPPORTED_VERSION, message)
-    model = MODELS[version].get((queue, action))
+    model = models[version].get((queue, action))
     if model is None:
         message = f"action: queue {queue} has no {shown(action)} in {version}"
         raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, message)

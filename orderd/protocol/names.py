@@ -27,17 +27,8 @@ class OutcomeName(StrEnum):
 
 
 class RefusalCode(StrEnum):
-    """Why a business rule said no."""
+    """Why a command on any row is refused; each entity has codes of its own besides."""
 
-    INSUFFICIENT_STOCK = "insufficient_stock"
-    PRODUCT_NOT_FOUND = "product_not_found"
-    USER_NOT_FOUND = "user_not_found"
-    ORDER_NOT_FOUND = "order_not_found"
-    USER_INACTIVE = "user_inactive"
-    INVALID_TRANSITION = "invalid_transition"
-    ORDER_NOT_EDITABLE = "order_not_editable"
-    DUPLICATE_USERNAME = "duplicate_username"
-    DUPLICATE_EMAIL = "duplicate_email"
     REVISION_CONFLICT = "revision_conflict"
     UNREADABLE_ROW = "unreadable_row"
     EXPIRED = "expired"

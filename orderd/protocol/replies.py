@@ -1,18 +1,13 @@
 """What a caller is told, and in which form the ledger keeps it."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
-from orderd.protocol.rows import Order, OrderItem, Product, User
 from orderd.protocol.strict_json import dumps, loads, quote
 
-_NAMES: Final = [tuple(f.name for f in fields(row)) for row in (User, Product, Order, OrderItem)]
-# The ledger keeps replies of earlier versions as well, whose rows had no revision.
-_ROW_FIELDS: Final = {
-    frozenset(names): names
-    for all_names in _NAMES
-    for names in (all_names, tuple(name for name in all_names if name != "revision"))
-}
+# The fields of rows in the order in which replies have them, by the set of them.
+RowFields = Mapping[frozenset[str], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +33,12 @@ class Response:
         return cls("error", error=error, code=code)
 
     @classmethod
-    def from_stored(cls, text: str) -> Self:
+    def from_stored(cls, text: str, row_fields: RowFields) -> Self:
         """Return what `stored` wrote, to the byte, after jsonb has reordered its keys."""
         stored = loads(text.encode())
         return cls(
             stored["status"],
-            dumps(_in_row_order(stored["data"])),
+            dumps(_in_row_order(stored["data"], row_fields)),
             stored["error"],
             stored.get("code"),
         )
@@ -66,12 +61,12 @@ class Response:
         )
 
 
-def _in_row_order(value: Any) -> Any:
+def _in_row_order(value: Any, row_fields: RowFields) -> Any:
     match value:
         case dict():
-            names = _ROW_FIELDS.get(frozenset(value), tuple(value))
-            return {name: _in_row_order(value[name]) for name in names}
+            names = row_fields.get(frozenset(value), tuple(value))
+            return {name: _in_row_order(value[name], row_fields) for name in names}
         case list():
-            return [_in_row_order(member) for member in value]
+            return [_in_row_order(member, row_fields) for member in value]
         case _:
             return value

@@ -1,18 +1,15 @@
 """The decision on one command: ledger first, then the rule of its action."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, assert_never
+from typing import assert_never
 
-from orderd import __version__
-from orderd.protocol import commands
 from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.envelope import Command, Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode, RefusalCode
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import Order, Product, Row, User
 from orderd.protocol.strict_json import dumps
+from orderd.shop.entity import refusal_event
 from orderd.shop.outcomes import (
     Answered,
     Applied,
@@ -25,10 +22,14 @@ from orderd.shop.outcomes import (
     Unavailable,
     Waiting,
 )
-from orderd.shop.rules import orders, products, users
+from orderd.shop.registry import SHOP
 from orderd.shop.turns import Turns
 from orderd.shop.unreadable import refusal_of
 from orderd.shop.world import LedgerEntry, World
+
+
+class UndeclaredEvent(Exception):
+    """A rule returned an event that its action does not declare, or returned it out of order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def decide(world: World, command: Command, attempts_max: int) -> Decision:
     if isinstance(outcome, Refused) and outcome.missing is not None:
         outcome = _unless_arriving(world, command, outcome, attempts_max)
     if isinstance(outcome, Applied):
+        _check_events(command, outcome)
         world.apply(outcome)
     outcome = in_line(world.turns, command, outcome, attempts_max, world.now)
     response = response_to(outcome)
@@ -110,10 +112,10 @@ def _outcome(world: World, command: Command) -> Outcome:
     ahead = world.turns.ahead_of(command)
     if ahead is not None:
         return Waiting.behind(ahead)
-    unreadable = refusal_of(world, command.content)
+    unreadable = refusal_of(world, command)
     if unreadable is not None:
         return unreadable
-    outcome: Outcome = _RULES[type(command.content)](world, command.content)
+    outcome: Outcome = SHOP.actions[type(command.content)].rule(world, command.content)
     return outcome
 
 
@@ -139,7 +141,7 @@ def _events(
                 # Most often the event tells what the answer does: it is written out once.
                 CloudEvent(
                     kind,
-                    _subject_of(row),
+                    SHOP.by_row[type(row)].subject_of(row.id),
                     response.data if row is answer else row.json(),
                     row.revision,
                 )
@@ -149,6 +151,13 @@ def _events(
             return (_refusal(command, code, message),)
         case _:
             return ()
+
+
+def _check_events(command: Command, applied: Applied) -> None:
+    """Raise UndeclaredEvent where a rule returned an event that its action does not declare."""
+    types = tuple([str(kind) for kind, _ in applied.events])
+    if types not in SHOP.actions[type(command.content)].permitted:
+        raise UndeclaredEvent(f"{command.queue}.{command.action}: does not declare {types}")
 
 
 def _refusal(command: Command, code: str, message: str) -> CloudEvent:
@@ -162,39 +171,4 @@ def _refusal(command: Command, code: str, message: str) -> CloudEvent:
     }
     told = {"action": command.action, "code": code, "error": message, "request": request}
     subject = f"{command.queue}/{named}" if named else str(command.queue)
-    return CloudEvent(f"{command.queue}.refused", subject, dumps(told))
-
-
-def _subject_of(row: Row) -> str:
-    match row:
-        case User():
-            return f"user/{row.id}"
-        case Product():
-            return f"product/{row.id}"
-        case Order():
-            return f"order/{row.id}"
-    assert_never(row)
-
-
-def _health(_world: World, _content: commands.HealthCheck) -> Answered:
-    """Return that all is well: whoever gets here has the rows from the database."""
-    return Answered(dumps({"status": "ok", "version": __version__, "database": "ok"}))
-
-
-_RULES: Final[dict[type[commands.CommandData], Callable[[World, Any], Outcome]]] = {
-    commands.UserCreate: users.create,
-    commands.UserUpdate: users.update,
-    commands.UserGet: users.get,
-    commands.ProductCreate: products.create,
-    commands.ProductUpdate: products.update,
-    commands.ProductMarkOutOfStock: products.mark_out_of_stock,
-    commands.ProductAdjustStock: products.adjust_stock,
-    commands.ProductGet: products.get,
-    commands.OrderCreate: orders.create,
-    commands.OrderCreateV2: orders.create,
-    commands.OrderUpdateStatus: orders.update_status,
-    commands.OrderUpdate: orders.update,
-    commands.OrderUpdateV2: orders.update,
-    commands.OrderGet: orders.get,
-    commands.HealthCheck: _health,
-}
+    return CloudEvent(refusal_event(command.queue), subject, dumps(told))

@@ -1,95 +1,91 @@
-"""Which rows a batch of commands names: what to load, what of it to lock, how many ids to fetch."""
+"""What a batch names: which rows to load, what of them to lock, how many ids to fetch."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any
 
-from orderd.protocol import commands
-from orderd.protocol.envelope import Command
-from orderd.protocol.names import Queue
-from orderd.shop.world import Table
+from orderd.shop.tables import Table
 
-EVENTS_PER_COMMAND_MAX: Final = 2
+_Ids = defaultdict[Table[Any], set[int]]
+
+
+def _no_ids() -> _Ids:
+    return defaultdict(set)
 
 
 @dataclass(slots=True)
 class Needs:
-    """The ids that a batch names, by what it wants to do with their rows."""
+    """What a batch wants to do with which rows; each action's `needs` adds its own here.
+
+    A rule may see no row that was not asked for, and change none that was not asked for to change.
+    """
 
     request_ids: set[str] = field(default_factory=set)
-    users_to_change: set[int] = field(default_factory=set)
-    users_to_refer_to: set[int] = field(default_factory=set)
-    users_to_read: set[int] = field(default_factory=set)
-    usernames: set[str] = field(default_factory=set)
-    emails: set[str] = field(default_factory=set)
-    products_to_change: set[int] = field(default_factory=set)
-    products_to_read: set[int] = field(default_factory=set)
-    orders_to_change: set[int] = field(default_factory=set)
-    orders_to_read: set[int] = field(default_factory=set)
-    orders_moving_stock: set[int] = field(default_factory=set)
-    new_rows: dict[Table, int] = field(default_factory=lambda: dict.fromkeys(Table, 0))
+    changed: _Ids = field(default_factory=_no_ids)
+    referred_to: _Ids = field(default_factory=_no_ids)
+    seen: _Ids = field(default_factory=_no_ids)
+    followed: _Ids = field(default_factory=_no_ids)
+    looked_up: defaultdict[tuple[Table[Any], str], set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    new_rows: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def to_change(self, table: Table[Any], row_id: int) -> None:
+        """Load the row and lock it, so that nobody else changes it."""
+        self.changed[table].add(row_id)
+
+    def to_change_with_it(self, table: Table[Any], row_id: int) -> None:
+        """Load and lock the row, and the rows that it names: those that its table *follows*."""
+        self.changed[table].add(row_id)
+        self.followed[table].add(row_id)
+
+    def to_refer_to(self, table: Table[Any], row_id: int) -> None:
+        """Load the row and keep others from deleting it, as another row is to refer to it."""
+        if not table.is_referred_to:
+            raise LookupError(f"table {table.name} does not say that it is referred to")
+        self.referred_to[table].add(row_id)
+
+    def to_see(self, table: Table[Any], row_id: int) -> None:
+        """Load the row as it is; others may change it meanwhile."""
+        self.seen[table].add(row_id)
+
+    def to_look_up(self, table: Table[Any], column: str, value: str) -> None:
+        """Load the row that has *value* in the unique *column*, if there is one."""
+        if column not in table.unique:
+            raise LookupError(f"column {table.name}.{column} does not say that it is unique")
+        self.looked_up[table, column].add(value)
+
+    def to_make(self, table: Table[Any], *, lines: int = 0) -> None:
+        """Have an id ready for a new row, and for so many lines of it."""
+        self.new_rows[table.name] += 1
+        if lines:
+            self.to_make_lines(table, lines)
+
+    def to_make_lines(self, table: Table[Any], count: int) -> None:
+        """Have ids ready for so many new lines of rows of *table*."""
+        if table.lines is None:
+            raise LookupError(f"table {table.name} has no lines")
+        self.new_rows[table.lines.name] += count
+
+    def ids_to_lock(
+        self, table: Table[Any], rows: Mapping[Table[Any], Mapping[int, Any]]
+    ) -> set[int]:
+        """Return which rows of *table* to change, with those that the loaded *rows* name."""
+        ids = set(self.changed[table]) if table in self.changed else set()
+        for other, wanted in self.followed.items():
+            for named, ids_in in other.follows:
+                if named is table:
+                    ids.update(*map(ids_in, _found(rows[other], wanted)))
+        return ids
 
 
-def needs_of(batch: Iterable[Command]) -> Needs:
-    """Return what the world must hold before *batch* can be decided."""
-    needs = Needs()
-    for command in batch:
-        if command.is_recorded and command.request_id is not None:
-            needs.request_ids.add(command.request_id)
-        if not command.content.is_query:
-            needs.new_rows[Table.OUTBOX] += EVENTS_PER_COMMAND_MAX
-        # One whose time is over is refused whatever the rows are, also while somebody holds them.
-        if not command.is_expired:
-            _ADD[Queue(command.queue)](needs, command.content)
-    return needs
+def _found(rows: Mapping[int, Any], ids: Iterable[int]) -> Iterable[Any]:
+    return (rows[row_id] for row_id in ids if row_id in rows)
 
 
-def _add_order(needs: Needs, content: commands.CommandData) -> None:
-    match content:
-        case commands.OrderCreate(user_id=user_id, items=items):
-            needs.users_to_refer_to.add(user_id)
-            needs.products_to_change.update(item.product_id for item in items)
-            needs.new_rows[Table.ORDERS] += 1
-            needs.new_rows[Table.ORDER_ITEMS] += len(items)
-        case commands.OrderUpdateStatus(order_id=order_id, status=status):
-            needs.orders_to_change.add(order_id)
-            if status == "cancelled":
-                needs.orders_moving_stock.add(order_id)
-        case commands.OrderUpdate(order_id=order_id, items=items):
-            needs.orders_to_change.add(order_id)
-            needs.orders_moving_stock.add(order_id)
-            needs.products_to_change.update(item.product_id for item in items)
-            needs.new_rows[Table.ORDER_ITEMS] += len(items)
-        case commands.OrderGet():
-            needs.orders_to_read.add(content.id or content.order_id)
+def nothing(_needs: Needs, _content: Any) -> None:
+    """Ask for no rows."""
 
 
-def _add_product(needs: Needs, content: commands.CommandData) -> None:
-    match content:
-        case commands.ProductCreate():
-            needs.new_rows[Table.PRODUCTS] += 1
-        case (
-            commands.ProductUpdate(id=product_id)
-            | commands.ProductMarkOutOfStock(id=product_id)
-            | commands.ProductAdjustStock(id=product_id)
-        ):
-            needs.products_to_change.add(product_id)
-        case commands.ProductGet(id=product_id):
-            needs.products_to_read.add(product_id)
-
-
-def _add_user(needs: Needs, content: commands.CommandData) -> None:
-    match content:
-        case commands.UserCreate(username=username, email=email):
-            needs.usernames.add(username)
-            needs.emails.add(email)
-            needs.new_rows[Table.USERS] += 1
-        case commands.UserUpdate(id=user_id, email=email):
-            needs.users_to_change.add(user_id)
-            if "email" in content.model_fields_set:
-                needs.emails.add(email)
-        case commands.UserGet(id=user_id):
-            needs.users_to_read.add(user_id)
-
-
-_ADD: Final = {Queue.ORDER: _add_order, Queue.PRODUCT: _add_product, Queue.USER: _add_user}
+NeedsOf = Callable[[Needs, Any], None]

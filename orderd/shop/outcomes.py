@@ -1,10 +1,11 @@
 """The closed set of ways in which a delivery can end; `name` is what the log calls it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.names import DeferralCode, OutcomeName, Queue, RefusalCode, UnavailableCode
+from orderd.protocol.names import DeferralCode, OutcomeName, Queue, UnavailableCode
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
 from orderd.shop.turns import Place
@@ -34,7 +35,7 @@ class Applied:
     name: ClassVar = OutcomeName.APPLIED
     row: Row
     changes: tuple[Row, ...] = ()
-    events: tuple[tuple[str, Row], ...] = ()
+    events: tuple[tuple[StrEnum, Row], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Refused:
     """
 
     name: ClassVar = OutcomeName.REFUSED
-    code: RefusalCode
+    code: StrEnum
     message: str
     missing: Queue | None = None
 

@@ -1,39 +1,39 @@
 """The rows that a batch works on."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import Order, Product, Row, User
+from orderd.protocol.rows import Row
+from orderd.shop.needs import Needs
 from orderd.shop.outcomes import Applied
+from orderd.shop.tables import Table
 from orderd.shop.turns import Turns
 
-R = TypeVar("R", User, Product, Order)
+R = TypeVar("R", bound=Row)
 
 
-class Table(StrEnum):
-    """The tables whose rows take their ids from a sequence."""
-
-    USERS = "users"
-    PRODUCTS = "products"
-    ORDERS = "orders"
-    ORDER_ITEMS = "order_items"
-    OUTBOX = "outbox"
+class NotAskedFor(LookupError):
+    """A rule wants a row that the `needs` of its action do not name."""
 
 
 @dataclass(slots=True)
 class FreshIds:
-    """Ids of rows to come, taken from the sequences ahead of time; what is not used stays free."""
+    """Ids of rows to come, by table, taken ahead of time; what is not used stays free."""
 
-    free: Mapping[Table, Sequence[int]]
-    used: dict[Table, int] = field(default_factory=lambda: dict.fromkeys(Table, 0))
+    free: Mapping[str, Sequence[int]]
+    used: dict[str, int] = field(init=False)
 
-    def peek(self, table: Table, count: int = 1) -> Sequence[int]:
+    def __post_init__(self) -> None:
+        """Begin with no id used."""
+        self.used = dict.fromkeys(self.free, 0)
+
+    def peek(self, table: str, count: int = 1) -> Sequence[int]:
         """Return the next *count* free ids, ascending, without using them."""
         first = self.used[table]
         ids = self.free[table][first : first + count]
@@ -41,7 +41,7 @@ class FreshIds:
             raise LookupError(f"{table}: {count} ids wanted, {len(ids)} left")
         return ids
 
-    def use(self, table: Table, count: int = 1) -> Sequence[int]:
+    def use(self, table: str, count: int = 1) -> Sequence[int]:
         """Return the next *count* free ids and use them."""
         ids = self.peek(table, count)
         self.used[table] += count
@@ -60,77 +60,135 @@ class LedgerEntry:
 class World:
     """The rows a batch names, as they are after each of its commands in turn.
 
-    `arriving` are the queues that may still bring users or products, None where nobody has asked;
+    `tables` are those of all entities, by their rows' classes.
+    `arriving` are the queues that may bring what others refer to, None where nobody has asked;
     `has_asked_for_arrivals` tells that a decision depends on them.
     `is_flawed` tells whether a row has a value that cannot be told, None where nobody has looked.
     """
 
+    tables: Mapping[type, Table[Any]]
     now: datetime
     fresh_ids: FreshIds
-    users: dict[int, User] = field(default_factory=dict)
-    products: dict[int, Product] = field(default_factory=dict)
-    orders: dict[int, Order] = field(default_factory=dict)
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)
     arriving: frozenset[Queue] | None = None
     has_asked_for_arrivals: bool = False
     is_flawed: bool | None = None
-    usernames: dict[str, int] = field(default_factory=dict)
-    emails: dict[str, int] = field(default_factory=dict)
-    stored: dict[tuple[type, int], Row] = field(default_factory=dict)
+    rows: dict[Table[Any], dict[int, Any]] = field(init=False)
+    stored: dict[Table[Any], dict[int, Any]] = field(init=False)
+    _holders: dict[tuple[Table[Any], str], dict[Any, int]] = field(init=False)
+    _asked: Needs = field(init=False)
+    _may_change: dict[Table[Any], AbstractSet[int]] = field(init=False)
 
-    def load(self, rows: Iterable[Row], *, without: AbstractSet[int] = frozenset()) -> None:
+    def __post_init__(self) -> None:
+        """Begin without rows."""
+        tables = self.tables.values()
+        self.rows = {table: {} for table in tables}
+        self.stored = {table: {} for table in tables}
+        self._holders = {(table, column): {} for table in tables for column in table.unique}
+        self._asked = Needs()
+        self._may_change = defaultdict(frozenset)
+
+    def find(self, table: Table[R], row_id: int) -> R | None:
+        """Return the row, None where there is none; raises NotAskedFor."""
+        asked = self._asked
+        if not (
+            row_id in self._may_change[table]
+            or row_id in asked.seen[table]
+            or row_id in asked.referred_to[table]
+        ):
+            raise NotAskedFor(f"row {row_id} of table {table.name}: the action's needs lack it")
+        return self.rows[table].get(row_id)
+
+    def holder_of(self, table: Table[Any], column: str, value: str) -> int | None:
+        """Return the id of the row with *value* in a unique column; raises NotAskedFor.
+
+        0 stands for a row that only the database knows.
+        """
+        holder = self._holders[table, column].get(value)
+        if holder is None and value not in self._asked.looked_up[table, column]:
+            raise NotAskedFor(f"{column} of table {table.name}: the action's needs lack the value")
+        return holder
+
+    def next_id(self, table: Table[Any]) -> int:
+        """Return the id that the next new row is to have."""
+        return self.fresh_ids.peek(table.name)[0]
+
+    def next_line_ids(self, table: Table[Any], count: int) -> Sequence[int]:
+        """Return the ids that the next *count* new lines of rows of *table* are to have."""
+        if table.lines is None:
+            raise LookupError(f"table {table.name} has no lines")
+        return self.fresh_ids.peek(table.lines.name, count)
+
+    def ask(self, needs: Needs) -> None:
+        """Let rules see what *needs* names, and nothing else."""
+        self._asked = needs
+        self._may_change = defaultdict(frozenset)
+        for table in self.rows:
+            self.may_change(table, needs.ids_to_lock(table, self.rows))
+
+    def may_change(self, table: Table[Any], ids: AbstractSet[int]) -> None:
+        """Let rules see and change these rows of *table*: locked, if they are there."""
+        self._may_change[table] = ids
+
+    def mark_taken(self, table: Table[Any], column: str, value: str) -> None:
+        """Note that a row that cannot be seen has *value* in a unique column."""
+        self._holders[table, column].setdefault(value, 0)
+
+    def load(
+        self, table: Table[Any], rows: Iterable[Row], *, without: AbstractSet[int] = frozenset()
+    ) -> None:
         """Add rows as the database holds them; a row that is here already stays as it is.
 
         *without* are ids of rows that were not there to be locked: they stay unknown, for nobody
         keeps others from changing them.
         """
+        stored = self.stored[table]
         for row in rows:
-            if row.id not in without and (type(row), row.id) not in self.stored:
-                self.stored[type(row), row.id] = row
-                self._put(row)
+            if row.id not in without and row.id not in stored:
+                stored[row.id] = row
+                self._put(table, row)
 
     def apply(self, applied: Applied) -> None:
-        """Take over what a command changed."""
-        for row in applied.changes:
-            self._use_ids(row)
-            self._put(row)
+        """Take over what a command changed; raises NotAskedFor."""
+        changes = [(self.tables[type(row)], row) for row in applied.changes]
+        for table, row in changes:
+            if row.id in self.rows[table] and row.id not in self._may_change[table]:
+                raise NotAskedFor(f"row {row.id} of table {table.name}: is not asked for to change")
+        for table, row in changes:
+            self._use_ids(table, row)
+            self._put(table, row)
 
-    def new_rows(self, rows: Mapping[int, R]) -> list[R]:
-        """Return those of *rows* that the database does not hold yet."""
-        return [row for row in rows.values() if (type(row), row.id) not in self.stored]
+    def new_rows(self, table: Table[R]) -> list[R]:
+        """Return the rows of *table* that the database does not hold yet."""
+        stored = self.stored[table]
+        return [row for row_id, row in self.rows[table].items() if row_id not in stored]
 
-    def changed_rows(self, rows: Mapping[int, R]) -> list[tuple[R, R]]:
+    def changed_rows(self, table: Table[R]) -> list[tuple[R, R]]:
         """Return what the database holds in another form, each as it was and as it is."""
-        stored = [(self.stored.get((type(row), row.id), row), row) for row in rows.values()]
-        return [(cast("R", was), row) for was, row in stored if was is not row]
+        rows = self.rows[table]
+        return [
+            (was, rows[row_id])
+            for row_id, was in self.stored[table].items()
+            if was is not rows[row_id]
+        ]
 
-    def _put(self, row: Row) -> None:
-        match row:
-            case User():
-                before = self.users.get(row.id)
-                if before is not None and before.email != row.email:
-                    del self.emails[before.email]
-                self.users[row.id] = row
-                self.usernames[row.username] = row.id
-                self.emails[row.email] = row.id
-            case Product():
-                self.products[row.id] = row
-            case Order():
-                self.orders[row.id] = row
+    def _put(self, table: Table[Any], row: Row) -> None:
+        rows = self.rows[table]
+        for column in table.unique:
+            holders = self._holders[table, column]
+            value = getattr(row, column)
+            before = rows.get(row.id)
+            if before is not None and (former := getattr(before, column)) != value:
+                del holders[former]
+            holders[value] = row.id
+        rows[row.id] = row
 
-    def _use_ids(self, row: Row) -> None:
-        match row:
-            case User():
-                if row.id not in self.users:
-                    self.fresh_ids.use(Table.USERS)
-            case Product():
-                if row.id not in self.products:
-                    self.fresh_ids.use(Table.PRODUCTS)
-            case Order():
-                before = self.orders.get(row.id)
-                if before is None:
-                    self.fresh_ids.use(Table.ORDERS)
-                known = () if before is None else {item.id for item in before.items}
-                new_items = sum(item.id not in known for item in row.items)
-                self.fresh_ids.use(Table.ORDER_ITEMS, new_items)
+    def _use_ids(self, table: Table[Any], row: Row) -> None:
+        before = self.rows[table].get(row.id)
+        if before is None:
+            self.fresh_ids.use(table.name)
+        if table.lines is not None:
+            known = () if before is None else {line.id for line in table.lines.of(before)}
+            new_lines = sum(line.id not in known for line in table.lines.of(row))
+            self.fresh_ids.use(table.lines.name, new_lines)

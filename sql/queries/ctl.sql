@@ -137,19 +137,6 @@ SELECT
 FROM deferrals
 WHERE waits_since IS NOT NULL AND tried_at > now() - %(seconds)s * interval '1 second'
 
--- name: last_changes
-SELECT 'user', id, updated_at
-FROM users
-WHERE id = ANY(%(users)s::bigint[])
-UNION ALL
-SELECT 'product', id, updated_at
-FROM products
-WHERE id = ANY(%(products)s::bigint[])
-UNION ALL
-SELECT 'order', id, updated_at
-FROM orders
-WHERE id = ANY(%(orders)s::bigint[])
-
 -- name: find_place
 SELECT queue, row_id, since, ends_at, waits_since, waits_for, (
     SELECT count(*)

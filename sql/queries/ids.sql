@@ -18,52 +18,6 @@ SELECT pg_advisory_xact_lock(7237128, hashtext(%(sequence)s))
 SELECT setval(%(sequence)s::regclass, %(value)s)
 WHERE nextval(%(sequence)s::regclass) < %(value)s
 
--- name: free_id_of_users
--- The first id from %(drawn)s on that has no row near above it: each step goes past the highest id
--- in twice the range of the step before. Rows far above are in nobody's way.
-WITH RECURSIVE step AS (
-    SELECT %(drawn)s::bigint AS id, 1000::bigint AS span
-    UNION ALL
-    SELECT (SELECT max(id) FROM users WHERE id >= step.id AND id < step.id + step.span) + 1, span * 2
-    FROM step
-    WHERE id IS NOT NULL AND span < 1000000000
-)
-SELECT max(id) FROM step
-
--- name: free_id_of_products
-WITH RECURSIVE step AS (
-    SELECT %(drawn)s::bigint AS id, 1000::bigint AS span
-    UNION ALL
-    SELECT
-        (SELECT max(id) FROM products WHERE id >= step.id AND id < step.id + step.span) + 1,
-        span * 2
-    FROM step
-    WHERE id IS NOT NULL AND span < 1000000000
-)
-SELECT max(id) FROM step
-
--- name: free_id_of_orders
-WITH RECURSIVE step AS (
-    SELECT %(drawn)s::bigint AS id, 1000::bigint AS span
-    UNION ALL
-    SELECT (SELECT max(id) FROM orders WHERE id >= step.id AND id < step.id + step.span) + 1, span * 2
-    FROM step
-    WHERE id IS NOT NULL AND span < 1000000000
-)
-SELECT max(id) FROM step
-
--- name: free_id_of_order_items
-WITH RECURSIVE step AS (
-    SELECT %(drawn)s::bigint AS id, 1000::bigint AS span
-    UNION ALL
-    SELECT
-        (SELECT max(id) FROM order_items WHERE id >= step.id AND id < step.id + step.span) + 1,
-        span * 2
-    FROM step
-    WHERE id IS NOT NULL AND span < 1000000000
-)
-SELECT max(id) FROM step
-
 -- name: free_id_of_outbox
 WITH RECURSIVE step AS (
     SELECT %(drawn)s::bigint AS id, 1000::bigint AS span

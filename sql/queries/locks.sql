@@ -19,28 +19,6 @@ WHERE locks.locktype = 'relation'
     AND locks.pid IS DISTINCT FROM pg_backend_pid()
 ORDER BY locks.granted DESC, locks.pid
 
--- name: locked_users
--- Which row is at a place, and who has locked it: a transaction, or several of them by a number of
--- another kind.
-SELECT id, xmax::text::bigint
-FROM users
-WHERE ctid = %(tid)s::tid
-
--- name: locked_products
-SELECT id, xmax::text::bigint
-FROM products
-WHERE ctid = %(tid)s::tid
-
--- name: locked_orders
-SELECT id, xmax::text::bigint
-FROM orders
-WHERE ctid = %(tid)s::tid
-
--- name: locked_order_items
-SELECT id, xmax::text::bigint
-FROM order_items
-WHERE ctid = %(tid)s::tid
-
 -- name: running_transactions
 -- Those of these transactions of others that have not ended, and whose they are.
 SELECT

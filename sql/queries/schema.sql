@@ -106,7 +106,7 @@ WHERE NOT EXISTS (
 
 -- name: missing_limits
 SELECT ours.name
-FROM unnest(ARRAY['users', 'products', 'orders', 'order_items']) AS ours (name)
+FROM unnest(%(tables)s::text[]) AS ours (name)
 WHERE NOT EXISTS (
         SELECT
         FROM pg_constraint
@@ -122,70 +122,17 @@ WHERE to_regclass(ours.name) IS NOT NULL
 
 -- name: unvalidated_constraints
 SELECT ours.name
-FROM unnest(ARRAY['users', 'products', 'orders', 'order_items']) AS ours (name)
+FROM unnest(%(tables)s::text[]) AS ours (name)
 JOIN pg_constraint
     ON conrelid = to_regclass(ours.name)
     AND conname = ours.name || '_can_be_told'
     AND NOT convalidated
 
--- name: validate_users
-ALTER TABLE users VALIDATE CONSTRAINT users_can_be_told
-
--- name: validate_products
-ALTER TABLE products VALIDATE CONSTRAINT products_can_be_told
-
--- name: validate_orders
-ALTER TABLE orders VALIDATE CONSTRAINT orders_can_be_told
-
--- name: validate_order_items
-ALTER TABLE order_items VALIDATE CONSTRAINT order_items_can_be_told
-
--- name: untellable_users
-SELECT id
-FROM users
-WHERE NOT (
-        created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
-        AND updated_at >= '0001-01-01 00:00:00+00' AND updated_at < '10000-01-01 00:00:00+00'
-    )
-ORDER BY id
-LIMIT %(rows_max)s
-
--- name: untellable_products
-SELECT id
-FROM products
-WHERE NOT (
-        price <> 'NaN'
-        AND created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
-        AND updated_at >= '0001-01-01 00:00:00+00' AND updated_at < '10000-01-01 00:00:00+00'
-    )
-ORDER BY id
-LIMIT %(rows_max)s
-
--- name: untellable_orders
-SELECT id
-FROM orders
-WHERE NOT (
-        total_amount <> 'NaN'
-        AND created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
-        AND updated_at >= '0001-01-01 00:00:00+00' AND updated_at < '10000-01-01 00:00:00+00'
-    )
-ORDER BY id
-LIMIT %(rows_max)s
-
--- name: untellable_order_items
-SELECT id
-FROM order_items
-WHERE NOT (
-        unit_price <> 'NaN'
-    )
-ORDER BY id
-LIMIT %(rows_max)s
-
 -- name: columns_of_unique
--- What a unique index of users is about: columns of its key, of its expressions and its predicate.
+-- What a unique index of a table is about: columns of its key, of its expressions and its predicate.
 SELECT DISTINCT attname::text
 FROM pg_class AS index_
-JOIN pg_index ON indexrelid = index_.oid AND indisunique AND indrelid = to_regclass('users')
+JOIN pg_index ON indexrelid = index_.oid AND indisunique AND indrelid = to_regclass(%(table)s)
 LEFT JOIN pg_constraint ON conindid = index_.oid AND conrelid = indrelid
 JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = indrelid
     AND (

@@ -9,6 +9,7 @@ from typing import Any
 from orderd.amqp.message import Delivery, Properties
 from orderd.protocol.envelope import Claim, Command, Invalid, decode
 from orderd.protocol.names import HEADER_ATTEMPT
+from orderd.shop.registry import SHOP
 
 BODY_BYTES_MAX = 1024 * 1024
 _tags = count(1)
@@ -57,7 +58,13 @@ def decoded_from(one: Delivery) -> Command | Invalid:
     headers = one.properties.headers or {}
     attempt = int(headers.get(HEADER_ATTEMPT, 0))
     return decode(
-        one.queue, one.body, one.properties.message_id, attempt, BODY_BYTES_MAX, permit=let_in
+        one.queue,
+        one.body,
+        one.properties.message_id,
+        attempt,
+        BODY_BYTES_MAX,
+        models=SHOP.models,
+        permit=let_in,
     )
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orderd.shop.entity import refusal_event
+from orderd.shop.registry import SHOP
 from tools.reference import event_names
 
 TREE = Path(__file__).parents[2]
@@ -21,8 +23,12 @@ LINK = re.compile(r"\]\((?!https?:)([^)\s]*)\)")
 HEADING = re.compile(r"(?m)^#{1,6} +(.+)$")
 # What begins in this way and is no event of the log: types of events for listeners.
 EVENT_TYPES = re.compile(
-    r"(user|product|order)\.(created|updated|refused|out_of_stock|stock_adjusted|processing|shipped"
-    r"|delivered|cancelled)|system\.\w+"
+    "|".join(
+        re.escape(kind)
+        for entity in SHOP.entities
+        for kind in (*entity.events, refusal_event(entity.queue))
+    )
+    + r"|system\.\w+"
 )
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TREE)))

@@ -5,13 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from orderd.ctl.dlq.dead_letters import Letter
-from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
-from orderd.protocol.names import Queue
 from orderd.protocol.rows import rfc3339
 
-# Actions that set what is there to another value. What adds to it is as good later as before.
-_SETTING: Final = frozenset({"update", "update_status", "mark_out_of_stock"})
 _ID_MAX: Final = 2**63 - 1
 
 _Row = tuple[str, int]
@@ -20,21 +16,7 @@ _Row = tuple[str, int]
 def changed_since(tx: Transaction, letters: Sequence[Letter]) -> dict[Letter, str]:
     """Return those of *letters* whose row was changed after they were given up, each with when."""
     rows = {letter: _row_of(letter) for letter in letters}
-    ids = {
-        queue: array(sorted({row[1] for row in rows.values() if row and row[0] == queue}))
-        for queue in Queue
-    }
-    if not any(rows.values()):
-        return {}
-    moments: dict[_Row, datetime] = {
-        (queue, row_id): moment
-        for queue, row_id, moment in tx.rows(
-            "last_changes",
-            users=ids[Queue.USER],
-            products=ids[Queue.PRODUCT],
-            orders=ids[Queue.ORDER],
-        )
-    }
+    moments = _last_changes(tx, {row for row in rows.values() if row is not None})
     found = {}
     for letter, row in rows.items():
         moment = None if row is None else moments.get(row)
@@ -43,14 +25,35 @@ def changed_since(tx: Transaction, letters: Sequence[Letter]) -> dict[Letter, st
     return found
 
 
+def _last_changes(tx: Transaction, rows: set[_Row]) -> dict[_Row, datetime]:
+    """Return when each of *rows* that is there was last changed."""
+    # The models behind them take longer to load than all the rest.
+    from orderd.pipeline.load import rows_by_id  # noqa: PLC0415
+    from orderd.shop.registry import SHOP  # noqa: PLC0415
+
+    moments: dict[_Row, datetime] = {}
+    for queue, entity in SHOP.by_queue.items():
+        ids = sorted(row_id for named, row_id in rows if named == queue)
+        if ids:
+            found = rows_by_id(tx, entity.table, ids)
+            moments |= {(queue, row.id): row.updated_at for row in found}
+    return moments
+
+
 def _is_later(moment: datetime, failed_at: datetime | None) -> bool:
     return failed_at is not None and moment > failed_at
 
 
 def _row_of(letter: Letter) -> _Row | None:
-    """Return queue and id of the row that the request would set to other values."""
+    """Return queue and id of the row that the request would set to other values.
+
+    What adds to what is there is as good later as before.
+    """
+    from orderd.shop.registry import SHOP  # noqa: PLC0415
+
     data = letter.request.get("data") if isinstance(letter.request, dict) else None
-    if letter.action not in _SETTING or not isinstance(data, dict):
+    field = SHOP.set_by(letter.origin, letter.action)
+    if field is None or not isinstance(data, dict):
         return None
-    row_id = data.get("order_id" if letter.origin == Queue.ORDER else "id")
+    row_id = data.get(field)
     return (letter.origin, row_id) if type(row_id) is int and 0 < row_id <= _ID_MAX else None

@@ -55,7 +55,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUEUE",
         nargs="?",
         type=_queue,
-        help=f"{', '.join(Queue)} or such a name with .dlq; default: all three",
+        help=f"{', '.join(Queue)} or such a name with .dlq; default: all",
     )
     for option, dest, what in (
         ("--code", "codes", "dead-lettered with this code"),

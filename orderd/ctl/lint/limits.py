@@ -7,10 +7,11 @@ from typing import Any, Final
 from orderd.amqp.inspection import Needed
 from orderd.ctl.lint.rules import Contradiction
 from orderd.pipeline.dead_letters import HEADERS_BYTES_MAX
+from orderd.protocol.names import Queue
 
 # What a daemon opens, and an orderctl beside it.
 _CONNECTIONS: Final = 4
-_CHANNELS: Final = 12
+_CHANNELS: Final = 6 + 2 * len(Queue)
 # The headers, and room for the other properties and the frame's own bytes.
 _FRAME_MIN_BYTES: Final = HEADERS_BYTES_MAX + 4096
 

@@ -7,18 +7,12 @@ from typing import Any, Final
 from orderd.db.connection import Database
 from orderd.db.faults import RowFault
 from orderd.db.queries import load_queries
+from orderd.db.table_queries import read_on_the_way, written_on_the_way
 from orderd.db.transaction import Transaction
+from orderd.shop.registry import SHOP
 
 _READS: Final = (
-    "lock_orders",
-    "lock_order_items",
-    "lock_products",
-    "lock_users",
-    "refer_to_users",
-    "written_users",
-    "written_products",
-    "written_orders",
-    "written_order_items",
+    *(name for table in SHOP.lock_order for name in read_on_the_way(table)),
     "written_processed_requests",
     "written_outbox",
     "open_batch",
@@ -26,15 +20,7 @@ _READS: Final = (
 )
 _WRITES: Final = (
     "insert_processed_requests",
-    "insert_users",
-    "update_users",
-    "insert_products",
-    "update_products",
-    "insert_orders",
-    "update_orders",
-    "insert_order_items",
-    "update_order_items",
-    "delete_order_items",
+    *(name for entity in SHOP.entities for name in written_on_the_way(entity.table)),
     "insert_outbox",
     "delete_outbox",
     "mark_tries_committed",

@@ -1,6 +1,5 @@
 """Rows that other sessions have locked: found after a lock wait, known until released."""
 
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -10,21 +9,10 @@ from orderd.db.faults import LockedOut, RowFault, SchemaFault, TransactionConfli
 from orderd.db.transaction import Transaction
 from orderd.pipeline.locking.holders import described
 from orderd.protocol.envelope import Command
-from orderd.shop.needs import Needs, needs_of
+from orderd.shop.registry import SHOP
 
-# The rows that are locked in one and the same mode, by the names of their tables.
-_CHANGED: Final[Mapping[str, Callable[[Needs], set[int]]]] = {
-    "users": lambda needs: needs.users_to_change,
-    "products": lambda needs: needs.products_to_change,
-    "orders": lambda needs: needs.orders_to_change,
-}
-# The query that tells which row of a table is at a place, and who has locked it.
-_AT_PLACE: Final = {
-    "users": "locked_users",
-    "products": "locked_products",
-    "orders": "locked_orders",
-    "order_items": "locked_order_items",
-}
+# The tables whose rows are locked, each in one and the same mode where they are to be changed.
+_CHANGED: Final = frozenset(table.name for table in SHOP.lock_order)
 _KNOWN_MAX: Final = 1_000
 
 
@@ -68,7 +56,7 @@ class RowLocks:
 
     def find(self, fault: LockedOut) -> LockedOut:
         """Find out who holds what was waited for in vain; return *fault*, saying so where known."""
-        if fault.table not in _AT_PLACE:
+        if fault.table not in SHOP.table_names:
             return fault
         # Who holds a row may have a lock on the table as well by now.
         with (
@@ -94,13 +82,13 @@ class RowLocks:
         """Return a lock that keeps *command* waiting, None where none is known."""
         if not self._known or command.content.is_query:
             return None
-        needs = needs_of([command])
-        wanted = ((table, row_id) for table, ids in _CHANGED.items() for row_id in ids(needs))
+        changed = SHOP.needs_of([command]).changed
+        wanted = ((table.name, row_id) for table, ids in changed.items() for row_id in ids)
         return next((self._known[key] for key in wanted if key in self._known), None)
 
     def _found(self, tx: Transaction, table: str, tid: str | None) -> str:
         """Return in words who holds the row at *tid*, or else who may; empty where nobody does."""
-        rows = tx.rows(_AT_PLACE[table], tid=tid) if tid else []
+        rows = tx.rows(f"locked_{table}", tid=tid) if tid else []
         for row_id, xid in rows:
             for holder in tx.rows("running_transactions", xids=[xid]):
                 lock = RowLock(table, row_id, Holder(*holder))

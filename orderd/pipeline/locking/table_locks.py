@@ -8,8 +8,9 @@ from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage
 from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.locking.holders import described
-from orderd.pipeline.uses import SHARED, TRIES, USES, Use
+from orderd.pipeline.uses import SHARED, TRIES, Use, uses_of
 from orderd.protocol.envelope import Command
+from orderd.shop.registry import SHOP
 
 # The weakest use that each mode of lock keeps waiting.
 _KEEPS_WAITING: Final = {
@@ -18,7 +19,7 @@ _KEEPS_WAITING: Final = {
     "ShareRowExclusiveLock": Use.WRITE,
     "ShareLock": Use.WRITE,
 }
-_TABLES: Final = ("users", "products", "orders", "order_items", *SHARED, TRIES)
+_TABLES: Final = (*SHOP.table_names, *SHARED, TRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ class TableLocks:
 
     def against(self, command: Command) -> TableLock | None:
         """Return a lock that keeps *command* waiting, None where there is none."""
-        uses = USES[type(command.content)]
+        if not self._known:
+            return None
+        uses = uses_of(command)
         return next((lock for lock in self._known if _keeps_waiting(lock, uses)), None)
 
     def raise_if_all_wait(self, *, has_suspects: bool) -> None:

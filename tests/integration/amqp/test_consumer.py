@@ -8,7 +8,7 @@ import pytest
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault, DeliveriesLost, TopologyMismatch
-from orderd.amqp.intakes import CAUTIOUS_PREFETCH
+from orderd.amqp.intake import CAUTIOUS_PREFETCH
 from orderd.amqp.message import Properties
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.topology import QueueDepth

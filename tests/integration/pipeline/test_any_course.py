@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery, Properties
 from orderd.pipeline.results import Result
-from orderd.protocol.commands import ProductUpdate
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_PLACE
 from orderd.shop.outcomes import Applied, Deferred, Waiting
+from orderd.shop.products import ProductUpdate
 from tests.integration.pipeline.requests import stocked_shop
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Shop
 from tests.support.commands import request

@@ -2,8 +2,9 @@
 
 import pytest
 
-from orderd.protocol.names import DeferralCode, RefusalCode
+from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Applied, Deferred, Duplicate, Refused
+from orderd.shop.users import UserRefusal
 from tests.integration.pipeline.shop import Shop, seen
 from tests.support.commands import again, request
 
@@ -28,7 +29,7 @@ def test_an_email_that_an_index_takes_for_the_same_is_refused(shop: Shop, index:
     results = shop.process(batch)
 
     outcomes = [result.outcome for result in results]
-    email = RefusalCode.DUPLICATE_EMAIL
+    email = UserRefusal.DUPLICATE_EMAIL
     assert outcomes[0] == Refused(email, "E-mail ZOE@x.org is taken")
     assert outcomes[2] == Refused(email, "E-mail Zoe@x.org is taken")
     assert isinstance(outcomes[1], Applied)
@@ -54,7 +55,7 @@ def test_a_username_that_an_index_takes_for_the_same_is_refused(shop: Shop, inde
     )
 
     assert isinstance(first.outcome, Applied)
-    assert second.outcome == Refused(RefusalCode.DUPLICATE_USERNAME, "Username aNN is taken")
+    assert second.outcome == Refused(UserRefusal.DUPLICATE_USERNAME, "Username aNN is taken")
 
 
 def test_an_index_on_several_columns_refuses_by_the_one_that_was_sent(shop: Shop) -> None:
@@ -66,7 +67,7 @@ def test_an_index_on_several_columns_refuses_by_the_one_that_was_sent(shop: Shop
     )
 
     assert isinstance(result.outcome, Refused)
-    assert result.outcome.code == RefusalCode.DUPLICATE_EMAIL
+    assert result.outcome.code == UserRefusal.DUPLICATE_EMAIL
 
 
 def test_an_index_about_neither_is_no_duplicate_of_a_user(shop: Shop) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.protocol.names import DeferralCode, Queue
+from orderd.shop import products
 from orderd.shop.outcomes import Applied, Deferred, Duplicate, Refused
-from orderd.shop.rules import products
 from tests.integration.pipeline.shop import ATTEMPTS_MAX, Connection, Shop
 from tests.support.commands import again, request
 

@@ -1,12 +1,15 @@
 """Queries are answered now, with an error if need be; large answers are made one at a time."""
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
-from orderd.protocol.commands import ProductGet
 from orderd.protocol.names import UnavailableCode
 from orderd.shop.outcomes import Answered, Applied, Deferred, Unavailable
+from orderd.shop.products import ProductGet
+from orderd.shop.registry import SHOP
+from orderd.shop.world import World
 from tests.integration.pipeline.shop import Connection, Shop
 from tests.support.commands import request
 
@@ -17,10 +20,12 @@ LIST = ("product", "list", {"limit": 500})
 def test_a_query_that_fails_is_answered_with_an_error_and_not_tried_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(_world: World, _content: ProductGet) -> Answered:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("orderd.shop.decide._RULES", {ProductGet: broken})
+    actions = dict(SHOP.actions)
+    actions[ProductGet] = replace(actions[ProductGet], rule=broken)
+    monkeypatch.setattr(SHOP, "actions", actions)
 
     (result,) = shop.process([request("product", "get", {"id": 1})])
 

@@ -12,11 +12,11 @@ from orderd.pipeline import ids
 from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Applied, Deferred, Invalid, Refused
-from orderd.shop.world import Table
+from orderd.shop.registry import SHOP
 from tests.integration.pipeline.shop import Connection, Shop
 from tests.support.commands import again, request
 
-TABLES = [str(table) for table in Table]
+TABLES = list(SHOP.tables_with_ids)
 FAR = 300_000
 BIGINT_MAX = 2**63 - 1
 # How another program makes a row with the id i.

@@ -3,8 +3,8 @@ from typing import Any
 from orderd.ctl.client import Reply
 from orderd.ctl.commands.demo import differences, fault, outcome
 from orderd.ctl.demo_scenario import END_ORDERS, END_PRODUCTS, STEPS
-from orderd.protocol.commands import MODELS
 from orderd.protocol.strict_json import dumps, loads
+from orderd.shop.registry import SHOP
 
 PRODUCT: dict[str, Any] = {"id": 1, "name": "Laptop", "price": 1, "stock_quantity": 2}
 
@@ -20,7 +20,7 @@ def failed(code: str) -> Reply:
 def test_every_step_is_a_command_of_the_contract() -> None:
     for step in STEPS:
         content = loads(dumps(step.content).encode())
-        model = MODELS["v1"][step.queue, step.action]
+        model = SHOP.models["v1"][step.queue, step.action]
         assert not model.model_validate(content).is_query
 
 

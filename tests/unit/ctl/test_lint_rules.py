@@ -7,6 +7,7 @@ from orderd.amqp.inspection import needed
 from orderd.ctl.lint.limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint.queue_facts import QueueFacts
 from orderd.ctl.lint.rules import judge_leftovers, judge_listeners, judge_queue
+from orderd.protocol.names import Queue
 
 HELD_S = 90.0
 WANTED = needed([5.0, 300.0])
@@ -120,15 +121,15 @@ def test_a_leftover_counts_only_while_it_holds_messages() -> None:
         ({"configure": ".*", "write": ".*", "read": ".*"}, []),
         (
             {"configure": "", "write": ".*", "read": ".*"},
-            ["has no permission to configure user and 12 more"],
+            [f"has no permission to configure user and {4 * len(Queue)} more"],
         ),
         (
             {"configure": ".*", "write": "^(amq.default)$", "read": ".*"},
             ["has no permission to write orderd.events"],
         ),
         (
-            {"configure": ".*", "write": ".*", "read": "^(user|product|order)(.retry.*)?$"},
-            ["has no permission to read user.dlq and 2 more"],
+            {"configure": ".*", "write": ".*", "read": rf"^({'|'.join(Queue)})(.retry.*)?$"},
+            [f"has no permission to read user.dlq and {len(Queue) - 1} more"],
         ),
         ({"configure": "(?<", "write": ".*", "read": ".*"}, []),
     ],
@@ -144,8 +145,10 @@ def test_limits_must_leave_room_for_a_daemon() -> None:
         named = {key.replace("_", "-"): limits[key] for key in limits}
         return [one.problem for one in judge_limits(named, "virtual host x", WANTED)]
 
-    assert said(max_connections=-1, max_queues=12, max_channels=100) == []
-    assert said(max_queues=11) == ["max-queues 11: a daemon and an orderctl need 12"]
+    queues = 4 * len(Queue)
+    assert said(max_connections=-1, max_queues=queues, max_channels=100) == []
+    need = f"max-queues {queues - 1}: a daemon and an orderctl need {queues}"
+    assert said(max_queues=queues - 1) == [need]
     assert len(said(max_connections=0, max_channels=1)) == 2
 
 
@@ -156,7 +159,5 @@ def test_a_connection_needs_frames_that_hold_the_headers_of_a_dead_letter() -> N
 
 def test_what_is_needed_has_no_arguments_but_in_retry_queues() -> None:
     assert [each.name for each in WANTED if each.arguments] == [
-        f"{queue}.retry.{delay}"
-        for queue in ("user", "product", "order")
-        for delay in ("5s", "5min")
+        f"{queue}.retry.{delay}" for queue in Queue for delay in ("5s", "5min")
     ]

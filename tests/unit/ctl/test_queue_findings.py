@@ -1,12 +1,13 @@
 from orderd.amqp.topology import QueueDepth
 from orderd.ctl.broker_findings import judge_queues
+from orderd.protocol.names import Queue
 
-NAMES = ("user", "product", "order", "user.dlq", "product.dlq", "order.dlq", "order.retry.5s")
+NAMES = (*Queue, *(f"{queue}.dlq" for queue in Queue), "order.retry.5s")
 
 
 def depths(**changed: QueueDepth | None) -> dict[str, QueueDepth | None]:
     found: dict[str, QueueDepth | None] = {
-        name: QueueDepth(ready=0, consumers=0 if "." in name else 1) for name in NAMES
+        str(name): QueueDepth(ready=0, consumers=0 if "." in name else 1) for name in NAMES
     }
     return found | changed
 

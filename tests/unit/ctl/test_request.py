@@ -9,8 +9,9 @@ from orderd.ctl.client import Request
 from orderd.ctl.errors import WrongUsage
 from orderd.ctl.main import build_parser
 from orderd.ctl.request import request_of
-from orderd.protocol.commands import ProductCreate
 from orderd.protocol.envelope import Command, decode
+from orderd.shop.products import ProductCreate
+from orderd.shop.registry import SHOP
 from tests.support.commands import let_in
 
 
@@ -26,7 +27,7 @@ def test_the_daemon_reads_what_was_typed() -> None:
     price = '{"name": "Cable", "price": 2.50, "stock_quantity": 7}'
 
     body = asked(price, "--id", "r1", "--version", "v2").body()
-    command = decode("product", body, None, 0, 1024, permit=let_in)
+    command = decode("product", body, None, 0, 1024, models=SHOP.models, permit=let_in)
 
     assert isinstance(command, Command)
     assert (command.request_id, command.action, command.version) == ("r1", "create", "v2")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import orderd
 from orderd.logs.events import FIELD_NAMES
+from orderd.protocol.names import Queue
 
 PACKAGE = Path(orderd.__file__).parent
 
@@ -36,10 +37,22 @@ def test_no_other_layer_has_a_logger_of_its_own() -> None:
     assert strays == []
 
 
-def test_every_field_of_the_contract_can_be_given() -> None:
-    fields = (
-        "queue action id correlation_id outcome code attempt order_id product_id user_id "
-        "batch_size duration_ms error"
-    )
+def test_every_field_of_the_contract_can_be_given_and_one_for_the_rows_of_each_queue() -> None:
+    fields = [
+        "queue",
+        "action",
+        "id",
+        "correlation_id",
+        "outcome",
+        "code",
+        "attempt",
+        "order_id",
+        "product_id",
+        "user_id",
+        "batch_size",
+        "duration_ms",
+        "error",
+    ]
 
-    assert " ".join(FIELD_NAMES) == fields
+    assert [name for name in FIELD_NAMES if name in fields] == fields
+    assert {*FIELD_NAMES} - {*fields} <= {f"{queue}_id" for queue in Queue} <= {*FIELD_NAMES}

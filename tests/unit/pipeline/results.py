@@ -11,8 +11,8 @@ from orderd.pipeline.results import Result
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import User
 from orderd.shop.outcomes import Answered, Applied, Deferred, Outcome, Unavailable
+from orderd.shop.users import User, UserEvent
 from tests.support.commands import decoded_from, delivery, request
 from tests.support.policies import RETRY_DELAYS_S, policy
 
@@ -21,7 +21,7 @@ DELAYS_S = RETRY_DELAYS_S
 POLICY = policy()
 ROW = User(1, "ann", "ann@x.org", None, True, NOON, NOON)
 OK = Response.ok(ROW.json())
-APPLIED = Applied(ROW, (ROW,), (("user.created", ROW),))
+APPLIED = Applied(ROW, (ROW,), ((UserEvent.CREATED, ROW),))
 ANSWERED = Answered("{}")
 MALFORMED = Invalid(InvalidCode.MALFORMED, "body: not JSON")
 DEFERRED = Deferred(DeferralCode.TRANSIENT, "lock timeout", "Traceback …\nTransactionConflict")

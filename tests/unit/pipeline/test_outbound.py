@@ -10,7 +10,6 @@ from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.results import attempt_of
 from orderd.protocol.names import (
     Queue,
-    RefusalCode,
     UnavailableCode,
     dead_letter_queue,
     delay_name,
@@ -18,6 +17,7 @@ from orderd.protocol.names import (
     retry_queue,
 )
 from orderd.protocol.replies import Response
+from orderd.shop.order_changes import OrderRefusal
 from orderd.shop.outcomes import Duplicate, Refused, Unavailable
 from tests.support.commands import delivery
 from tests.unit.pipeline.results import (
@@ -33,7 +33,7 @@ from tests.unit.pipeline.results import (
     spoilt,
 )
 
-REFUSED = Refused(RefusalCode.USER_INACTIVE, "User 1 is not active")
+REFUSED = Refused(OrderRefusal.USER_INACTIVE, "User 1 is not active")
 UNAVAILABLE = Unavailable(UnavailableCode.UNAVAILABLE, "The rows are locked")
 NO_ANSWER = Response.failed("unavailable", "The rows are locked")
 REFUSAL = Response.failed("user_inactive", "User 1 is not active")
@@ -110,7 +110,7 @@ def test_the_own_queues_are_all_that_orderd_declares() -> None:
     names = own_queues(DELAYS_S)
 
     assert {"user", "product.dlq", "order.retry.5s", "order.retry.5min", "system_events"} <= names
-    assert len(names) == 3 * (3 + len(DELAYS_S)) + 5
+    assert len(names) == len(Queue) * (3 + len(DELAYS_S)) + 5
     assert names >= {dead_letter_queue(queue) for queue in Queue}
 
 

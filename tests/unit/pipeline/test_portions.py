@@ -6,8 +6,10 @@ from itertools import chain
 from typing import Any
 
 from orderd.pipeline.requests import PORTION_BYTES_MAX, Request, portions
+from orderd.pipeline.results import in_portions
 from orderd.protocol.envelope import Command
 from tests.support.commands import decoded_from, request
+from tests.unit.pipeline.results import spoilt
 
 LINES = [{"product_id": n, "quantity": 1_000_000} for n in range(100_000_000_000, 100_000_000_100)]
 
@@ -74,3 +76,11 @@ def test_one_command_is_never_too_big_for_a_portion() -> None:
     huge = Request(padded, one.command)
 
     assert sizes([huge, huge]) == [1, 1]
+
+
+def test_results_of_big_invalid_messages_are_settled_in_portions() -> None:
+    results = [spoilt(b"x" * 900_000) for _ in range(12)]
+
+    assert [len(portion) for portion in in_portions(results)] == [5, 5, 2]
+    assert list(in_portions([])) == []
+    assert list(in_portions(results[:1])) == [results[:1]]

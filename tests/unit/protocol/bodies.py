@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from orderd.protocol.envelope import Command, Invalid, decode
+from orderd.shop.registry import SHOP
 from tests.support.commands import BODY_BYTES_MAX, let_in
 
 CREATE: dict[str, Any] = {
@@ -14,7 +15,7 @@ CREATE: dict[str, Any] = {
 
 def read(body: object, queue: str = "product", message_id: Any = None) -> Command | Invalid:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(queue, raw, message_id, 0, BODY_BYTES_MAX, permit=let_in)
+    return decode(queue, raw, message_id, 0, BODY_BYTES_MAX, models=SHOP.models, permit=let_in)
 
 
 def command(body: object, queue: str = "product", message_id: Any = None) -> Command:

@@ -4,6 +4,7 @@ import pytest
 
 from orderd.protocol.amqp10 import is_address, message_id_of
 from orderd.protocol.envelope import Invalid, decode
+from orderd.shop.registry import SHOP
 from tests.support.commands import let_in
 
 
@@ -33,7 +34,16 @@ def test_addresses_are_known_by_their_beginning(name: str) -> None:
 
 
 def test_a_body_that_is_no_data_section_is_told_as_such() -> None:
-    one = decode("product", b"\x00\x53\x77\x40", None, 0, 99, permit=let_in, is_encoded=True)
+    one = decode(
+        "product",
+        b"\x00\x53\x77\x40",
+        None,
+        0,
+        99,
+        models=SHOP.models,
+        permit=let_in,
+        is_encoded=True,
+    )
 
     assert isinstance(one, Invalid)
     assert one.code == "malformed"

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.protocol.commands import MODELS
 from orderd.protocol.envelope import Command, Invalid, decode
 from orderd.protocol.names import InvalidCode, Queue
+from orderd.shop.registry import SHOP
 from tests.support.commands import BODY_BYTES_MAX, let_in
 from tests.support.wrong_fields import ACTIONS, FIELDS, ITEM
 
@@ -33,7 +33,7 @@ envelopes = st.fixed_dictionaries(
         "action": actions | values,
         "data": st.dictionaries(names, values, max_size=5) | values,
         "id": values,
-        "version": st.sampled_from(list(MODELS)) | values,
+        "version": st.sampled_from(list(SHOP.models)) | values,
         "auth": values,
     },
 )
@@ -64,11 +64,14 @@ def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def assert_command_or_invalid(queue: str, body: bytes, message_id: str | None = None) -> None:
-    one = decode(queue, body, message_id, 0, BODY_BYTES_MAX, permit=let_in)
+    one = decode(queue, body, message_id, 0, BODY_BYTES_MAX, models=SHOP.models, permit=let_in)
 
     if isinstance(one, Command):
-        assert (queue, one.action) in MODELS[one.version]
-        assert decode(queue, body, message_id, 0, BODY_BYTES_MAX, permit=let_in) == one
+        assert (queue, one.action) in SHOP.models[one.version]
+        assert (
+            decode(queue, body, message_id, 0, BODY_BYTES_MAX, models=SHOP.models, permit=let_in)
+            == one
+        )
         return
     assert isinstance(one, Invalid)
     assert one.code in CODES

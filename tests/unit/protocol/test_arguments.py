@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.protocol.commands import MODELS
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import Queue
+from orderd.shop.registry import SHOP
 from tests.unit.protocol.bodies import CREATE, command, invalid, read
 
 
@@ -146,7 +146,9 @@ fields = st.sampled_from(
 
 @given(
     queue=st.sampled_from(list(Queue)),
-    action=st.sampled_from(sorted({action for models in MODELS.values() for _, action in models})),
+    action=st.sampled_from(
+        sorted({action for models in SHOP.models.values() for _, action in models})
+    ),
     arguments=st.dictionaries(fields, json_values),
 )
 def test_any_arguments_are_a_command_or_invalid(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orderd.protocol.envelope import Invalid, decode
+from orderd.shop.registry import SHOP
 from tests.support.commands import let_in
 from tests.unit.protocol.bodies import CREATE, invalid
 
@@ -97,7 +98,7 @@ def test_no_body_of_a_mebibyte_costs_more_than_its_parsing(name: str) -> None:
 
     tracemalloc.start()
     try:
-        one = decode(queue, body, None, 0, MIB, permit=let_in)
+        one = decode(queue, body, None, 0, MIB, models=SHOP.models, permit=let_in)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

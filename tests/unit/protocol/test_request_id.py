@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from orderd.protocol.envelope import Command, Invalid, decode
+from orderd.shop.registry import SHOP
 from tests.support.commands import BODY_BYTES_MAX, let_in
 
 BODY = {"action": "mark_out_of_stock", "data": {"id": 1}}
@@ -11,7 +12,13 @@ BODY = {"action": "mark_out_of_stock", "data": {"id": 1}}
 
 def read(body: dict[str, Any], message_id: Any = None) -> Command | Invalid:
     return decode(
-        "product", json.dumps(body).encode(), message_id, 0, BODY_BYTES_MAX, permit=let_in
+        "product",
+        json.dumps(body).encode(),
+        message_id,
+        0,
+        BODY_BYTES_MAX,
+        models=SHOP.models,
+        permit=let_in,
     )
 
 

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from orderd.protocol.cloud_events import CONTENT_TYPE, CloudEvent
 from orderd.protocol.replies import Response
-from orderd.protocol.rows import Order, OrderItem, Product, Row, User, rfc3339
+from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import dumps, loads
+from orderd.shop.order_rows import Order, OrderItem
+from orderd.shop.products import Product
+from orderd.shop.registry import SHOP
+from orderd.shop.users import User
 
 NOON = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
 LATER = datetime(2024, 2, 29, 12, 0, 0, 123400, tzinfo=UTC)
@@ -137,7 +141,7 @@ responses = st.one_of(
 def test_a_stored_response_is_replied_again_to_the_byte(
     response: Response, correlation_id: str | None
 ) -> None:
-    again = Response.from_stored(as_jsonb(response.stored()))
+    again = Response.from_stored(as_jsonb(response.stored()), SHOP.row_fields)
 
     assert again == response
     assert again.reply(correlation_id) == response.reply(correlation_id)
@@ -147,7 +151,7 @@ def test_a_stored_response_is_replied_again_to_the_byte(
 def test_a_stored_row_of_a_version_without_revisions_is_replied_again_to_the_byte(row: Row) -> None:
     before = row.json().rpartition(',"revision":')[0] + "}"
 
-    again = Response.from_stored(as_jsonb(Response.ok(before).stored()))
+    again = Response.from_stored(as_jsonb(Response.ok(before).stored()), SHOP.row_fields)
 
     assert again.reply("c") == Response.ok(before).reply("c")
 

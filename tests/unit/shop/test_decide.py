@@ -8,11 +8,20 @@ from orderd import __version__
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import InvalidCode, Queue
 from orderd.protocol.replies import Response
-from orderd.shop.decide import decide
 from orderd.shop.outcomes import Answered, Deferred, Duplicate, Invalid, Outcome
-from orderd.shop.world import LedgerEntry, Table, World
+from orderd.shop.products import PRODUCTS
+from orderd.shop.world import LedgerEntry, World
 from tests.support.commands import command, decoded_from, delivery
-from tests.unit.shop.worlds import ATTEMPTS_MAX, applied, do, events, items, refused, world_of
+from tests.unit.shop.worlds import (
+    ATTEMPTS_MAX,
+    applied,
+    decided,
+    do,
+    events,
+    items,
+    refused,
+    world_of,
+)
 
 SOFA = {"name": "sofa", "price": 1, "stock_quantity": 1}
 NOBODYS: dict[str, Any] = {"user_id": 99, "items": items(desk=1)}
@@ -31,7 +40,7 @@ def test_a_second_delivery_is_told_the_same_and_changes_nothing() -> None:
     assert second.response == first.response
     assert second.events == ()
     assert not second.is_recorded
-    assert world.fresh_ids.used[Table.PRODUCTS] == 1
+    assert world.fresh_ids.used["products"] == 1
 
 
 def test_a_second_delivery_of_a_refused_command_is_refused_though_it_would_work_now() -> None:
@@ -107,7 +116,7 @@ def test_commands_without_id_are_applied_each_time() -> None:
         decision = do(world, "product", "adjust_stock", {"id": 1, "delta": -5})
         assert not decision.is_recorded
 
-    assert world.products[1].stock_quantity == 0
+    assert world.rows[PRODUCTS][1].stock_quantity == 0
 
 
 def deferred(outcome: Outcome) -> str:
@@ -136,7 +145,7 @@ def test_a_missing_reference_is_deferred_while_it_may_arrive(
     assert decision.events == ()
     assert not decision.is_recorded
     assert world.ledger == {}
-    assert world.products[1].stock_quantity == 10
+    assert world.rows[PRODUCTS][1].stock_quantity == 10
 
 
 @pytest.mark.parametrize(
@@ -167,7 +176,7 @@ def test_a_missing_reference_is_refused_after_the_last_attempt(
     assert deferred(decision.outcome)
 
     one = replace(command("order", "create", NOBODYS), attempt=attempt)
-    decision = decide(world_of(arriving=BOTH), one, ATTEMPTS_MAX)
+    decision = decided(world_of(arriving=BOTH), one)
 
     if is_last:
         refused(decision, "user_not_found")
@@ -182,7 +191,7 @@ def test_the_broker_must_be_asked_before_a_missing_reference_is_judged() -> None
 
     # After the last attempt the answer would not matter.
     last = replace(command("order", "create", NOBODYS), attempt=ATTEMPTS_MAX)
-    refused(decide(world_of(arriving=None), last, ATTEMPTS_MAX), "user_not_found")
+    refused(decided(world_of(arriving=None), last), "user_not_found")
 
 
 def test_other_refusals_do_not_wait_for_arrivals() -> None:
@@ -201,7 +210,7 @@ def test_a_refusal_tells_what_was_asked_and_never_the_token() -> None:
     one = decoded_from(delivery("order", json.dumps(body).encode()))
     assert isinstance(one, Command)
 
-    decision = decide(world_of(), one, ATTEMPTS_MAX)
+    decision = decided(world_of(), one)
 
     (event,) = decision.events
     assert (event.type, event.subject) == ("order.refused", "order")
@@ -246,5 +255,5 @@ def test_the_world_is_not_touched_by_whoever_only_asks() -> None:
     do(world, "product", "get", {"id": 1})
     do(world, "user", "get", {"id": 99})
 
-    assert world.changed_rows(world.products) == []
+    assert world.changed_rows(PRODUCTS) == []
     assert set(world.fresh_ids.used.values()) == {0}

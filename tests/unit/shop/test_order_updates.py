@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.order_rows import ORDERS, Order, OrderItem
+from orderd.shop.products import PRODUCTS
 from orderd.shop.world import World
 from tests.unit.shop.worlds import (
     DESK,
@@ -82,7 +83,7 @@ def test_a_refused_update_gives_nothing_back_either() -> None:
         assert events(decision) == [("order.refused", "order/7")]
 
     assert stock(world) == (10, 5, 0)
-    assert world.orders[7] == order(desk=4)
+    assert world.rows[ORDERS][7] == order(desk=4)
 
 
 @pytest.mark.parametrize("status", ["shipped", "delivered", "cancelled"])
@@ -119,8 +120,8 @@ def test_what_changes_nothing_is_no_event(same: dict[str, Any]) -> None:
 
     assert applied(decision).row is before
     assert decision.events == ()
-    assert world.changed_rows(world.orders) == []
-    assert world.changed_rows(world.products) == []
+    assert world.changed_rows(ORDERS) == []
+    assert world.changed_rows(PRODUCTS) == []
 
 
 def test_items_and_status_change_together_with_an_event_each() -> None:
@@ -145,7 +146,7 @@ def test_an_update_that_cancels_gives_everything_back() -> None:
     assert isinstance(row, Order)
     assert (row.status, row.total_amount) == ("cancelled", Decimal("0.50"))
     assert stock(world) == (12, 5, 0)
-    assert world.products[2] is LAMP
+    assert world.rows[PRODUCTS][2] is LAMP
 
 
 def test_an_update_that_cancels_has_no_items_that_the_shelf_has_not() -> None:
@@ -157,7 +158,7 @@ def test_an_update_that_cancels_has_no_items_that_the_shelf_has_not() -> None:
 
     message = refused(decision, "insufficient_stock")
     assert message == "Insufficient stock: product 2 has 5, 6 ordered"
-    assert world.orders[7] is before
+    assert world.rows[ORDERS][7] is before
     assert stock(world) == (10, 5, 0)
 
 
@@ -169,5 +170,5 @@ def test_an_update_that_may_not_change_the_status_changes_nothing_else() -> None
     )
 
     refused(decision, "invalid_transition")
-    assert world.orders[7] is before
+    assert world.rows[ORDERS][7] is before
     assert stock(world) == (10, 5, 0)

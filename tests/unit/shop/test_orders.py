@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.order_rows import Order, OrderItem
 from orderd.shop.outcomes import Answered
-from orderd.shop.world import Table
+from orderd.shop.products import PRODUCTS
 from tests.unit.shop.worlds import (
     ANN,
     DESK,
@@ -41,8 +41,8 @@ def test_a_new_order_takes_the_stock_at_the_current_prices() -> None:
     )
     assert events(decision) == [("order.created", "order/100")]
     assert stock(world) == (8, 0, 0)
-    assert world.products[1].updated_at == NOW
-    assert world.products[3].updated_at == THEN
+    assert world.rows[PRODUCTS][1].updated_at == NOW
+    assert world.rows[PRODUCTS][3].updated_at == THEN
 
 
 def test_the_same_product_twice_is_one_line_with_the_sum() -> None:
@@ -54,7 +54,7 @@ def test_the_same_product_twice_is_one_line_with_the_sum() -> None:
     assert isinstance(row, Order)
     assert [(item.product_id, item.quantity) for item in row.items] == [(1, 3), (2, 1)]
     assert stock(world) == (7, 4, 0)
-    assert world.fresh_ids.used[Table.ORDER_ITEMS] == 2
+    assert world.fresh_ids.used["order_items"] == 2
 
 
 def test_the_sum_must_be_in_stock() -> None:

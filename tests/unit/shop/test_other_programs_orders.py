@@ -8,7 +8,8 @@ import pytest
 
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import InvalidCode
-from orderd.protocol.rows import Order, OrderItem
+from orderd.shop.order_rows import ORDERS, Order, OrderItem
+from orderd.shop.products import PRODUCTS
 from orderd.shop.world import World
 from tests.unit.shop.worlds import DESK, applied, do, events, items, order, stock, world_of
 
@@ -54,7 +55,7 @@ def test_the_status_that_an_order_has_already_changes_nothing(before: Order, sta
 
     assert applied(decision).row is before
     assert decision.events == ()
-    assert world.changed_rows(world.orders) == []
+    assert world.changed_rows(ORDERS) == []
 
 
 @pytest.mark.parametrize("before", [DISCOUNTED, WITHOUT_LINES, TWO_LINES])
@@ -69,7 +70,7 @@ def test_items_that_the_order_has_already_keep_the_total(before: Order, same: in
     world = world_of(before)
 
     assert changed(world, "update", items=items(desk=same)) is before
-    assert world.changed_rows(world.products) == []
+    assert world.changed_rows(PRODUCTS) == []
 
 
 def test_other_items_have_their_own_total() -> None:
@@ -109,7 +110,7 @@ def test_of_two_lines_of_a_product_the_last_one_is_changed_first(
 
 def test_what_cannot_be_given_back_does_not_keep_an_order_from_being_cancelled() -> None:
     world = world_of(order(desk=2))
-    world.products[DESK.id] = replace(DESK, stock_quantity=-5)
+    world.rows[PRODUCTS][DESK.id] = replace(DESK, stock_quantity=-5)
 
     changed(world, "update_status", status="cancelled")
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.rows import Product
 from orderd.shop.outcomes import Answered, Invalid
-from orderd.shop.world import Table
+from orderd.shop.products import PRODUCTS, Product
 from tests.unit.shop.worlds import DESK, LAMP, NOW, SHELF, applied, do, events, refused, world_of
 
 UNKNOWN = 99
@@ -21,8 +20,8 @@ def test_a_new_product_has_the_next_id() -> None:
     assert applied(first).row == Product(100, "sofa", Decimal("12.50"), 3, NOW, NOW, 1)
     assert applied(second).row.id == 101
     assert events(first) == [("product.created", "product/100")]
-    assert world.products[100] is applied(first).row
-    assert world.fresh_ids.used[Table.PRODUCTS] == 2
+    assert world.rows[PRODUCTS][100] is applied(first).row
+    assert world.fresh_ids.used["products"] == 2
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_an_update_replaces_what_is_given(
 
     assert applied(decision).row == replace(DESK, updated_at=NOW, revision=2, **changes)
     assert events(decision) == [("product.updated", "product/1")]
-    assert world.products[2] is LAMP
+    assert world.rows[PRODUCTS][2] is LAMP
 
 
 def test_mark_out_of_stock_takes_all() -> None:
@@ -71,7 +70,7 @@ def test_stock_is_never_adjusted_below_zero() -> None:
 
     message = refused(decision, "insufficient_stock")
     assert message == "Insufficient stock: product 1 has 10, 11 to be taken"
-    assert world.products[1] is DESK
+    assert world.rows[PRODUCTS][1] is DESK
 
 
 def test_stock_over_the_limit_is_invalid() -> None:
@@ -86,7 +85,7 @@ def test_stock_over_the_limit_is_invalid() -> None:
     assert decision.outcome.message == (
         "data.delta: product 1 would have 1000000001, at most 1000000000 are allowed"
     )
-    assert world.products[1] is DESK
+    assert world.rows[PRODUCTS][1] is DESK
     assert not decision.is_recorded
     assert decision.events == ()
 

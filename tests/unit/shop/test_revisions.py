@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.rows import Order
 from orderd.shop.decide import Decision
+from orderd.shop.order_rows import ORDERS, Order
+from orderd.shop.products import PRODUCTS
 from orderd.shop.world import World
 from tests.unit.shop.worlds import ANN, DESK, applied, do, events, items, order, refused, world_of
 
@@ -104,7 +105,7 @@ def test_the_right_revision_alone_changes_nothing() -> None:
 
     assert applied(decision).row.revision == 7
     assert decision.events == ()
-    assert world.changed_rows(world.products) == []
+    assert world.changed_rows(PRODUCTS) == []
 
 
 def test_items_and_status_in_one_update_are_two_revisions_with_an_event_each() -> None:
@@ -120,14 +121,14 @@ def test_items_and_status_in_one_update_are_two_revisions_with_an_event_each() -
     assert edited["items"] == shipped["items"]
     assert decision.response is not None
     assert json.loads(decision.response.data) == shipped
-    assert world.orders[7].revision == 9
+    assert world.rows[ORDERS][7].revision == 9
 
 
 def test_an_order_that_moves_stock_makes_a_revision_of_each_product_it_moves() -> None:
     world = world_of()
 
     def revisions() -> list[int]:
-        return [world.products[product_id].revision for product_id in (1, 2, 3)]
+        return [world.rows[PRODUCTS][product_id].revision for product_id in (1, 2, 3)]
 
     def update(**changes: Any) -> None:
         applied(do(world, "order", "update", {"order_id": 100, **changes}))
@@ -140,7 +141,7 @@ def test_an_order_that_moves_stock_makes_a_revision_of_each_product_it_moves() -
     assert revisions() == [3, 2, 1]
     update(items=items(desk=4, lamp=1), status="cancelled")
     assert revisions() == [4, 3, 1]
-    row = world.orders[100]
+    row = world.rows[ORDERS][100]
     assert isinstance(row, Order)
     assert row.revision == 5
 

@@ -6,6 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from orderd.protocol.fields import Status
+from orderd.shop.order_rows import ORDERS
+from orderd.shop.products import PRODUCTS
 from tests.unit.shop.worlds import applied, do, events, order, refused, world_of
 
 STATUSES = get_args(Status)
@@ -32,12 +34,12 @@ def test_an_allowed_step_is_taken(action: str, before: str, after: str) -> None:
 
     decision = do(world, "order", action, {"order_id": 7, "status": after})
 
-    assert world.orders[7] == applied(decision).row
-    assert world.orders[7].status == after
-    assert world.orders[7].updated_at == world.now
+    assert world.rows[ORDERS][7] == applied(decision).row
+    assert world.rows[ORDERS][7].status == after
+    assert world.rows[ORDERS][7].updated_at == world.now
     assert events(decision) == [(f"order.{after}", "order/7")]
     back = HELD if after == "cancelled" else 0
-    assert world.products[1].stock_quantity == IN_STOCK + back
+    assert world.rows[PRODUCTS][1].stock_quantity == IN_STOCK + back
 
 
 @ACTIONS
@@ -49,7 +51,7 @@ def test_the_status_that_it_has_already_changes_nothing(action: str, status: str
 
     assert applied(decision).row is before
     assert decision.events == ()
-    assert world.products[1].stock_quantity == IN_STOCK
+    assert world.rows[PRODUCTS][1].stock_quantity == IN_STOCK
 
 
 @ACTIONS
@@ -69,8 +71,8 @@ def test_any_other_step_is_refused(action: str, before: str, after: str) -> None
     message = refused(decision, "invalid_transition")
     assert message == f"Order 7: cannot go from {before} to {after}"
     assert events(decision) == [("order.refused", "order/7")]
-    assert world.orders[7].status == before
-    assert world.products[1].stock_quantity == IN_STOCK
+    assert world.rows[ORDERS][7].status == before
+    assert world.rows[PRODUCTS][1].stock_quantity == IN_STOCK
 
 
 def test_cancelling_gives_back_once() -> None:
@@ -80,6 +82,6 @@ def test_cancelling_gives_back_once() -> None:
     for _ in range(3):
         applied(do(world, "order", "update_status", cancel))
 
-    assert [world.products[n].stock_quantity for n in (1, 2, 3)] == [12, 6, 3]
-    assert len(world.orders[7].items) == 3
-    assert world.orders[7].total_amount == order(desk=2, lamp=1, shelf=3).total_amount
+    assert [world.rows[PRODUCTS][n].stock_quantity for n in (1, 2, 3)] == [12, 6, 3]
+    assert len(world.rows[ORDERS][7].items) == 3
+    assert world.rows[ORDERS][7].total_amount == order(desk=2, lamp=1, shelf=3).total_amount

@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from orderd.protocol.rows import User
 from orderd.shop.outcomes import Answered
-from orderd.shop.world import Table
+from orderd.shop.users import USERS, User
 from tests.unit.shop.worlds import ANN, BOB, NOW, applied, do, events, refused, world_of
 
 CY = {"username": "cy", "email": "cy@x.org"}
@@ -19,7 +18,7 @@ def test_a_new_user_is_active_and_has_the_next_id() -> None:
     user = User(100, "cy", "cy@x.org", None, True, NOW, NOW, 1)
     assert applied(decision).row == user
     assert events(decision) == [("user.created", "user/100")]
-    assert world.users[100] == user
+    assert world.rows[USERS][100] == user
 
 
 def test_a_new_user_may_be_inactive_and_have_a_name() -> None:
@@ -46,7 +45,7 @@ def test_username_and_email_are_unique(taken: dict[str, str], code: str, message
 
     assert refused(decision, code) == message
     assert events(decision) == [("user.refused", "user")]
-    assert world.fresh_ids.used[Table.USERS] == 0
+    assert world.fresh_ids.used["users"] == 0
 
 
 def test_a_user_of_the_same_batch_takes_names_too() -> None:
@@ -87,7 +86,7 @@ def test_what_changes_nothing_is_no_event(same: dict[str, Any]) -> None:
 
     assert applied(decision).row is ANN
     assert decision.events == ()
-    assert world.changed_rows(world.users) == []
+    assert world.changed_rows(USERS) == []
 
 
 def test_the_email_of_another_user_is_refused() -> None:
@@ -97,7 +96,7 @@ def test_the_email_of_another_user_is_refused() -> None:
 
     refused(decision, "duplicate_email")
     assert events(decision) == [("user.refused", "user/1")]
-    assert world.users[1] is ANN
+    assert world.rows[USERS][1] is ANN
 
 
 def test_two_users_swap_emails_by_way_of_a_third() -> None:
@@ -107,7 +106,7 @@ def test_two_users_swap_emails_by_way_of_a_third() -> None:
     for user_id, email in moves:
         applied(do(world, "user", "update", {"id": user_id, "email": email}))
 
-    assert {user.id: user.email for user in world.users.values()} == {
+    assert {user.id: user.email for user in world.rows[USERS].values()} == {
         1: "bob@x.org",
         2: "ann@x.org",
     }

@@ -6,11 +6,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from orderd.protocol.envelope import Command
 from orderd.protocol.names import Queue
-from orderd.protocol.rows import Order, OrderItem, Product, Row, User
+from orderd.protocol.rows import Row
 from orderd.shop.decide import Decision, decide
+from orderd.shop.order_rows import Order, OrderItem
 from orderd.shop.outcomes import Applied, Refused
-from orderd.shop.world import FreshIds, Table, World
+from orderd.shop.products import PRODUCTS, Product
+from orderd.shop.registry import SHOP
+from orderd.shop.users import User
+from orderd.shop.world import FreshIds, World
 from tests.support.commands import command
 
 ATTEMPTS_MAX = 3
@@ -39,8 +44,10 @@ def order(status: str = "pending", **quantities: int) -> Order:
 def world_of(*rows: Row, arriving: frozenset[Queue] | None = None) -> World:
     """Return a world that the database holds these rows of, besides users and products."""
     ids = range(FIRST_NEW_ID, FIRST_NEW_ID + 1000)
-    world = World(NOW, FreshIds(dict.fromkeys(Table, ids)), arriving=arriving)
-    world.load([*rows, ANN, BOB, DESK, LAMP, SHELF])
+    fresh_ids = FreshIds(dict.fromkeys(SHOP.tables_with_ids, ids))
+    world = World(SHOP.tables, NOW, fresh_ids, arriving=arriving)
+    for row in (*rows, ANN, BOB, DESK, LAMP, SHELF):
+        world.load(SHOP.tables[type(row)], [row])
     return world
 
 
@@ -48,7 +55,12 @@ def do(
     world: World, queue: str, action: str, arguments: Mapping[str, Any] | None = None, **more: Any
 ) -> Decision:
     """Return the decision on a command, of v2 unless *more* says otherwise."""
-    one = command(queue, action, arguments, **{"version": "v2", **more})
+    return decided(world, command(queue, action, arguments, **{"version": "v2", **more}))
+
+
+def decided(world: World, one: Command) -> Decision:
+    """Return the decision on a command whose rule sees the rows that it needs, and no others."""
+    world.ask(SHOP.needs_of([one]))
     return decide(world, one, ATTEMPTS_MAX)
 
 
@@ -83,7 +95,7 @@ def items(**quantities: int) -> list[dict[str, int]]:
 def stock(world: World) -> tuple[int, int, int]:
     """Return the stock of desk, lamp and shelf."""
     return (
-        world.products[1].stock_quantity,
-        world.products[2].stock_quantity,
-        world.products[3].stock_quantity,
+        world.rows[PRODUCTS][1].stock_quantity,
+        world.rows[PRODUCTS][2].stock_quantity,
+        world.rows[PRODUCTS][3].stock_quantity,
     )

@@ -13,11 +13,11 @@ def test_a_code_without_a_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         reference.refusal_codes()
 
 
-def test_a_text_about_no_action_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(texts.EFFECTS, "order ship", "ships the order")
+def test_a_text_about_no_event_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(texts.SYSTEM_EVENTS, ("system.slept",), ("instance/NAME", "{}"))
 
-    with pytest.raises(reference.TextsDiffer, match="no name \\['order ship'\\]"):
-        reference.actions()
+    with pytest.raises(reference.TextsDiffer, match=r"no name \['system\.slept'\]"):
+        reference.event_types()
 
 
 def test_options_that_verbs_share_stand_once_with_their_verbs() -> None:

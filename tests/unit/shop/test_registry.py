@@ -1,0 +1,324 @@
+"""What can be forgotten about an entity or an action is found when it is declared, or here."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from orderd.db.queries import load_queries
+from orderd.db.table_queries import all_queries
+from orderd.pipeline import persist, written
+from orderd.protocol.commands import CommandData, ConditionalChange, Get, List
+from orderd.protocol.fields import Text
+from orderd.protocol.names import Queue
+from orderd.shop.decide import UndeclaredEvent
+from orderd.shop.entity import ALL_VERSIONS, Action, Entity, WrongRegistry, in_all
+from orderd.shop.needs import Needs, nothing
+from orderd.shop.order_rows import ORDERS
+from orderd.shop.orders import ORDER, OrderUpdateStatus
+from orderd.shop.outcomes import Applied
+from orderd.shop.products import PRODUCT, PRODUCTS, Product, ProductEvent, ProductUpdate
+from orderd.shop.registry import SHOP, Registry
+from orderd.shop.tables import Column, Kind, Table
+from orderd.shop.users import USER, USERS
+from orderd.shop.world import NotAskedFor, World
+from tests.unit.shop.worlds import DESK, do, order, world_of
+
+each_table = pytest.mark.parametrize("table", SHOP.lock_order, ids=lambda table: table.name)
+
+
+class Rename(ConditionalChange):
+    """A change that names its row by the usual field."""
+
+    id: int
+    name: Text
+
+
+class Nameless(ConditionalChange):
+    """A change that forgot to say which row it is about."""
+
+    name: Text
+
+
+def never(_world: World, _content: CommandData) -> Applied:
+    raise NotImplementedError
+
+
+def an_action(**more: Any) -> Action[Any]:
+    usual = {"events": ((ProductEvent.UPDATED,),), "needs": nothing, "effect": "renames"}
+    return Action(**{"name": "rename", "models": in_all(Rename), "rule": never, **usual, **more})
+
+
+# --- what fails at import
+
+
+@pytest.mark.parametrize("forgotten", ["name", "models", "needs", "rule", "effect"])
+def test_an_action_cannot_be_declared_without_any_of_its_parts(forgotten: str) -> None:
+    parts = {
+        "name": "rename",
+        "models": in_all(Rename),
+        "needs": nothing,
+        "rule": never,
+        "effect": "renames",
+    }
+    del parts[forgotten]
+    declare: Callable[..., Any] = Action
+
+    with pytest.raises(TypeError, match=f"'{forgotten}'"):
+        declare(**parts)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"name": "Rename it"}, "should match"),
+        ({"name": "r" * 31}, "should match"),
+        ({"models": {}}, "there are no versions"),
+        ({"models": {"v9": Rename}}, "there are no versions"),
+        ({"events": ()}, "changes cause events"),
+        ({"models": in_all(Get)}, "queries do not"),
+        ({"models": in_all(Nameless)}, "Nameless names no row"),
+    ],
+)
+def test_an_action_that_contradicts_itself_is_refused(more: dict[str, Any], why: str) -> None:
+    with pytest.raises(WrongRegistry, match=why):
+        an_action(**more)
+
+
+def test_an_event_that_no_action_causes_is_refused() -> None:
+    actions = tuple(each for each in PRODUCT.actions if each.name != "adjust_stock")
+
+    with pytest.raises(WrongRegistry, match=r"product\.stock_adjusted"):
+        replace(PRODUCT, actions=actions)
+
+
+@pytest.mark.parametrize("wrong", ["order.renamed", "product.refused", "product.Renamed"])
+def test_a_type_of_event_that_is_not_the_entitys_own_is_refused(wrong: str) -> None:
+    kinds = StrEnum("kinds", {"RENAMED": wrong})
+
+    with pytest.raises(WrongRegistry, match=wrong):
+        replace(PRODUCT, actions=(an_action(events=(tuple(kinds),)),), events=kinds)
+
+
+def test_a_code_without_a_meaning_is_refused() -> None:
+    refusals = dict(list(PRODUCT.refusals.items())[:1])
+
+    with pytest.raises(WrongRegistry, match="insufficient_stock"):
+        replace(PRODUCT, refusals=refusals)
+
+
+@pytest.mark.parametrize(
+    ("entities", "why"),
+    [
+        (SHOP.entities[:-1], "queues user, product, order"),
+        (SHOP.entities[::-1], "queues user, product, order"),
+        ((*SHOP.entities, ORDER), r"order\.create is twice in v1"),
+    ],
+)
+def test_entities_that_are_not_those_of_the_queues_are_refused(
+    entities: tuple[Entity, ...], why: str
+) -> None:
+    with pytest.raises(WrongRegistry, match=why):
+        Registry(entities)
+
+
+def test_two_entities_of_one_table_are_refused() -> None:
+    with pytest.raises(WrongRegistry, match=r"the same name: .*users.*users"):
+        registry_with(ORDER, table=USERS, logged={})
+
+
+def test_one_model_for_two_actions_is_refused() -> None:
+    twice = replace(PRODUCT.actions[1], name="update_again")
+
+    with pytest.raises(WrongRegistry, match="is the model of two actions"):
+        registry_with(PRODUCT, actions=(*PRODUCT.actions, twice))
+
+
+def test_rows_that_follow_others_are_locked_after_them() -> None:
+    follower = Table("users", USERS.row, (), make=USERS.make, follows=((ORDERS, lambda _: ()),))
+
+    with pytest.raises(WrongRegistry, match="orders are locked before users"):
+        registry_with(USER, table=follower, logged={})
+
+
+# --- what fails loudly when a rule is tried
+
+
+def test_a_row_that_was_not_asked_for_cannot_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_needs(monkeypatch, ProductUpdate)
+
+    with pytest.raises(NotAskedFor, match="row 1 of table products"):
+        do(world_of(), "product", "update", {"id": 1, "price": 1})
+
+
+def test_a_row_that_was_asked_for_to_see_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_to_see(needs: Needs, content: ProductUpdate) -> None:
+        needs.to_see(PRODUCTS, content.id)
+
+    set_action(monkeypatch, ProductUpdate, needs=only_to_see)
+    world = world_of()
+
+    with pytest.raises(NotAskedFor, match="is not asked for to change"):
+        do(world, "product", "update", {"id": 1, "price": 1})
+    assert world.rows[PRODUCTS][1] is DESK
+
+
+def test_rows_that_an_order_names_cannot_be_changed_unless_they_follow_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_products(needs: Needs, content: OrderUpdateStatus) -> None:
+        needs.to_change(ORDERS, content.order_id)
+
+    set_action(monkeypatch, OrderUpdateStatus, needs=without_products)
+
+    with pytest.raises(NotAskedFor, match="row 1 of table products"):
+        do(
+            world_of(order(desk=2)),
+            "order",
+            "update_status",
+            {"order_id": 7, "status": "cancelled"},
+        )
+
+
+def test_a_unique_value_that_was_not_asked_for_is_not_free() -> None:
+    with pytest.raises(NotAskedFor, match="email of table users"):
+        world_of().holder_of(USERS, "email", "new@x.org")
+
+
+def test_only_unique_columns_can_be_looked_up_and_only_what_has_lines_gets_more() -> None:
+    needs = Needs()
+
+    with pytest.raises(LookupError, match=r"users\.full_name"):
+        needs.to_look_up(USERS, "full_name", "Ann")
+    with pytest.raises(LookupError, match="products has no lines"):
+        needs.to_make_lines(PRODUCTS, 1)
+    with pytest.raises(LookupError, match="products does not say"):
+        needs.to_refer_to(PRODUCTS, 1)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (ProductEvent.CREATED,),
+        (ProductEvent.UPDATED, ProductEvent.UPDATED),
+    ],
+)
+def test_an_event_that_the_action_does_not_declare_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, events: tuple[ProductEvent, ...]
+) -> None:
+    def broken(world: World, content: ProductUpdate) -> Applied:
+        row: Product = replace(DESK, price=content.price, revision=2, updated_at=world.now)
+        return Applied(row, (row,), tuple((event, row) for event in events))
+
+    set_action(monkeypatch, ProductUpdate, rule=broken)
+    world = world_of()
+
+    with pytest.raises(UndeclaredEvent, match=r"product\.update"):
+        do(world, "product", "update", {"id": 1, "price": 1})
+    assert world.rows[PRODUCTS][1] is DESK
+
+
+# --- what is complete
+
+
+def test_every_queue_has_its_entity_and_every_version_its_models() -> None:
+    assert [entity.queue for entity in SHOP.entities] == list(Queue)
+    assert list(SHOP.models) == list(ALL_VERSIONS)
+    assert {(q, "health_check") for q in Queue} <= SHOP.models["v1"].keys()
+    ours = [table.name for table in SHOP.lock_order if table in {ORDERS, PRODUCTS, USERS}]
+    assert ours == ["orders", "products", "users"]
+
+
+@each_table
+def test_a_table_has_all_its_queries(table: Table[Any]) -> None:
+    assert set(all_queries(table)) - load_queries().keys() == set()
+
+
+@each_table
+def test_queries_return_the_columns_of_rows_in_their_order(table: Table[Any]) -> None:
+    own = [column.name for column in table.columns]
+    wanted = ["id", *own, "created_at", "updated_at", "revision"]
+    names = [f"lock_{table.name}", f"read_{table.name}", f"list_{table.name}"]
+    if table.is_referred_to:
+        names.append(f"refer_to_{table.name}")
+
+    for name in names:
+        assert selected(load_queries()[name])[: len(wanted)] == wanted, name
+
+
+@each_table
+def test_statements_take_what_is_written_and_are_read_back_in_its_order(table: Table[Any]) -> None:
+    queries = load_queries()
+    inserted, updated = persist.INSERTED[table], persist.UPDATED[table]
+    read_back = queries[f"written_{table.name}"]
+
+    assert parameters(queries[f"insert_{table.name}"]) == set(inserted)
+    assert parameters(queries[f"update_{table.name}"]) == set(updated)
+    assert "updated_at = now()" in queries[f"update_{table.name}"]
+    assert fields(read_back) == list(written.COLUMNS[table.name])
+
+
+@pytest.mark.parametrize("table", SHOP.lines, ids=lambda table: table.name)
+def test_the_same_holds_for_lines(table: Any) -> None:
+    queries = load_queries()
+    own = [column.name for column in table.columns]
+
+    assert selected(queries[f"lock_{table.name}"]) == [table.parent.name, "id", *own]
+    assert parameters(queries[f"insert_{table.name}"]) == set(persist.LINE_INSERTED[table])
+    assert parameters(queries[f"update_{table.name}"]) == set(persist.LINE_UPDATED[table])
+    assert fields(queries[f"written_{table.name}"]) == list(written.COLUMNS[table.name])
+
+
+@pytest.mark.parametrize("entity", SHOP.entities, ids=lambda entity: str(entity.queue))
+def test_filters_of_a_list_are_those_of_its_queries(entity: Entity) -> None:
+    model = SHOP.models["v2"][str(entity.queue), "list"]
+    assert issubclass(model, List)
+    filters = set(model().filters())
+    name = entity.table.name
+
+    assert parameters(load_queries()[f"list_{name}"]) == {"after", "limit", *filters}
+    assert parameters(load_queries()[f"count_{name}"]) == {"rows_max", *filters}
+
+
+def test_two_columns_that_may_be_null_could_not_be_told_apart() -> None:
+    columns = tuple(Column(name, Kind.NAME, may_be_null=True) for name in ("a", "b"))
+
+    with pytest.raises(ValueError, match="could not be told apart"):
+        Table("things", Product, columns, make=Product)
+
+
+def registry_with(entity: Entity, **changed: Any) -> Registry:
+    """Return the registry as it is but for one entity."""
+    other = replace(entity, **changed)
+    return Registry(tuple(other if each is entity else each for each in SHOP.entities))
+
+
+def forget_needs(monkeypatch: pytest.MonkeyPatch, model: type[CommandData]) -> None:
+    set_action(monkeypatch, model, needs=nothing)
+
+
+def set_action(
+    monkeypatch: pytest.MonkeyPatch, model: type[CommandData], **changed: object
+) -> None:
+    action: Any = replace(SHOP.actions[model], **changed)  # type: ignore[arg-type]
+    monkeypatch.setattr(SHOP, "actions", SHOP.actions | {model: action})
+
+
+def parameters(sql: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)s", sql))
+
+
+def selected(sql: str) -> list[str]:
+    """Return the columns of the innermost SELECT that names some."""
+    lists = re.findall(r"SELECT\s+((?:\w+(?:\.\w+)?,\s+)+[\w.]+)", sql)
+    return [name.rpartition(".")[2] for name in re.split(r",\s+", lists[0])]
+
+
+def fields(sql: str) -> list[str]:
+    """Return the columns that a query of what was written tells, in its order."""
+    told = re.search(r"E'\\x1f',(.*?)\n\), E'", sql, re.DOTALL)
+    assert told is not None
+    return re.findall(r"\w+", told[1].replace("= now()", ""))

@@ -34,7 +34,7 @@ def files() -> Mapping[str, str]:
     """Return the text of each generated file by its path from the top of the tree."""
     # The width of a usage line must not depend on the terminal.
     os.environ["COLUMNS"] = "80"
-    pages = {f"share/man/{name}": text for name, text in manual.pages().items()}
+    pages = {f"docs/man/{name}": text for name, text in manual.pages().items()}
     scripts = {
         f"orderd/ctl/completions/orderctl.{shell}": text
         for shell, text in completions.scripts().items()

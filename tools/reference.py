@@ -14,7 +14,7 @@ from orderd.config.options import build_parser as build_orderd
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
-from orderd.logs.events import FIELD_NAMES, Event
+from orderd.logs.events import FIELD_NAMES, LogEvent
 from orderd.protocol import names
 from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.commands import CommandData
@@ -52,7 +52,7 @@ def settings() -> str:
 
 def log_events() -> str:
     """Return the table of all events of the log."""
-    rows = [(_code(event), logging.getLevelName(event.level), event.meaning) for event in Event]
+    rows = [(_code(event), logging.getLevelName(event.level), event.meaning) for event in LogEvent]
     return _table(("Event", "Level", "Meaning"), rows)
 
 
@@ -216,7 +216,7 @@ def orderctl_command(name: str) -> str:
 
 def event_names() -> frozenset[str]:
     """Return the names of all events of the log."""
-    return frozenset(map(str, Event))
+    return frozenset(map(str, LogEvent))
 
 
 def _usage(call: str, parser: argparse.ArgumentParser) -> str:

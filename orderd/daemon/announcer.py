@@ -14,19 +14,19 @@ from orderd.daemon.lifecycle import Lifecycle
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
 from orderd.db.faults import DatabaseRefused, SchemaFault
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.stats import Stats
 from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime.config_errors import ConfigError
 
 _LOST: Final = {
-    "database": Event.DATABASE_DISCONNECTED,
-    "broker": Event.BROKER_DISCONNECTED,
+    "database": LogEvent.DATABASE_DISCONNECTED,
+    "broker": LogEvent.BROKER_DISCONNECTED,
 }
 _REFUSED: Final = {
-    "database": Event.DATABASE_REFUSED,
-    "broker": Event.BROKER_REFUSED,
+    "database": LogEvent.DATABASE_REFUSED,
+    "broker": LogEvent.BROKER_REFUSED,
 }
 # Only an operator can change a refusal, and may look at the log at any time.
 REFUSED_AGAIN_S: Final = 60.0
@@ -51,7 +51,7 @@ class Announcer:
     def started(self, settings: Settings) -> None:
         """Announce that the program runs; it may still have to wait for its servers."""
         emit(
-            Event.DAEMON_STARTED,
+            LogEvent.DAEMON_STARTED,
             f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
             f"to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
             f"{described(settings)}",
@@ -61,20 +61,20 @@ class Announcer:
     def database_connected(self, missing: Sequence[str], switched_off: tuple[str, ...]) -> None:
         """Announce PostgreSQL, what is *missing* in its schema, and its durability settings."""
         self._forget_loss("database")
-        emit(Event.DATABASE_CONNECTED, "connected to PostgreSQL")
+        emit(LogEvent.DATABASE_CONNECTED, "connected to PostgreSQL")
         for text in missing:
-            emit(Event.SCHEMA_WEAKENED, text)
+            emit(LogEvent.SCHEMA_WEAKENED, text)
         if switched_off and switched_off != self._switched_off:
             text = f"{', '.join(switched_off)} off: a power failure may lose or damage data"
-            emit(Event.DURABILITY_WEAKENED, text)
+            emit(LogEvent.DURABILITY_WEAKENED, text)
         self._switched_off = switched_off
 
     def broker_connected(self, where: str | None, queues: Sequence[str]) -> None:
         """Announce RabbitMQ at *where*, and the *queues* that are consumed."""
         self._forget_loss("broker")
-        emit(Event.BROKER_CONNECTED, f"connected to RabbitMQ at {where}")
+        emit(LogEvent.BROKER_CONNECTED, f"connected to RabbitMQ at {where}")
         if queues:
-            emit(Event.CONSUMER_STARTED, f"consuming from {', '.join(queues)}")
+            emit(LogEvent.CONSUMER_STARTED, f"consuming from {', '.join(queues)}")
 
     def running(self) -> None:
         """Announce, once per change, that commands are taken."""
@@ -82,7 +82,7 @@ class Announcer:
         if not self._lifecycle.run():
             return
         if is_resumed:
-            emit(Event.INTAKE_RESUMED, f"resumed after {seconds:.1f} s")
+            emit(LogEvent.INTAKE_RESUMED, f"resumed after {seconds:.1f} s")
             self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
         else:
             self._events.publish(SystemEvent.STARTED, {})
@@ -101,7 +101,7 @@ class Announcer:
         is_first = not self._lifecycle.is_paused
         was_running = self._lifecycle.pause(dependency)
         if is_first and self._lifecycle.has_been_running:
-            emit(Event.INTAKE_PAUSED, f"waiting for the {dependency}; messages stay queued")
+            emit(LogEvent.INTAKE_PAUSED, f"waiting for the {dependency}; messages stay queued")
         if was_running:
             self._events.publish(SystemEvent.PAUSED, {"waiting_for": dependency})
         self._status.waiting(str(fault) if is_refusal else f"waiting for the {dependency}: {fault}")
@@ -124,10 +124,10 @@ class Announcer:
             return
         self._status.blocked()
         if is_blocked:
-            emit(Event.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
+            emit(LogEvent.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
             self._events.publish(SystemEvent.PAUSED, {"waiting_for": "broker"})
         else:
-            emit(Event.BROKER_UNBLOCKED, f"RabbitMQ takes messages again after {seconds:.1f} s")
+            emit(LogEvent.BROKER_UNBLOCKED, f"RabbitMQ takes messages again after {seconds:.1f} s")
             self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
 
     def forget_alarm(self) -> None:
@@ -138,48 +138,50 @@ class Announcer:
     def outbox_recovered(self, rows: int) -> None:
         """Announce that events which a crash had left behind were published."""
         if rows:
-            emit(Event.OUTBOX_RECOVERED, f"published {rows} events left behind by a crash")
+            emit(LogEvent.OUTBOX_RECOVERED, f"published {rows} events left behind by a crash")
 
     def housekeeping_delayed(self, fault: Exception) -> None:
         """Announce that the outbox could not be cleaned up or searched now."""
-        emit(Event.BATCH_RETRIED, f"outbox housekeeping is tried again: {fault}")
+        emit(LogEvent.BATCH_RETRIED, f"outbox housekeeping is tried again: {fault}")
 
     def gave_back(self, deliveries: int) -> None:
         """Announce that messages in hand went back to the broker."""
-        emit(Event.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")
+        emit(LogEvent.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")
 
     def log_status(self, inbox: int) -> None:
         """Log a line about the state of the daemon, with *inbox* deliveries waiting."""
-        emit(Event.STATUS_LOGGED, f"{self._stats}; {inbox} deliveries in hand")
+        emit(LogEvent.STATUS_LOGGED, f"{self._stats}; {inbox} deliveries in hand")
 
     def draining(self, signal_name: str, timeout_s: float) -> None:
         """Announce that a stop was asked for."""
         text = f"{signal_name}: finishing the messages in hand ({timeout_s:g} s at most)"
-        emit(Event.DAEMON_DRAINING, text)
+        emit(LogEvent.DAEMON_DRAINING, text)
         self._events.publish(SystemEvent.STOPPING, {"signal": signal_name})
         self._status.draining()
 
     def drain_cut_short(self, fault: Exception) -> None:
         """Announce that the broker will deliver again what was in hand."""
-        emit(Event.MESSAGE_REQUEUED, f"drain cut short; the broker delivers again: {fault}")
+        emit(LogEvent.MESSAGE_REQUEUED, f"drain cut short; the broker delivers again: {fault}")
 
     def gave_up(self) -> None:
         """Announce that a second signal, or the time limit, ended the drain."""
-        emit(Event.MESSAGE_REQUEUED, "drain given up; the broker delivers again what was in hand")
+        emit(
+            LogEvent.MESSAGE_REQUEUED, "drain given up; the broker delivers again what was in hand"
+        )
 
     def stopped(self) -> None:
         """Announce that the daemon ends as asked."""
-        emit(Event.DAEMON_STOPPED, f"stopped; {self._stats}")
+        emit(LogEvent.DAEMON_STOPPED, f"stopped; {self._stats}")
 
     def failed(self, error: Exception, code: ExitCode) -> ExitCode:
         """Announce why the daemon cannot go on; return *code*."""
-        event = Event.DAEMON_FAILED
+        event = LogEvent.DAEMON_FAILED
         if isinstance(error, SchemaFault):
-            event = Event.SCHEMA_OUTDATED
+            event = LogEvent.SCHEMA_OUTDATED
         elif isinstance(error, TopologyMismatch):
-            event = Event.TOPOLOGY_MISMATCHED
+            event = LogEvent.TOPOLOGY_MISMATCHED
         elif isinstance(error, ConfigError):
-            event = Event.CONFIG_REJECTED
+            event = LogEvent.CONFIG_REJECTED
         emit(event, str(error), error=error)
         self._status.failed(code, error)
         return code

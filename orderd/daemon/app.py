@@ -37,7 +37,7 @@ from orderd.pipeline.stats import Stats
 from orderd.protocol.names import Queue
 from orderd.runtime.health import Health
 from orderd.runtime.signals import Signals
-from orderd.runtime.systemd import Service
+from orderd.runtime.systemd import Notifier
 from orderd.shop.authorize import Grants
 
 # An alarm of the broker may last; the loop waits for its end in slices and holds what it has.
@@ -47,11 +47,11 @@ BLOCKED_TIMEOUT_S: Final = 86_400
 class App:
     """The parts of the daemon, each given what it works with; nothing is connected yet."""
 
-    def __init__(self, settings: Settings, signals: Signals, service: Service) -> None:
+    def __init__(self, settings: Settings, signals: Signals, notifier: Notifier) -> None:
         """Build all parts for *settings*; raises ValueError for a URL that cannot be used."""
         self.settings = settings
         self.signals = signals
-        self._build_runtime(service)
+        self._build_runtime(notifier)
         self._build_connections()
         self._build_pipeline()
         self.watch = QueueWatch(self.consumer, self.lifecycle)
@@ -68,12 +68,12 @@ class App:
         )
         self.keepalive.statement_tasks = (self._read_broker, self.direct_replies.pump)
 
-    def _build_runtime(self, service: Service) -> None:
+    def _build_runtime(self, notifier: Notifier) -> None:
         """Build what tells others how the daemon is."""
         self._health = Health(self.settings.health_file)
         self.lifecycle = Lifecycle()
         self.stats = Stats()
-        self.status = StatusReporter(service, self._health, self.lifecycle, self.stats)
+        self.status = StatusReporter(notifier, self._health, self.lifecycle, self.stats)
         self.keepalive = KeepAlive(
             self.status, self.signals, lambda: self.settings.shutdown_timeout
         )

@@ -10,11 +10,11 @@ from orderd.config.settings import Settings
 from orderd.daemon.app import App
 from orderd.daemon.loop import Daemon
 from orderd.daemon.reload import doubt
-from orderd.logs.logger import Event, configure, emit
+from orderd.logs.logger import LogEvent, configure, emit
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime import crash_points as failpoints
 from orderd.runtime.signals import Signals
-from orderd.runtime.systemd import Service
+from orderd.runtime.systemd import Notifier
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals.install()
     options = build_parser().parse_args(arguments)
     configure()
-    service = Service()
+    notifier = Notifier()
     given = overrides(options)
 
     def read(before: Settings | None) -> Settings:
@@ -34,28 +34,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read(None)
         armed = failpoints.arm()
     except ConfigError as error:
-        return _rejected(error, service)
+        return _rejected(error, notifier)
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     if armed:
-        emit(Event.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
-    if service.fault:
-        emit(Event.SYSTEMD_FAILED, f"{service.fault}: the service manager is told nothing")
+        emit(LogEvent.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
+    if notifier.fault:
+        emit(LogEvent.SYSTEMD_FAILED, f"{notifier.fault}: the service manager is told nothing")
     doubt(settings)
-    service.expect_watchdog(settings.watchdog)
+    notifier.expect_watchdog(settings.watchdog)
     try:
-        app = App(settings, signals, service)
+        app = App(settings, signals, notifier)
         app.status.claim_health_file()
     except ValueError as error:
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
-        return _rejected(error, service)
+        return _rejected(error, notifier)
     _spare_the_garbage_collector()
     app.announcer.started(settings)
     return Daemon(app, read).run()
 
 
-def _rejected(error: Exception, service: Service) -> ExitCode:
-    emit(Event.CONFIG_REJECTED, str(error))
-    service.failed(ExitCode.CONFIG, str(error), errno.EINVAL)
+def _rejected(error: Exception, notifier: Notifier) -> ExitCode:
+    emit(LogEvent.CONFIG_REJECTED, str(error))
+    notifier.failed(ExitCode.CONFIG, str(error), errno.EINVAL)
     return ExitCode.CONFIG
 
 

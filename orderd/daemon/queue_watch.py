@@ -7,7 +7,7 @@ from typing import Final
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.declaration import Declaration
 from orderd.daemon.lifecycle import Lifecycle
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 
 _ORDER_LOST: Final = (
     "commands take effect in the order sent only among those that one daemon consumes; "
@@ -41,9 +41,9 @@ class QueueWatch:
     def _note_standby(self) -> bool:
         why, before = self._consumer.standing_by, self._lifecycle.standing_by
         if taken_over := [queue for queue in before if queue not in why]:
-            emit(Event.CONSUMER_TOOK_OVER, f"consuming from {', '.join(taken_over)}")
+            emit(LogEvent.CONSUMER_TOOK_OVER, f"consuming from {', '.join(taken_over)}")
         if left := [f"{queue}: {why[queue]}" for queue in why if queue not in before]:
-            emit(Event.CONSUMER_STANDBY, f"left to another daemon: {'; '.join(left)}")
+            emit(LogEvent.CONSUMER_STANDBY, f"left to another daemon: {'; '.join(left)}")
         return self._lifecycle.stand_by(tuple(why), takes_any=bool(self._consumer.consumers))
 
     def _note_failing(self) -> bool:
@@ -52,10 +52,10 @@ class QueueWatch:
             return False
         for queue, why in failing.items():
             if why != before.get(queue):
-                emit(Event.QUEUE_FAILING, f"queue {queue}: {why}", queue=queue)
+                emit(LogEvent.QUEUE_FAILING, f"queue {queue}: {why}", queue=queue)
         for queue in before:
             if queue not in failing:
-                emit(Event.QUEUE_RECOVERED, f"consuming from {queue} again", queue=queue)
+                emit(LogEvent.QUEUE_RECOVERED, f"consuming from {queue} again", queue=queue)
         return self._lifecycle.fail_queues(failing)
 
     def _note_declaration(self, declaration: Declaration) -> None:
@@ -64,10 +64,10 @@ class QueueWatch:
             if queue not in self._outdated:
                 self._outdated.add(queue)
                 text = f"retry queue {queue} {_LOSES}: {advice}"
-                emit(Event.QUEUE_OUTDATED, text, queue=queue)
+                emit(LogEvent.QUEUE_OUTDATED, text, queue=queue)
         if declaration.changed not in {None, self._changed}:
             text = f"{declaration.changed}; commands go on"
-            emit(Event.TOPOLOGY_MISMATCHED, text, level=WARNING)
+            emit(LogEvent.TOPOLOGY_MISMATCHED, text, level=WARNING)
         self._changed = declaration.changed
 
     def _note_shared(self) -> None:
@@ -77,4 +77,4 @@ class QueueWatch:
             self._shared = shared
             if shared:
                 counts = ", ".join(f"{queue} ({count})" for queue, count in shared.items())
-                emit(Event.CONSUMER_SHARED, f"several consumers: {counts}: {_ORDER_LOST}")
+                emit(LogEvent.CONSUMER_SHARED, f"several consumers: {counts}: {_ORDER_LOST}")

@@ -10,7 +10,7 @@ from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
 from orderd.daemon.app import App, policy_of
-from orderd.logs.logger import Event, configure, emit
+from orderd.logs.logger import LogEvent, configure, emit
 
 _STEPS: Final = "retry_delays"
 
@@ -24,13 +24,13 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
         try:
             fresh = load(app.settings)
         except ConfigError as error:
-            emit(Event.CONFIG_REJECTED, f"the old settings stay: {error}")
+            emit(LogEvent.CONFIG_REJECTED, f"the old settings stay: {error}")
             return True
         outcome = reload_settings(app.settings, fresh)
         try:
             _declare_steps(app, outcome)
         except TopologyMismatch as fault:
-            emit(Event.CONFIG_REJECTED, f"the old {_STEPS} stay: {fault}")
+            emit(LogEvent.CONFIG_REJECTED, f"the old {_STEPS} stay: {fault}")
             _take_over(app, outcome.without(app.settings, _STEPS))
         except BrokerFault:
             waiting = f"{_STEPS} waits for the broker"
@@ -45,12 +45,12 @@ def doubt(settings: Settings) -> None:
     """Log what is allowed, but hardly wise."""
     if settings.authorization == NONE and settings.tokens:
         emit(
-            Event.CONFIG_WARNING,
+            LogEvent.CONFIG_WARNING,
             f"authorization is {NONE}: every command is allowed, and the tokens are not looked at",
         )
     if settings.prefetch_count < 2 * settings.batch_max:
         emit(
-            Event.CONFIG_WARNING,
+            LogEvent.CONFIG_WARNING,
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
             f"{settings.batch_max}: batches will be smaller than they could be",
         )
@@ -76,7 +76,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     changes += _authorization_change(before, settings)
     needs_restart = [f"{key} needs a restart" for key in outcome.needs_restart]
     told = "; ".join([*changes, *needs_restart, *remarks])
-    emit(Event.CONFIG_RELOADED, told or "nothing has changed")
+    emit(LogEvent.CONFIG_RELOADED, told or "nothing has changed")
     if outcome.changed:
         doubt(settings)
     # At last: this speaks with the broker, and what was lost by that is made good as ever.
@@ -87,7 +87,7 @@ def _authorization_change(before: Settings, after: Settings) -> list[str]:
     if before.authorization_mode == after.authorization_mode:
         return []
     if after.authorization_mode == NONE:
-        emit(Event.CONFIG_WARNING, "the file takes authorization away: every command is allowed")
+        emit(LogEvent.CONFIG_WARNING, "the file takes authorization away: every command is allowed")
     return [f"{AUTHORIZATION}: {described(before)} → {described(after)}"]
 
 

@@ -11,7 +11,7 @@ from orderd.pipeline.stats import Stats
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime.health import Health
 from orderd.runtime.phase import Phase
-from orderd.runtime.systemd import Service
+from orderd.runtime.systemd import Notifier
 
 _ERRNO: Final = {ExitCode.CONFIG: errno.EINVAL, ExitCode.UNAVAILABLE: errno.EHOSTUNREACH}
 _STATUS_EVERY_S: Final = 5.0
@@ -23,10 +23,10 @@ class StatusReporter:
     """Shows the phase of *lifecycle*, and that the loop turns."""
 
     def __init__(
-        self, service: Service, health: Health, lifecycle: Lifecycle, stats: Stats
+        self, notifier: Notifier, health: Health, lifecycle: Lifecycle, stats: Stats
     ) -> None:
-        """Show it to *service* and by *health*, with the rate that *stats* have."""
-        self._service = service
+        """Show it to *notifier* and by *health*, with the rate that *stats* have."""
+        self._notifier = notifier
         self._health = health
         self._lifecycle = lifecycle
         self._stats = stats
@@ -45,21 +45,21 @@ class StatusReporter:
         """
         phase, waiting_for = self._shown(silent_s)
         self._health.note(phase, waiting_for, self._lifecycle.standing_by)
-        self._service.watchdog()
+        self._notifier.watchdog()
         if self._is_stopping or not self._is_ready:
-            self._service.extend_timeout()
+            self._notifier.extend_timeout()
         now_s = time.monotonic()
         if phase.is_working and now_s >= self._next_status_s:
             self._next_status_s = now_s + _STATUS_EVERY_S
-            self._service.status(f"{phase}: {self._at_work(phase)}")
+            self._notifier.status(f"{phase}: {self._at_work(phase)}")
 
     def expect_watchdog(self, watchdog_s: float) -> None:
         """Assume this watchdog interval where the service manager did not name its own."""
-        self._service.expect_watchdog(watchdog_s)
+        self._notifier.expect_watchdog(watchdog_s)
 
     def starting(self) -> None:
         """Show that the program is there, and nothing else yet."""
-        self._service.status(Phase.STARTING)
+        self._notifier.status(Phase.STARTING)
         self.tick()
 
     def running(self) -> None:
@@ -67,7 +67,7 @@ class StatusReporter:
         self.changed()
         if not self._is_ready:
             self._is_ready = True
-            self._service.ready()
+            self._notifier.ready()
         self.tick()
 
     def changed(self) -> None:
@@ -76,21 +76,21 @@ class StatusReporter:
 
     def waiting(self, why: str) -> None:
         """Show why no commands are taken."""
-        self._service.status(f"{self._lifecycle.phase_without_server}: {why}")
+        self._notifier.status(f"{self._lifecycle.phase_without_server}: {why}")
         self.tick()
 
     def blocked(self) -> None:
         """Show whether the broker takes messages."""
         self.changed()
         if self._lifecycle.is_blocked:
-            self._service.status("blocked: RabbitMQ takes no messages")
+            self._notifier.status("blocked: RabbitMQ takes no messages")
 
     def draining(self) -> None:
         """Show that what is in hand is finished, and nothing else taken."""
         self._lifecycle.drain()
         if not self._is_stopping:
             self._is_stopping = True
-            self._service.stopping(Phase.DRAINING)
+            self._notifier.stopping(Phase.DRAINING)
             self.tick()
 
     @contextmanager
@@ -99,15 +99,15 @@ class StatusReporter:
         if not self._is_ready:
             yield
             return
-        self._service.reloading()
+        self._notifier.reloading()
         try:
             yield
         finally:
-            self._service.ready()
+            self._notifier.ready()
 
     def failed(self, code: ExitCode, error: BaseException) -> None:
         """Show why the daemon is about to end."""
-        self._service.failed(int(code), str(error), _errno_of(error) or _ERRNO.get(code))
+        self._notifier.failed(int(code), str(error), _errno_of(error) or _ERRNO.get(code))
 
     def _at_work(self, phase: Phase) -> str:
         parts = [] if phase is Phase.STANDBY else [self._stats.brief()]

@@ -10,7 +10,7 @@ from orderd.config.settings import Settings
 from orderd.db.clock import Clock
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.protocol.cloud_events import Event, SystemEvent
+from orderd.protocol.cloud_events import CloudEvent, SystemEvent
 from orderd.protocol.strict_json import dumps
 
 
@@ -29,7 +29,7 @@ class SystemEvents:
         if not self._publisher.is_ready:
             return
         data = dumps({"instance": self._instance, "version": __version__, **content})
-        event = Event(event_type, f"instance/{self._instance}", data)
+        event = CloudEvent(event_type, f"instance/{self._instance}", data)
         event_id = str(uuid4())
         body = event.body(event_id, self._source, self._clock.now(), None)
         try:

@@ -7,7 +7,7 @@ from typing import Self, TypedDict
 from orderd.protocol.names import Queue
 
 
-class Event(StrEnum):
+class LogEvent(StrEnum):
     """What a log line is about; `level` is the usual one, `meaning` is for the documentation."""
 
     level: int

@@ -8,7 +8,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from orderd.logs.events import FIELD_NAMES, Event
+from orderd.logs.events import FIELD_NAMES, LogEvent
 from orderd.logs.redaction import redact
 
 # The journal splits lines at 48 KiB; a JSON text may need six characters for one.
@@ -58,7 +58,7 @@ def line_fields(record: logging.LogRecord) -> dict[str, Any]:
         "timestamp": timestamp(record.created),
         "level": record.levelname,
         "logger": record.name,
-        "event": getattr(record, "event", Event.LIBRARY_LOGGED.value),
+        "event": getattr(record, "event", LogEvent.LIBRARY_LOGGED.value),
         "message": _clean(redact(record.getMessage()[:_READ_CHARS_MAX]), _MESSAGE_CHARS_MAX),
     }
     given: Mapping[str, object] = getattr(record, "fields", {})

@@ -5,11 +5,11 @@ import os
 from typing import Literal, Unpack
 
 from orderd.logs.descriptors import occupy
-from orderd.logs.events import Event, LogFields
+from orderd.logs.events import LogEvent, LogFields
 from orderd.logs.lines import JsonLines, TextLines
 from orderd.logs.stream import LogStream
 
-__all__ = ["Event", "LogFields", "configure", "emit", "is_enabled", "silence_libraries"]
+__all__ = ["LogEvent", "LogFields", "configure", "emit", "is_enabled", "silence_libraries"]
 
 LogFormat = Literal["json", "text"]
 PriorityPrefix = Literal["auto", "always", "never"]
@@ -27,7 +27,7 @@ _PRIORITIES = {
 
 
 def emit(
-    event: Event,
+    event: LogEvent,
     message: str,
     *,
     level: int | None = None,
@@ -48,7 +48,7 @@ def emit(
     _LOGGER.handle(record)
 
 
-def is_enabled(event: Event) -> bool:
+def is_enabled(event: LogEvent) -> bool:
     """Return whether a line of the event would be logged, so that its making can be saved."""
     return _LOGGER.isEnabledFor(event.level)
 
@@ -124,7 +124,7 @@ class LineHandler(logging.Handler):
     def _report_dropped(self) -> None:
         dropped = self.stream.dropped
         if dropped and self.stream.has_room():
-            event = Event.LOG_DROPPED
+            event = LogEvent.LOG_DROPPED
             message = f"{dropped} log lines were dropped: stdout did not take them"
             record = logging.LogRecord(_LOGGER.name, event.level, "", 0, message, None, None)
             record.event = event.value

@@ -7,7 +7,7 @@ from typing import Final
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, UniqueTaken
 from orderd.db.transaction import Transaction
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.conflicts import ConflictRetry, NotCommitted
 from orderd.pipeline.context import BatchContext
 from orderd.pipeline.deferrals import Deferrals
@@ -121,7 +121,7 @@ class Committer:
         if len(group) == 1:
             yield from self._commit_one(group[0], fault, is_split=is_split)
             return
-        emit(Event.BATCH_SPLIT, str(fault), batch_size=len(group))
+        emit(LogEvent.BATCH_SPLIT, str(fault), batch_size=len(group))
         middle = len(group) // 2
         for half in (group[:middle], group[middle:]):
             yield from self._commit_unlocked(half, is_split=True)

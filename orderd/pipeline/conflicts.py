@@ -13,7 +13,7 @@ from orderd.db.faults import (
     ServerFault,
     TransactionConflict,
 )
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.context import BatchContext, Withheld
 from orderd.pipeline.ids import IdPool, catch_up
 from orderd.pipeline.locking.probe import Probe
@@ -71,7 +71,7 @@ class ConflictRetry:
                 self._context.keep_alive()
                 if self._is_final(error, len(group), is_split=is_split) or tries == TRIES_MAX:
                     raise NotCommitted(error) from error
-                emit(Event.BATCH_RETRIED, str(error), batch_size=len(group))
+                emit(LogEvent.BATCH_RETRIED, str(error), batch_size=len(group))
                 tries += 1
             except (BrokerFault, Withheld):
                 raise
@@ -112,6 +112,6 @@ class ConflictRetry:
                 self._ids.forget(table)
                 if not leaps:
                     raise
-                emit(Event.BATCH_RETRIED, str(error), batch_size=len(group))
+                emit(LogEvent.BATCH_RETRIED, str(error), batch_size=len(group))
             self._context.keep_alive()
             catch_up(self._database, table, leaps.pop(0), self._context.keep_alive)

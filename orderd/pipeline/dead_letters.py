@@ -10,7 +10,7 @@ from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.wire.properties import encode
 from orderd.pipeline.messages import SHORT_STRING_BYTES_MAX, copied_properties
 from orderd.pipeline.results import Result
-from orderd.protocol.cloud_events import Event, SystemEvent
+from orderd.protocol.cloud_events import CloudEvent, SystemEvent
 from orderd.protocol.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
@@ -81,7 +81,7 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
     return replace(message, properties=replace(message.properties, headers=ours))
 
 
-def dead_lettered_event(result: Result, code: str, reason: str) -> Event:
+def dead_lettered_event(result: Result, code: str, reason: str) -> CloudEvent:
     """Return the event that tells of a dead letter; never with the message's content."""
     told = {
         "queue": str(result.delivery.queue),
@@ -90,4 +90,4 @@ def dead_lettered_event(result: Result, code: str, reason: str) -> Event:
         "attempt": result.attempt,
         "request_id": result.request_id,
     }
-    return Event(SystemEvent.DEAD_LETTERED, f"queue/{result.delivery.queue}", dumps(told))
+    return CloudEvent(SystemEvent.DEAD_LETTERED, f"queue/{result.delivery.queue}", dumps(told))

@@ -15,7 +15,7 @@ from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
-from orderd.protocol.cloud_events import Event
+from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
 from orderd.protocol.replies import Response
 from orderd.shop.outcomes import (
@@ -142,7 +142,7 @@ class OutboundMessages:
         then = (notice, *self._reply(result, response))
         return OutboundMessage(Purpose.DEAD_LETTER, copy, result, then=then)
 
-    def notice(self, event: Event, result: Result) -> OutboundMessage:
+    def notice(self, event: CloudEvent, result: Result) -> OutboundMessage:
         """Return an event of the system itself, which no outbox keeps."""
         event_id = str(uuid4())
         body = event.body(event_id, self._policy.events_source, self._now(), result.correlation_id)

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from orderd.amqp.publish_confirms import RETURNED
 from orderd.logs.events import LogFields
-from orderd.logs.logger import Event, emit, is_enabled
+from orderd.logs.logger import LogEvent, emit, is_enabled
 from orderd.logs.rate_limit import RateLimit
 from orderd.pipeline.results import Result
 from orderd.protocol.amqp10 import is_address
@@ -42,20 +42,20 @@ class Reporter:
         match result.outcome:
             case Applied(row):
                 self._note_unidentified(result)
-                if is_enabled(Event.COMMAND_APPLIED):
-                    emit(Event.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
+                if is_enabled(LogEvent.COMMAND_APPLIED):
+                    emit(LogEvent.COMMAND_APPLIED, "applied", **(_fields(result) | _row_id(row)))
             case Answered():
-                _emit_if_enabled(Event.COMMAND_ANSWERED, "answered", result)
+                _emit_if_enabled(LogEvent.COMMAND_ANSWERED, "answered", result)
             case Duplicate():
-                _emit_if_enabled(Event.COMMAND_DUPLICATED, "stored reply sent again", result)
+                _emit_if_enabled(LogEvent.COMMAND_DUPLICATED, "stored reply sent again", result)
             case Unavailable(code, message):
-                emit(Event.QUERY_FAILED, message, **_fields(result, code))
+                emit(LogEvent.QUERY_FAILED, message, **_fields(result, code))
             case Refused(code, message):
                 self._note_unidentified(result)
-                emit(Event.COMMAND_REFUSED, message, **_fields(result, code))
+                emit(LogEvent.COMMAND_REFUSED, message, **_fields(result, code))
             case CommittedUnacked(tries):
                 message = f"applied, but not answered: the daemon died in each of {tries} tries"
-                emit(Event.MESSAGE_QUARANTINED, message, **_fields(result))
+                emit(LogEvent.MESSAGE_QUARANTINED, message, **_fields(result))
             case Invalid() | Deferred() | Waiting() | Quarantined():
                 pass
 
@@ -66,17 +66,17 @@ class Reporter:
             message = f"tried again in {delay_s:g} s: {outcome.message}"
             fields = _fields(result, outcome.code)
             fields["attempt"] = result.attempt + (not outcome.lock)
-            emit(Event.COMMAND_DEFERRED, message, **fields)
-        elif isinstance(outcome, Waiting) and is_enabled(Event.COMMAND_POSTPONED):
+            emit(LogEvent.COMMAND_DEFERRED, message, **fields)
+        elif isinstance(outcome, Waiting) and is_enabled(LogEvent.COMMAND_POSTPONED):
             fields = _fields(result)
             fields["attempt"] = result.attempt
-            emit(Event.COMMAND_POSTPONED, f"again in {delay_s:g} s: {outcome.message}", **fields)
+            emit(LogEvent.COMMAND_POSTPONED, f"again in {delay_s:g} s: {outcome.message}", **fields)
 
     def dead_lettered(self, result: Result, code: str, reason: str) -> None:
         """Tell that a message went to the dead letters, and why."""
         fields = _fields(result, code)
         fields["attempt"] = result.attempt
-        emit(Event.MESSAGE_DEAD_LETTERED, reason, **fields)
+        emit(LogEvent.MESSAGE_DEAD_LETTERED, reason, **fields)
 
     def truncated(self, result: Result, bytes_kept: int) -> None:
         """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
@@ -85,74 +85,81 @@ class Reporter:
             f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
             f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
         )
-        emit(Event.MESSAGE_TRUNCATED, text, **_fields(result))
+        emit(LogEvent.MESSAGE_TRUNCATED, text, **_fields(result))
 
     def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
         """Tell that *queue* refuses messages that must go there, and that they wait for it."""
         text = f"{queue} did not take {messages} messages ({why}): sent again in {delay_s:g} s"
-        emit(Event.MESSAGE_HELD_BACK, text)
+        emit(LogEvent.MESSAGE_HELD_BACK, text)
 
     def held_too_long(self, messages: int) -> None:
         """Tell that messages went back to their queues since another one refuses them for long."""
-        emit(Event.MESSAGE_REQUEUED, f"{messages} messages given back: they were held for too long")
+        emit(
+            LogEvent.MESSAGE_REQUEUED,
+            f"{messages} messages given back: they were held for too long",
+        )
 
     def topology_changed(self, fault: Exception) -> None:
         """Tell that somebody declared a queue anew, in a way that cannot be used."""
-        emit(Event.MESSAGE_HELD_BACK, str(fault))
+        emit(LogEvent.MESSAGE_HELD_BACK, str(fault))
 
     def renewed(self, messages: int) -> None:
         """Tell that copies took the place of messages that the broker might soon have dropped."""
         if messages:
             text = f"{messages} messages renewed: their delivery count neared the queue's limit"
-            emit(Event.MESSAGE_RENEWED, text)
+            emit(LogEvent.MESSAGE_RENEWED, text)
 
     def query_unanswered(self, result: Result) -> None:
         """Tell that a query has no reply_to."""
-        emit(Event.QUERY_UNANSWERED, "the query has no reply_to", **_fields(result))
+        emit(LogEvent.QUERY_UNANSWERED, "the query has no reply_to", **_fields(result))
 
     def reply_ignored(self, result: Result, reply_to: str) -> None:
         """Tell that a reply would have gone to a queue of orderd's own."""
-        emit(Event.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
+        emit(LogEvent.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
 
     def reply_dropped(self, result: Result, why: str) -> None:
         """Tell that nobody was there to take the reply, or that the broker did not."""
         reply_to = result.delivery.properties.reply_to
         if is_address(reply_to or ""):
-            emit(Event.REPLY_IGNORED, f"reply to {reply_to}: {why}; {_NO_QUEUE}", **_fields(result))
+            emit(
+                LogEvent.REPLY_IGNORED,
+                f"reply to {reply_to}: {why}; {_NO_QUEUE}",
+                **_fields(result),
+            )
             return
         if not why.startswith(RETURNED):
             told = self._refusals.told(f"reply to {reply_to}: {why}", kind=why.split(maxsplit=1)[0])
             if told is not None:
-                emit(Event.REPLY_REFUSED, told, **_fields(result))
+                emit(LogEvent.REPLY_REFUSED, told, **_fields(result))
                 return
-        if is_enabled(Event.REPLY_DROPPED):
-            emit(Event.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
+        if is_enabled(LogEvent.REPLY_DROPPED):
+            emit(LogEvent.REPLY_DROPPED, f"reply to {reply_to}: {why}", **_fields(result))
 
     def replies_rerouted(self, why: str, delay_s: float) -> None:
         """Tell, once, that direct replies have no connection of their own; tried again later."""
         if not self._are_rerouted:
             self._are_rerouted = True
             text = f"direct replies go by the publishing connection, theirs cannot be had: {why}"
-            emit(Event.REPLIES_REROUTED, f"{text}; tried again in {delay_s:g} s and ever later")
+            emit(LogEvent.REPLIES_REROUTED, f"{text}; tried again in {delay_s:g} s and ever later")
 
     def replies_apart(self) -> None:
         """Tell that direct replies have a connection of their own, if that is new."""
         if self._are_rerouted:
             self._are_rerouted = False
-            emit(Event.REPLIES_RESTORED, "direct replies have a connection of their own again")
+            emit(LogEvent.REPLIES_RESTORED, "direct replies have a connection of their own again")
 
     def _note_unidentified(self, result: Result) -> None:
         if not self._unidentified_seen and result.request_id is None:
             self._unidentified_seen = True
             emit(
-                Event.REQUEST_UNIDENTIFIED,
+                LogEvent.REQUEST_UNIDENTIFIED,
                 "a command without id is applied once per delivery: a crash between commit and "
                 "ack applies it again (told once)",
                 **_fields(result),
             )
 
 
-def _emit_if_enabled(event: Event, message: str, result: Result) -> None:
+def _emit_if_enabled(event: LogEvent, message: str, result: Result) -> None:
     """Log a line of the ordinary course, without making its fields where nobody reads it."""
     if is_enabled(event):
         emit(event, message, **_fields(result))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.results import Result
 
 
@@ -39,7 +39,7 @@ class Stats:
             text = (
                 f"committed {size} {'command' if size == 1 else 'commands'} in {duration_ms:.0f} ms"
             )
-            emit(Event.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))
+            emit(LogEvent.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))
 
     def brief(self) -> str:
         """Return rate since the last call, total and last outcome, as one short line."""
@@ -59,4 +59,4 @@ class Stats:
 
 def _log_batch(size: int, duration_ms: float) -> None:
     text = f"committed {size} command{'s' * (size != 1)} in {duration_ms:.0f} ms"
-    emit(Event.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))
+    emit(LogEvent.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))

@@ -25,7 +25,7 @@ class SystemEvent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CloudEvent:
     """A fact; `type` is its routing key too, `data` is JSON text.
 
     `sequence` is the revision of the row that it tells of, None where it tells of no row.

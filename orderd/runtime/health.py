@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.runtime import health_file
 from orderd.runtime.health_writer import HealthWriter, Taken
 from orderd.runtime.phase import Phase
@@ -88,7 +88,7 @@ class Health:
     def _tell_once(self, why: str) -> None:
         if not self._is_failing:
             self._is_failing = True
-            emit(Event.HEALTH_FAILED, f"{why}: orderctl health cannot see this daemon")
+            emit(LogEvent.HEALTH_FAILED, f"{why}: orderctl health cannot see this daemon")
 
 
 def _now() -> str:

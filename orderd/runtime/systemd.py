@@ -23,7 +23,7 @@ _EXTEND_EVERY_S: Final = 10.0
 _UNSENT_MAX: Final = 20
 
 
-class Service:
+class Notifier:
     """The service manager's notification socket, as the environment names it.
 
     The variables are removed from the environment, so that children do not speak for the daemon.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from orderd.protocol.cloud_events import Event
+from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.envelope import Command, Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode, RefusalCode
 from orderd.protocol.replies import Response
@@ -39,7 +39,7 @@ class Decision:
     command: Command
     outcome: Outcome
     response: Response | None
-    events: tuple[Event, ...] = ()
+    events: tuple[CloudEvent, ...] = ()
 
     @property
     def is_recorded(self) -> bool:
@@ -132,12 +132,14 @@ def _unless_arriving(
     return Deferred(DeferralCode.MISSING_REFERENCE, f"{refused.message} yet")
 
 
-def _events(command: Command, outcome: Outcome, response: Response | None) -> tuple[Event, ...]:
+def _events(
+    command: Command, outcome: Outcome, response: Response | None
+) -> tuple[CloudEvent, ...]:
     match outcome:
         case Applied(answer, _, events) if response is not None:
             return tuple(
                 # Most often the event tells what the answer does: it is written out once.
-                Event(
+                CloudEvent(
                     kind,
                     SHOP.by_row[type(row)].subject_of(row.id),
                     response.data if row is answer else row.json(),
@@ -158,7 +160,7 @@ def _check_events(command: Command, applied: Applied) -> None:
         raise UndeclaredEvent(f"{command.queue}.{command.action}: does not declare {types}")
 
 
-def _refusal(command: Command, code: str, message: str) -> Event:
+def _refusal(command: Command, code: str, message: str) -> CloudEvent:
     content = command.content
     named = content.row_id
     request = {
@@ -169,4 +171,4 @@ def _refusal(command: Command, code: str, message: str) -> Event:
     }
     told = {"action": command.action, "code": code, "error": message, "request": request}
     subject = f"{command.queue}/{named}" if named else str(command.queue)
-    return Event(refusal_event(command.queue), subject, dumps(told))
+    return CloudEvent(refusal_event(command.queue), subject, dumps(told))

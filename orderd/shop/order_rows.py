@@ -10,7 +10,6 @@ from orderd.protocol.rows import rfc3339
 from orderd.shop.products import PRODUCTS
 from orderd.shop.tables import Column, Kind, Lines, Table
 
-
 Status = Literal["pending", "processing", "shipped", "delivered", "cancelled"]
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 # Of orders whose items and priority can still be changed.

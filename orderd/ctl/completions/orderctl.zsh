@@ -203,7 +203,7 @@ _shtab_orderctl_dlq_discard_options=(
   "*--id[only the request with this id\; may be given several times]:ID:"
   "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
   "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all three:"
+  ":user, product, order or such a name with .dlq\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -219,7 +219,7 @@ _shtab_orderctl_dlq_list_options=(
   "*--id[only the request with this id\; may be given several times]:ID:"
   "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
   "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all three:"
+  ":user, product, order or such a name with .dlq\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -237,7 +237,7 @@ _shtab_orderctl_dlq_replay_options=(
   "*--id[only the request with this id\; may be given several times]:ID:"
   "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
   "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all three:"
+  ":user, product, order or such a name with .dlq\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -253,7 +253,7 @@ _shtab_orderctl_dlq_show_options=(
   "*--id[only the request with this id\; may be given several times]:ID:"
   "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
   "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all three:"
+  ":user, product, order or such a name with .dlq\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session

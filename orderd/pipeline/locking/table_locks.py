@@ -6,7 +6,7 @@ from typing import Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.locking.holders import described
 from orderd.pipeline.uses import SHARED, TRIES, Use, uses_of
 from orderd.protocol.envelope import Command
@@ -94,9 +94,9 @@ class TableLocks:
         now = {lock.table: lock for lock in reversed(self._known)}
         for table, lock in now.items():
             if table not in before:
-                emit(Event.TABLE_LOCKED, str(lock))
+                emit(LogEvent.TABLE_LOCKED, str(lock))
         for table in sorted(before - now.keys()):
-            emit(Event.TABLE_UNLOCKED, f"table {table} is no longer locked")
+            emit(LogEvent.TABLE_UNLOCKED, f"table {table} is no longer locked")
 
 
 def _keeps_waiting(lock: TableLock, uses: Mapping[str, Use]) -> bool:

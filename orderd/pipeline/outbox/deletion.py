@@ -12,7 +12,7 @@ from typing import Final
 from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.outbox.postponed import Kept
 from orderd.pipeline.outbox.rows import DELETE_ROWS_MAX, Confirmed, RowKey
 from orderd.pipeline.outbox.split import apart
@@ -110,7 +110,7 @@ class Deletion:
         if rows and not len(self._locked):
             text = f"{len(rows)} rows of the outbox are locked by another session"
             emit(
-                Event.OUTBOX_CLEANUP_DELAYED,
+                LogEvent.OUTBOX_CLEANUP_DELAYED,
                 f"{text}; their events were sent, they are deleted later",
             )
         self._locked.add(rows)
@@ -125,7 +125,7 @@ class Deletion:
             (row_id, _), why = next(iter(rows.items()))
             text = f"{self._untold} rows of the outbox cannot be deleted, row {row_id}: {why}"
             emit(
-                Event.OUTBOX_CLEANUP_DELAYED,
+                LogEvent.OUTBOX_CLEANUP_DELAYED,
                 f"{text}; their events were sent and are not sent again",
             )
             self._told_s, self._untold = time.monotonic(), 0

@@ -5,7 +5,7 @@ from typing import Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import SchemaFault
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 
 LONGEST_S: Final = 40.0
 _LOOK_EVERY_S: Final = 10.0
@@ -38,4 +38,4 @@ class FrozenSessions:
             return
         for pid in ended:
             text = f"pid {pid} of PostgreSQL: its orderd has read no answer for {longest_s:g} s"
-            emit(Event.SESSION_TERMINATED, text)
+            emit(LogEvent.SESSION_TERMINATED, text)

@@ -7,7 +7,7 @@ from typing import Final
 from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.outbox.postponed import Kept
 from orderd.pipeline.outbox.rows import OutboxRow, RowKey
 from orderd.pipeline.outbox.search import Search
@@ -55,7 +55,7 @@ class Leftovers:
         if failed and not len(self._unclaimed):
             (row_id, _), why = next(iter(failed.items()))
             text = f"{len(failed)} rows of the outbox cannot be claimed, row {row_id}: {why}"
-            emit(Event.OUTBOX_CLEANUP_DELAYED, f"{text}; their events are sent later")
+            emit(LogEvent.OUTBOX_CLEANUP_DELAYED, f"{text}; their events are sent later")
         self._unclaimed.add(failed)
         return sorted(claimed)
 

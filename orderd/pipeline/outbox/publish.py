@@ -9,7 +9,7 @@ from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publisher import Publisher
 from orderd.db.arrays import array
 from orderd.db.connection import Database
-from orderd.logs.logger import Event, emit
+from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.outbox.deletion import Deletion
 from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
 from orderd.pipeline.outbox.leftovers import Leftovers
@@ -80,12 +80,12 @@ class Sweeper:
         for row_id, why in set_aside.items():
             self._mark("set_aside_outbox", [row_id], why)
             text = f"AMQP cannot carry the event in row {row_id} of the outbox: {why}; set aside"
-            emit(Event.OUTBOX_SET_ASIDE, text)
+            emit(LogEvent.OUTBOX_SET_ASIDE, text)
         self._refused += len(delays_s)
         if delays_s and time.monotonic() - self._told_s >= _TOLD_EVERY_S:
             reasons = "; ".join(self._confirmed.refused)
             text = f"{EVENTS_EXCHANGE} did not take {self._refused} events ({reasons})"
-            emit(Event.OUTBOX_REFUSED, f"{text}: sent again in {min(delays_s):g} s or later")
+            emit(LogEvent.OUTBOX_REFUSED, f"{text}: sent again in {min(delays_s):g} s or later")
             self._told_s, self._refused = time.monotonic(), 0
         self._confirmed.forget_marks()
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery
-from orderd.logs.events import Event
+from orderd.logs.events import LogEvent
 from orderd.pipeline import commit as committer
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
@@ -50,8 +50,8 @@ def shops(servers: Servers, template_database: str) -> Iterator[Pair]:
 def nobody_is_in_the_way() -> Iterator[None]:
     """Fail where a batch met a conflict: with itself it must not have any."""
 
-    def emit(event: Event, why: str, **_: object) -> None:
-        assert event is not Event.BATCH_RETRIED, f"a batch was in conflict with itself: {why}"
+    def emit(event: LogEvent, why: str, **_: object) -> None:
+        assert event is not LogEvent.BATCH_RETRIED, f"a batch was in conflict with itself: {why}"
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(committer, "emit", emit)

@@ -11,7 +11,7 @@ import pytest
 
 from orderd.amqp.message import Delivery
 from orderd.db.faults import DatabaseOutage
-from orderd.logs.events import Event
+from orderd.logs.events import LogEvent
 from orderd.pipeline import commit as committer
 from orderd.pipeline.locking import table_locks
 from orderd.pipeline.quarantine import Quarantine
@@ -32,7 +32,7 @@ from tools.waiting import wait_until
 ORDER = {"user_id": 1, "items": [{"product_id": 2, "quantity": 1}]}
 MODES = ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
 
-Log = list[tuple[Event, str]]
+Log = list[tuple[LogEvent, str]]
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_commands_that_need_the_table_are_put_off_together_before_the_others_are
         {Applied},
     ]
     assert [len(group) for group in groups] == [20, 1]
-    assert [event for event, _ in log] == [Event.TABLE_LOCKED]
+    assert [event for event, _ in log] == [LogEvent.TABLE_LOCKED]
 
 
 def test_a_table_that_is_known_to_be_locked_is_not_waited_for_again(
@@ -159,7 +159,7 @@ def test_a_table_that_is_known_to_be_locked_is_not_waited_for_again(
         found = waiting.result(timeout=30)
 
     assert hindered(found) == LOCKERS["orders"] | READERS["orders"]
-    assert [event for event, _ in log] == [Event.TABLE_LOCKED]
+    assert [event for event, _ in log] == [LogEvent.TABLE_LOCKED]
 
 
 def test_when_the_lock_is_gone_all_is_as_before(hasty: Shop, session: Connection, log: Log) -> None:
@@ -171,7 +171,7 @@ def test_when_the_lock_is_gone_all_is_as_before(hasty: Shop, session: Connection
 
     assert hindered(found) == set()
     assert isinstance(found["new order"], Applied)
-    assert [event for event, _ in log] == [Event.TABLE_LOCKED, Event.TABLE_UNLOCKED]
+    assert [event for event, _ in log] == [LogEvent.TABLE_LOCKED, LogEvent.TABLE_UNLOCKED]
 
 
 def test_another_lock_on_the_table_is_waited_for_first(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import orderd
-from orderd.logs.events import FIELD_NAMES, Event
+from orderd.logs.events import FIELD_NAMES, LogEvent
 from orderd.logs.logger import LineHandler, configure, emit, is_enabled, is_journal
 from orderd.logs.stream import LogStream
 
@@ -54,7 +54,7 @@ def lines_of(pipe: Pipe) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("log_to_pipe")
 def test_a_line_has_the_fields_of_the_contract_in_their_order(pipe: Pipe) -> None:
     emit(
-        Event.COMMAND_REFUSED,
+        LogEvent.COMMAND_REFUSED,
         "Insufficient stock",
         action="create",
         queue="order",
@@ -79,13 +79,13 @@ def test_a_line_has_the_fields_of_the_contract_in_their_order(pipe: Pipe) -> Non
 def test_lines_below_the_level_are_not_made(pipe: Pipe, log_to_pipe: Configure) -> None:
     log_to_pipe("info")
 
-    emit(Event.COMMAND_APPLIED, "x")
-    emit(Event.BATCH_COMMITTED, "x")
-    emit(Event.BATCH_COMMITTED, "x", level=logging.DEBUG)
+    emit(LogEvent.COMMAND_APPLIED, "x")
+    emit(LogEvent.BATCH_COMMITTED, "x")
+    emit(LogEvent.BATCH_COMMITTED, "x", level=logging.DEBUG)
 
     assert [line["event"] for line in lines_of(pipe)] == ["batch.committed"]
-    assert not is_enabled(Event.COMMAND_APPLIED)
-    assert is_enabled(Event.BATCH_COMMITTED)
+    assert not is_enabled(LogEvent.COMMAND_APPLIED)
+    assert is_enabled(LogEvent.BATCH_COMMITTED)
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -99,7 +99,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 def test_a_warning_tells_type_text_and_cause_of_an_error(pipe: Pipe) -> None:
     error = raised(ValueError("no\nhost"), OSError("amqp://guest:hunter2@h"))
 
-    emit(Event.BROKER_DISCONNECTED, "lost", error=error)
+    emit(LogEvent.BROKER_DISCONNECTED, "lost", error=error)
 
     [line] = lines_of(pipe)
     assert line["error"] == "ValueError: no host; caused by OSError: amqp://guest:***@h"
@@ -107,7 +107,7 @@ def test_a_warning_tells_type_text_and_cause_of_an_error(pipe: Pipe) -> None:
 
 @pytest.mark.usefixtures("log_to_pipe")
 def test_an_error_tells_the_trace_too(pipe: Pipe) -> None:
-    emit(Event.MESSAGE_DEAD_LETTERED, "gone", error=raised(ValueError("password=hunter2")))
+    emit(LogEvent.MESSAGE_DEAD_LETTERED, "gone", error=raised(ValueError("password=hunter2")))
 
     [line] = lines_of(pipe)
     assert line["error"].startswith("ValueError: password=***\nTraceback")
@@ -121,7 +121,7 @@ def test_a_line_stays_short_and_readable_whatever_is_in_it(pipe: Pipe, character
     big = character * 100_000
 
     fields: dict[str, Any] = dict.fromkeys(FIELD_NAMES[:-1], big)
-    emit(Event.DAEMON_FAILED, big, error=raised(ValueError(big)), **fields)
+    emit(LogEvent.DAEMON_FAILED, big, error=raised(ValueError(big)), **fields)
     content = b""
     while not content.endswith(b"\n"):
         content += pipe.drain()
@@ -142,7 +142,7 @@ def test_the_journal_splits_no_line_whatever_the_format(
     big = character * 100_000
 
     fields: dict[str, Any] = dict.fromkeys(FIELD_NAMES[:-1], big)
-    emit(Event.DAEMON_FAILED, big, error=raised(ValueError(big), OSError(big)), **fields)
+    emit(LogEvent.DAEMON_FAILED, big, error=raised(ValueError(big), OSError(big)), **fields)
     content = b""
     while not content.endswith(b"\n"):
         content += pipe.drain()
@@ -174,7 +174,7 @@ def test_a_line_that_cannot_be_made_is_counted(
     pipe: Pipe, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logging.getLogger("library").warning("%d", "x")
-    emit(Event.DAEMON_STARTED, "100% up")
+    emit(LogEvent.DAEMON_STARTED, "100% up")
 
     dropped, started = lines_of(pipe)
     assert dropped["event"] == "log.dropped"
@@ -187,7 +187,7 @@ def test_the_journal_gets_a_priority_before_each_line(pipe: Pipe, log_to_pipe: C
     log_to_pipe(prefix="always")
 
     for level in (10, 20, 30, 40, 50, 35):
-        emit(Event.STATUS_LOGGED, "x", level=level)
+        emit(LogEvent.STATUS_LOGGED, "x", level=level)
 
     prefixes = [line[:4] for line in pipe.drain().splitlines()]
     assert prefixes == [b"<7>{", b"<6>{", b"<4>{", b"<3>{", b"<2>{", b"<5>{"]
@@ -199,10 +199,10 @@ def test_the_journal_is_known_by_its_device_and_inode(
     status = os.fstat(pipe.write_end)
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
     log_to_pipe(prefix="auto")
-    emit(Event.STATUS_LOGGED, "x")
+    emit(LogEvent.STATUS_LOGGED, "x")
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino + 1}")
     log_to_pipe(prefix="auto")
-    emit(Event.STATUS_LOGGED, "x")
+    emit(LogEvent.STATUS_LOGGED, "x")
 
     assert [line[:1] for line in pipe.drain().splitlines()] == [b"<", b"{"]
 
@@ -218,7 +218,7 @@ def test_other_streams_are_no_journal(stream: str, monkeypatch: pytest.MonkeyPat
 def test_the_text_format_is_one_readable_line(pipe: Pipe, log_to_pipe: Configure) -> None:
     log_to_pipe(log_format="text")
 
-    emit(Event.COMMAND_REFUSED, "no\nstock\x1b[31m é", queue="order", id='a "b"', code="\x7f")
+    emit(LogEvent.COMMAND_REFUSED, "no\nstock\x1b[31m é", queue="order", id='a "b"', code="\x7f")
 
     line = pipe.drain().decode()
     assert re.match(r"\S+Z WARNING  command\.refused        no\\nstock\\x1b\[31m é queue=", line)
@@ -229,10 +229,10 @@ def test_the_text_format_is_one_readable_line(pipe: Pipe, log_to_pipe: Configure
 def test_a_full_pipe_drops_lines_and_reports_their_number_later(pipe: Pipe) -> None:
     pipe.fill()
     for _ in range(7):
-        emit(Event.BATCH_COMMITTED, "lost")
+        emit(LogEvent.BATCH_COMMITTED, "lost")
     pipe.drain()
 
-    emit(Event.BATCH_COMMITTED, "kept")
+    emit(LogEvent.BATCH_COMMITTED, "kept")
 
     dropped, kept = lines_of(pipe)
     assert dropped["event"] == "log.dropped"
@@ -247,7 +247,7 @@ def test_a_closed_pipe_hurts_nobody(pipe: Pipe, capfd: pytest.CaptureFixture[str
     pipe.read_end = -1
 
     for _ in range(3):
-        emit(Event.BATCH_COMMITTED, "lost")
+        emit(LogEvent.BATCH_COMMITTED, "lost")
     logging.shutdown()
 
     assert pipe.stream.dropped == 3
@@ -260,7 +260,7 @@ def test_configuring_again_keeps_the_stream_and_its_count(pipe: Pipe) -> None:
     pipe.stream.dropped = 5
     configure("debug", "json", "never")
 
-    emit(Event.COMMAND_APPLIED, "x")
+    emit(LogEvent.COMMAND_APPLIED, "x")
 
     assert [line["event"] for line in lines_of(pipe)] == ["log.dropped", "command.applied"]
 
@@ -279,9 +279,9 @@ def test_a_program_outlives_its_stdout_without_a_word(redirection: str, tmp_path
     program = tmp_path / "program.py"
     program.write_text(
         "import os, sys\n"
-        "from orderd.logs.logger import Event, configure, emit\n"
+        "from orderd.logs.logger import LogEvent, configure, emit\n"
         "configure()\n"
-        "for _ in range(1000): emit(Event.BATCH_COMMITTED, 'x' * 1000)\n"
+        "for _ in range(1000): emit(LogEvent.BATCH_COMMITTED, 'x' * 1000)\n"
         "read_end, write_end = os.pipe()\n"
         "assert min(read_end, write_end) > 2\n"
         f"open({str(tmp_path / 'survived')!r}, 'w').close()\n"
@@ -298,11 +298,11 @@ def test_a_program_outlives_its_stdout_without_a_word(redirection: str, tmp_path
 
 
 def test_event_names_are_noun_and_verb_and_explained() -> None:
-    for event in Event:
+    for event in LogEvent:
         assert re.fullmatch(
             r"[a-z]+\.[a-z_]+ed|config\.warning|daemon\.draining|queue\.failing|[a-z]+\.(split|held_back|set_aside|took_over|standby)",
             event,
         )
         assert event.meaning.endswith(".")
         assert event.level in {10, 20, 30, 40, 50}
-    assert len({event.value for event in Event}) == len(Event)
+    assert len({event.value for event in LogEvent}) == len(LogEvent)

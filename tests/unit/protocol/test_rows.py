@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.protocol.cloud_events import CONTENT_TYPE, Event
+from orderd.protocol.cloud_events import CONTENT_TYPE, CloudEvent
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import dumps, loads
@@ -173,7 +173,7 @@ def test_any_row_is_strict_json_on_one_line(row: Row) -> None:
 def test_an_event_is_a_cloud_event(
     data: str, source: str, related: str | None, sequence: int | None
 ) -> None:
-    event = Event("order.created", "order/7", data, sequence)
+    event = CloudEvent("order.created", "order/7", data, sequence)
 
     body = json.loads(event.body("e-1", source, LATER, related))
 
@@ -193,7 +193,7 @@ def test_an_event_is_a_cloud_event(
 
 
 def test_an_event_is_written_exactly_so() -> None:
-    body = Event("user.created", "user/1", '{"id":1}', 12).body("e-1", "/orderd", NOON, "c-1")
+    body = CloudEvent("user.created", "user/1", '{"id":1}', 12).body("e-1", "/orderd", NOON, "c-1")
 
     assert CONTENT_TYPE == "application/cloudevents+json"
     assert body == (

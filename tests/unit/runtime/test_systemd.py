@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderd.runtime.systemd import Service
+from orderd.runtime.systemd import Notifier
 
 
 class Manager:
@@ -40,29 +40,29 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
     manager.close()
 
 
-Make = Callable[..., Service]
+Make = Callable[..., Notifier]
 
 
 @pytest.fixture
-def make_service() -> Iterator[Make]:
-    services: list[Service] = []
+def make_notifier() -> Iterator[Make]:
+    notifiers: list[Notifier] = []
 
-    def make(**options: Any) -> Service:
-        services.append(Service(**options))
-        return services[-1]
+    def make(**options: Any) -> Notifier:
+        notifiers.append(Notifier(**options))
+        return notifiers[-1]
 
     yield make
-    for service in services:
-        service.close()
+    for notifier in notifiers:
+        notifier.close()
 
 
-def test_the_life_of_a_daemon_is_told(manager: Manager, make_service: Make) -> None:
-    service = make_service()
+def test_the_life_of_a_daemon_is_told(manager: Manager, make_notifier: Make) -> None:
+    notifier = make_notifier()
 
-    service.ready("consuming")
-    service.stopping()
-    service.extend_timeout()
-    service.failed(78, "schema outdated", errno=2)
+    notifier.ready("consuming")
+    notifier.stopping()
+    notifier.extend_timeout()
+    notifier.failed(78, "schema outdated", errno=2)
 
     assert manager.received() == [
         ["READY=1", "STATUS=consuming"],
@@ -72,8 +72,8 @@ def test_the_life_of_a_daemon_is_told(manager: Manager, make_service: Make) -> N
     ]
 
 
-def test_a_reload_carries_its_time_stamp(manager: Manager, make_service: Make) -> None:
-    make_service().reloading()
+def test_a_reload_carries_its_time_stamp(manager: Manager, make_notifier: Make) -> None:
+    make_notifier().reloading()
 
     [[reloading, stamp]] = manager.received()
     assert reloading == "RELOADING=1"
@@ -81,91 +81,91 @@ def test_a_reload_carries_its_time_stamp(manager: Manager, make_service: Make) -
 
 
 def test_a_status_is_one_line_of_ascii_and_sent_when_it_changes(
-    manager: Manager, make_service: Make
+    manager: Manager, make_notifier: Make
 ) -> None:
-    service = make_service()
+    notifier = make_notifier()
 
-    service.status("paused: café\nREADY=1")
-    service.status("paused: café\nREADY=1")
-    service.status("x" * 600)
+    notifier.status("paused: café\nREADY=1")
+    notifier.status("paused: café\nREADY=1")
+    notifier.status("x" * 600)
 
     assert manager.received() == [["STATUS=paused: caf? READY=1"], ["STATUS=" + "x" * 500]]
 
 
 def test_the_watchdog_is_pinged_at_a_third_of_its_interval(
-    manager: Manager, make_service: Make
+    manager: Manager, make_notifier: Make
 ) -> None:
     clock = iter([0.0, 29.9, 30.0, 30.1, 61.0])
-    service = make_service(now_s=lambda: next(clock))
+    notifier = make_notifier(now_s=lambda: next(clock))
 
     for _ in range(5):
-        service.watchdog()
+        notifier.watchdog()
 
-    assert service.ping_interval_s == 30.0
+    assert notifier.ping_interval_s == 30.0
     assert manager.received() == [["WATCHDOG=1"]] * 3
 
 
 def test_a_watchdog_for_another_pid_is_not_pinged(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_notifier: Make
 ) -> None:
     monkeypatch.setenv("WATCHDOG_PID", "1")
 
-    make_service().watchdog()
+    make_notifier().watchdog()
 
     assert manager.received() == []
 
 
 @pytest.mark.parametrize("usec", ["0", "soon", "9" * 400, "9" * 5_000])
 def test_an_interval_that_is_none_means_no_pings(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch, usec: str, make_service: Make
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, usec: str, make_notifier: Make
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", usec)
 
-    make_service().watchdog()
+    make_notifier().watchdog()
 
     assert manager.received() == []
 
 
 def test_without_an_interval_pings_are_sent_all_the_same(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_service: Make
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, make_notifier: Make
 ) -> None:
     monkeypatch.delenv("WATCHDOG_USEC")
     monkeypatch.delenv("WATCHDOG_PID")
 
-    make_service().watchdog()
+    make_notifier().watchdog()
 
     assert manager.received() == [["WATCHDOG=1"]]
 
 
-def test_children_do_not_inherit_the_socket(manager: Manager, make_service: Make) -> None:
-    service = make_service()
+def test_children_do_not_inherit_the_socket(manager: Manager, make_notifier: Make) -> None:
+    notifier = make_notifier()
 
     left = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & os.environ.keys()
 
     assert left == set()
-    service.ready()
+    notifier.ready()
     assert manager.received() == [["READY=1"]]
 
 
-def test_an_abstract_socket_works(monkeypatch: pytest.MonkeyPatch, make_service: Make) -> None:
+def test_an_abstract_socket_works(monkeypatch: pytest.MonkeyPatch, make_notifier: Make) -> None:
     name = f"orderd-test-{os.getpid()}"
     manager = Manager(f"\0{name}")
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
 
-    make_service().ready()
+    make_notifier().ready()
 
     assert manager.received() == [["READY=1"]]
     manager.close()
 
 
-def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_service: Make) -> None:
-    service = make_service()
+def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_notifier: Make) -> None:
+    notifier = make_notifier()
     manager.close()
-    service.ready()
+    notifier.ready()
     Path(manager.path).unlink()
     successor = Manager(manager.path)
 
-    service.stopping()
+    notifier.stopping()
 
     # Also what was said while nobody was there.
     assert successor.received() == [["READY=1"], ["STOPPING=1"]]
@@ -174,59 +174,59 @@ def test_a_socket_that_was_made_anew_is_found_again(manager: Manager, make_servi
 
 @pytest.mark.parametrize("address", ["/" + "x" * 300, "/x" * 150, "@" + "x" * 300, "/nowhere"])
 def test_a_socket_that_cannot_be_used_is_named_as_such(
-    monkeypatch: pytest.MonkeyPatch, address: str, make_service: Make
+    monkeypatch: pytest.MonkeyPatch, address: str, make_notifier: Make
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
 
-    service = make_service()
+    notifier = make_notifier()
 
-    assert not service.is_present
-    assert service.fault.startswith(address[:200] + ": ")
+    assert not notifier.is_present
+    assert notifier.fault.startswith(address[:200] + ": ")
 
 
 @pytest.mark.parametrize("address", ["", "/nonexistent/notify"])
 def test_where_nobody_listens_nothing_happens(
-    monkeypatch: pytest.MonkeyPatch, address: str, make_service: Make
+    monkeypatch: pytest.MonkeyPatch, address: str, make_notifier: Make
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    service = make_service()
+    notifier = make_notifier()
 
-    service.ready("consuming")
-    service.watchdog()
+    notifier.ready("consuming")
+    notifier.watchdog()
 
-    assert not service.is_present
-    assert service.ping_interval_s is None
+    assert not notifier.is_present
+    assert notifier.ping_interval_s is None
 
 
 def test_a_manager_that_does_not_read_holds_nobody_up_and_misses_no_change_of_state(
-    manager: Manager, make_service: Make
+    manager: Manager, make_notifier: Make
 ) -> None:
-    service = make_service()
+    notifier = make_notifier()
     queued_max = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
     for number in range(queued_max + 5):
-        service.status(str(number))
+        notifier.status(str(number))
     started_s = time.monotonic()
 
     for _ in range(1_000):
-        service.watchdog()
-        service.status("last")
-    service.ready()
-    service.stopping()
+        notifier.watchdog()
+        notifier.status("last")
+    notifier.ready()
+    notifier.stopping()
 
     # A wait for each of them would be minutes.
     assert time.monotonic() - started_s < 20
     assert len(manager.received()) <= queued_max + 1
-    service.watchdog()
-    service.status("last")
+    notifier.watchdog()
+    notifier.status("last")
     assert manager.received() == [["READY=1"], ["STOPPING=1"], ["WATCHDOG=1"], ["STATUS=last"]]
 
 
-def test_a_longer_start_is_asked_for_again_and_again(manager: Manager, make_service: Make) -> None:
+def test_a_longer_start_is_asked_for_again_and_again(manager: Manager, make_notifier: Make) -> None:
     clock = iter([0.0, 9.9, 10.0, 10.1])
-    service = make_service(now_s=lambda: next(clock))
+    notifier = make_notifier(now_s=lambda: next(clock))
 
     for _ in range(4):
-        service.extend_timeout()
+        notifier.extend_timeout()
 
     assert manager.received() == [["EXTEND_TIMEOUT_USEC=60000000"]] * 2
 
@@ -235,25 +235,25 @@ def test_a_longer_start_is_asked_for_again_and_again(manager: Manager, make_serv
 def test_where_the_manager_tells_no_interval_the_setting_counts(
     manager: Manager,
     monkeypatch: pytest.MonkeyPatch,
-    make_service: Make,
+    make_notifier: Make,
     setting_s: float,
     interval_s: float | None,
 ) -> None:
     monkeypatch.delenv("WATCHDOG_USEC")
-    service = make_service()
+    notifier = make_notifier()
 
-    service.expect_watchdog(setting_s)
+    notifier.expect_watchdog(setting_s)
 
-    assert service.ping_interval_s == interval_s
+    assert notifier.ping_interval_s == interval_s
     assert manager.received() == []
 
 
 def test_the_interval_that_the_manager_tells_counts_more_than_the_setting(
-    manager: Manager, make_service: Make
+    manager: Manager, make_notifier: Make
 ) -> None:
-    service = make_service()
+    notifier = make_notifier()
 
-    service.expect_watchdog(3)
+    notifier.expect_watchdog(3)
 
-    assert service.ping_interval_s == 30
+    assert notifier.ping_interval_s == 30
     assert manager.received() == []

@@ -11,9 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from orderd.protocol.envelope import Command
 from orderd.protocol.fields import Priority
 from orderd.protocol.names import Queue
-from orderd.shop.order_rows import Status
 from orderd.shop.decide import Decision, decide
-from orderd.shop.order_rows import ORDERS
+from orderd.shop.order_rows import ORDERS, Status
 from orderd.shop.outcomes import Applied, Duplicate, Refused
 from orderd.shop.products import PRODUCTS
 from orderd.shop.registry import SHOP

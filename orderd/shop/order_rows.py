@@ -4,16 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from orderd.protocol.rows import rfc3339
 from orderd.shop.products import PRODUCTS
 from orderd.shop.tables import Column, Kind, Lines, Table
-
-Status = Literal["pending", "processing", "shipped", "delivered", "cancelled"]
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
-# Of orders whose items and priority can still be changed.
-EDITABLE_STATUSES: Final = frozenset({"pending", "processing"})
 
 
 @dataclass(frozen=True, slots=True)

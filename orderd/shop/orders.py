@@ -15,7 +15,8 @@ from orderd.shop.entity import Action, Entity, in_all, listing
 from orderd.shop.needs import Needs
 from orderd.shop.order_changes import STATUS_EVENTS, OrderEvent, OrderRefusal, change
 from orderd.shop.order_items import ITEMS_MAX, ItemData, Items
-from orderd.shop.order_rows import ORDERS, Order, Status
+from orderd.shop.order_rows import ORDERS, Order
+from orderd.shop.order_status import Status
 from orderd.shop.outcomes import Answered, Applied, Refused
 from orderd.shop.products import PRODUCTS
 from orderd.shop.revisions import is_outdated, revision_conflict

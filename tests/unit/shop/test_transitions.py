@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orderd.shop.order_rows import ORDERS, STATUSES
+from orderd.shop.order_rows import ORDERS
+from orderd.shop.order_status import STATUSES
 from orderd.shop.products import PRODUCTS
 from tests.unit.shop.worlds import applied, do, events, order, refused, world_of
 

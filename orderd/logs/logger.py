@@ -125,7 +125,7 @@ class LineHandler(logging.Handler):
         dropped = self.stream.dropped
         if dropped and self.stream.has_room():
             event = LogEvent.LOG_DROPPED
-            message = f"{dropped} log lines were dropped: stdout did not take them"
+            message = f"{dropped} log lines were dropped because stdout did not accept them"
             record = logging.LogRecord(_LOGGER.name, event.level, "", 0, message, None, None)
             record.event = event.value
             # The report itself is not counted: either it is out, or the count is as before.

@@ -88,7 +88,10 @@ class Health:
     def _tell_once(self, why: str) -> None:
         if not self._is_failing:
             self._is_failing = True
-            emit(LogEvent.HEALTH_FAILED, f"{why}: orderctl health cannot see this daemon")
+            emit(
+                LogEvent.HEALTH_FAILED,
+                f"cannot write the health file: {why}; orderctl health reports this daemon as down",
+            )
 
 
 def _now() -> str:

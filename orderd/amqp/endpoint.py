@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pika
 
-# The kernel finds a cut wire, and data that nobody acknowledges, before the heartbeat does.
+# The kernel detects a cut connection and unacknowledged data before the heartbeat does.
 _TCP_OPTIONS: Final = {
     "TCP_KEEPIDLE": 10,
     "TCP_KEEPINTVL": 5,
@@ -55,7 +55,7 @@ class BrokerEndpoint:
         return sorted(targets, key=lambda target: target.name not in self._reached)
 
     def note_reached(self, target: Target) -> None:
-        """Begin with *target* the next time, whoever connects."""
+        """Try *target* first at the next connect, of any connection."""
         self._reached[:] = [target.name]
 
     def _target(self, url: str) -> Target:

@@ -1,4 +1,4 @@
-"""Looks at what lies in queues: AMQP has no browsing, so messages are taken and given back."""
+"""Browses queues: AMQP 0-9-1 cannot browse, so messages are taken and returned."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _POLL_S: Final = 0.002
 class Browser:
     """Takes messages one at a time, without prefetch, on a channel of its own of *connection*.
 
-    What is neither acked nor given back stays with the broker, unacked: nobody else gets it, and
+    What is neither acked nor given back stays unacked: no other consumer gets it, and
     only its tag is remembered here. It goes back when the connection is lost, whatever happens.
     """
 
@@ -42,7 +42,7 @@ class Browser:
             if fault.code != INTERNAL_ERROR:
                 raise
             raise HeadUndeliverable(
-                f"RabbitMQ fails at delivering the head of queue {queue} ({INTERNAL_ERROR})"
+                f"RabbitMQ fails to deliver the head of queue {queue} ({INTERNAL_ERROR})"
             ) from fault
         if method is None:
             return None
@@ -79,7 +79,7 @@ class Browser:
             # All that is older is settled: so one frame is enough, and one step of the broker.
             self._channel.send("basic_nack", delivery_tag=group[-1], multiple=True, requeue=True)
             ready += len(group)
-            # Somebody else may take them, or they expire: then their order is nobody's concern.
+            # Once a consumer takes them or they expire, their order does not matter.
             is_arriving = is_arriving and self._arrive(queue, ready)
 
     def _arrive(self, queue: str, ready: int) -> bool:

@@ -79,7 +79,7 @@ class ConfirmConnection:
             else:
                 self._endpoint.note_reached(target)
                 return
-        # A refusal among them is what somebody can do something about.
+        # A refusal among the faults is raised as such, because an operator can act on it.
         is_refused = any(isinstance(fault, BrokerRefused) for fault in faults)
         raise (BrokerRefused if is_refused else BrokerFault)("; ".join(map(str, faults)))
 

@@ -13,7 +13,7 @@ CONFIRM_TIMEOUT_S: Final = 30.0
 
 
 class ConfirmedPublisher:
-    """A channel in confirm mode on *connection*, opened anew when the broker has closed it."""
+    """A channel in confirm mode on *connection*, reopened when the broker has closed it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

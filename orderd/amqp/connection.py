@@ -103,7 +103,7 @@ class Connection:
             else:
                 self._endpoint.note_reached(target)
                 return
-        # A refusal among them is what somebody can do something about.
+        # A refusal among the faults is raised as such, because an operator can act on it.
         is_refused = any(isinstance(fault, BrokerRefused) for fault in faults)
         raise (BrokerRefused if is_refused else BrokerFault)("; ".join(map(str, faults)))
 
@@ -137,7 +137,7 @@ class Connection:
             raise BrokerFault(f"{self.where}: not connected")
 
     def end_slices(self, limit_s: float) -> None:
-        """Keep nobody alive any more, and wait for an answer for at most *limit_s* seconds."""
+        """Run no more keep-alive work, and wait at most *limit_s* seconds for an answer."""
         self._keep_alive = nothing
         self.call_timeout_s = limit_s
 

@@ -29,7 +29,7 @@ class Declaration:
         self.changed: str | None = None
 
     def look(self, keep_alive: Callable[[], None] = nothing) -> None:
-        """Find out what the broker can do; to be called on a connection that was just opened."""
+        """Find out what the broker can do; call it on a connection that was just opened."""
         self.hindrance = retry_queues.hindrance(self._connection)
         if not self._connection.is_open:
             self._connection.open(keep_alive)

@@ -8,7 +8,7 @@ import pika
 
 from orderd.logs.redaction import redact_url
 
-# The kernel finds a cut wire, and data that nobody acknowledges, before the heartbeat does.
+# The kernel detects a cut connection and unacknowledged data before the heartbeat does.
 _TCP_OPTIONS: Final = {
     "TCP_KEEPIDLE": 10,
     "TCP_KEEPINTVL": 5,
@@ -54,7 +54,7 @@ class BrokerEndpoint:
         return sorted(targets, key=lambda target: target.name not in self._reached)
 
     def note_reached(self, target: Target) -> None:
-        """Begin with *target* the next time, whoever connects."""
+        """Try *target* first at the next connect, of any connection."""
         self._reached[:] = [target.name]
 
     def _target(self, url: str) -> Target:

@@ -16,7 +16,7 @@ class InFlight:
     """Knows the queues to which messages are on their way back.
 
     RabbitMQ counts a message neither in its retry queue nor in its command queue between the end
-    of its delay and its arrival. What somebody has purged is forgotten after some time.
+    of its delay and its arrival. Purged messages are forgotten after some time.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:

@@ -294,7 +294,7 @@ class Intakes:
         if own is not None and own.loss_code == INTERNAL_ERROR:
             intake.is_suspect = True
             why = (
-                f"RabbitMQ fails at delivering the head of queue {intake.queue} "
+                f"RabbitMQ fails to deliver the head of queue {intake.queue} "
                 f"({INTERNAL_ERROR}): {why}"
             )
         intake.drop()

@@ -136,7 +136,7 @@ class Publisher:
     def find_alarm(self) -> None:
         """Learn whether the broker takes messages: it says `blocked` only once one was published.
 
-        The message goes to no queue, so that none can keep the answer back. Raises BrokerFault.
+        The message goes to no queue, so no queue can delay the confirm. Raises BrokerFault.
         """
         confirms = self.publish([_TO_NOWHERE])
 

@@ -45,7 +45,7 @@ class QueueLocks:
             return "another daemon consumes it exclusively" if held else None
         # Asked first: to ask for the lock in vain is an error in the broker's log.
         if not consumers and self._lock(queue):
-            # Its last holder may be not quite gone, or somebody else have come.
+            # The last holder may not be gone yet, or another daemon has taken the lock.
             consumers = depth_on(scratch, queue).consumers
             scratch.close()
             return _busy(consumers) if consumers else None
@@ -77,7 +77,7 @@ class QueueLocks:
             if fault.code in {NOT_FOUND, RESOURCE_LOCKED}:
                 return False
             raise
-        # A policy may delete queues that nobody uses; and if it is gone, the broker says so.
+        # A policy may delete unused queues; if it did, the broker says so.
         channel.call(
             "basic_consume", queue=name, auto_ack=True, on_message_callback=lambda *_: None
         )
@@ -90,12 +90,12 @@ class QueueLocks:
             scratch.call("queue_declare", queue=lock_queue(queue), passive=True)
         except ChannelFault as fault:
             return fault.code == RESOURCE_LOCKED
-        # It is this connection's own, or somebody's who does not know orderd.
+        # The lock is this connection's own, or of a program that is not orderd.
         return False
 
 
 def is_in_use(fault: Any) -> bool:
-    """Return whether *fault* says that somebody else consumes the queue exclusively."""
+    """Return whether *fault* says that another consumer has the queue exclusively."""
     return isinstance(fault, ChannelFault) and _IN_USE in fault.reason
 
 

@@ -33,7 +33,7 @@ def fault_of(error: BaseException, where: str, purpose: str) -> BrokerFault:
     if isinstance(error, TimedOut):
         return NoAnswer(f"{where}: {purpose}: {error}")
     code = getattr(error, "reply_code", None)
-    # A limit of the user's, on channels for example: somebody has to raise it.
+    # A limit of the user, on channels for example: an operator has to raise it.
     kind = BrokerRefused if code == NOT_ALLOWED else BrokerFault
     fault = kind(f"{where}: {cause_of(error)}")
     fault.code = code

@@ -1,4 +1,4 @@
-"""Renewal: a copy of a message, for the same queue, whose deliveries the broker counts anew.
+"""Renewal: a copy of a message in the same queue, with a new delivery count.
 
 A quorum queue counts how often a message was given back or lost with a connection. Past its
 delivery limit the broker drops the message where the queue has no dead letter exchange. A copy

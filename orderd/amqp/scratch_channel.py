@@ -6,7 +6,7 @@ from orderd.amqp.connection import Channel, Connection
 
 
 class ScratchChannel:
-    """A channel that is opened anew whenever the broker closed it with its answer."""
+    """A channel that is reopened whenever the broker has closed it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""A publisher that nobody has to wait for: its connection is made step by step."""
+"""A publisher whose connection is made step by step, without blocking the loop."""
 
 import time
 from collections import deque

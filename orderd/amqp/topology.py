@@ -90,7 +90,7 @@ def unusable(channel: ScratchChannel, queue: str) -> str | None:
         except ChannelFault as fault:
             told = _DIFFERENCE.search(fault.reason)
             if fault.code != PRECONDITION_FAILED or told is None:
-                # Who may not declare it may still consume it, or is told so when it tries.
+                # A user who may not declare it may still consume it; otherwise consuming fails.
                 return None
             if told["name"] in _MUST_BE or told["current"] == "stream":
                 return fault.reason
@@ -119,7 +119,7 @@ def _create_queue(scratch: ScratchChannel, queue: str, queue_type: str) -> None:
     except ChannelFault as fault:
         if fault.code != PRECONDITION_FAILED or fault.is_queue_limit:
             raise
-        # Somebody created it in the meantime, in another way: then that is how it is.
+        # Another client has declared it differently in the meantime; use it as it is.
         scratch.call("queue_declare", queue=queue, passive=True)
 
 

@@ -124,10 +124,12 @@ class Announcer:
             return
         self._status.blocked()
         if is_blocked:
-            emit(LogEvent.BROKER_BLOCKED, "RabbitMQ takes no messages (memory or disk alarm)")
+            emit(LogEvent.BROKER_BLOCKED, "RabbitMQ blocks publishers (memory or disk alarm)")
             self._events.publish(SystemEvent.PAUSED, {"waiting_for": "broker"})
         else:
-            emit(LogEvent.BROKER_UNBLOCKED, f"RabbitMQ takes messages again after {seconds:.1f} s")
+            emit(
+                LogEvent.BROKER_UNBLOCKED, f"RabbitMQ accepts messages again after {seconds:.1f} s"
+            )
             self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
 
     def forget_alarm(self) -> None:
@@ -138,15 +140,18 @@ class Announcer:
     def outbox_recovered(self, rows: int) -> None:
         """Announce that events which a crash had left behind were published."""
         if rows:
-            emit(LogEvent.OUTBOX_RECOVERED, f"published {rows} events left behind by a crash")
+            emit(
+                LogEvent.OUTBOX_RECOVERED,
+                f"published {rows} events that a crash had left in the outbox",
+            )
 
     def housekeeping_delayed(self, fault: Exception) -> None:
         """Announce that the outbox could not be cleaned up or searched now."""
-        emit(LogEvent.BATCH_RETRIED, f"outbox housekeeping is tried again: {fault}")
+        emit(LogEvent.BATCH_RETRIED, f"outbox housekeeping failed and will be retried: {fault}")
 
     def gave_back(self, deliveries: int) -> None:
         """Announce that messages in hand went back to the broker."""
-        emit(LogEvent.MESSAGE_REQUEUED, f"{deliveries} messages given back to the broker")
+        emit(LogEvent.MESSAGE_REQUEUED, f"{deliveries} messages returned to the broker")
 
     def log_status(self, inbox: int) -> None:
         """Log a line about the state of the daemon, with *inbox* deliveries waiting."""
@@ -161,13 +166,14 @@ class Announcer:
 
     def drain_cut_short(self, fault: Exception) -> None:
         """Announce that the broker will deliver again what was in hand."""
-        emit(LogEvent.MESSAGE_REQUEUED, f"drain cut short; the broker delivers again: {fault}")
+        emit(
+            LogEvent.MESSAGE_REQUEUED,
+            f"drain interrupted; the broker redelivers what was in hand: {fault}",
+        )
 
     def gave_up(self) -> None:
         """Announce that a second signal, or the time limit, ended the drain."""
-        emit(
-            LogEvent.MESSAGE_REQUEUED, "drain given up; the broker delivers again what was in hand"
-        )
+        emit(LogEvent.MESSAGE_REQUEUED, "drain ended early; the broker redelivers what was in hand")
 
     def stopped(self) -> None:
         """Announce that the daemon ends as asked."""

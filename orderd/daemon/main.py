@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _rejected(error, notifier)
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     if armed:
-        emit(LogEvent.FAILPOINT_ARMED, f"crash points: {', '.join(armed)}")
+        emit(LogEvent.FAILPOINT_ARMED, f"crash points armed: {', '.join(armed)}")
     if notifier.fault:
-        emit(LogEvent.SYSTEMD_FAILED, f"{notifier.fault}: the service manager is told nothing")
+        emit(LogEvent.SYSTEMD_FAILED, f"cannot notify the service manager: {notifier.fault}")
     doubt(settings)
     notifier.expect_watchdog(settings.watchdog)
     try:

@@ -10,12 +10,12 @@ from orderd.daemon.lifecycle import Lifecycle
 from orderd.logs.logger import LogEvent, emit
 
 _ORDER_LOST: Final = (
-    "commands take effect in the order sent only among those that one daemon consumes; "
-    'consume = "exclusive" keeps the order'
+    "only the commands that one daemon consumes take effect in the order sent; "
+    'set consume = "exclusive" to keep the order of all'
 )
 _LOSES: Final = (
-    "was declared by a former version: a message whose delay ends while its queue is full, missing "
-    "or down is lost"
+    "was declared by an earlier version and loses a message whose delay ends while its queue is "
+    "full, missing or down"
 )
 
 
@@ -66,7 +66,7 @@ class QueueWatch:
                 text = f"retry queue {queue} {_LOSES}: {advice}"
                 emit(LogEvent.QUEUE_OUTDATED, text, queue=queue)
         if declaration.changed not in {None, self._changed}:
-            text = f"{declaration.changed}; commands go on"
+            text = f"{declaration.changed}; commands continue"
             emit(LogEvent.TOPOLOGY_MISMATCHED, text, level=WARNING)
         self._changed = declaration.changed
 

@@ -24,16 +24,16 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
         try:
             fresh = load(app.settings)
         except ConfigError as error:
-            emit(LogEvent.CONFIG_REJECTED, f"the old settings stay: {error}")
+            emit(LogEvent.CONFIG_REJECTED, f"reload rejected, the previous settings stay: {error}")
             return True
         outcome = reload_settings(app.settings, fresh)
         try:
             _declare_steps(app, outcome)
         except TopologyMismatch as fault:
-            emit(LogEvent.CONFIG_REJECTED, f"the old {_STEPS} stay: {fault}")
+            emit(LogEvent.CONFIG_REJECTED, f"the previous {_STEPS} stay: {fault}")
             _take_over(app, outcome.without(app.settings, _STEPS))
         except BrokerFault:
-            waiting = f"{_STEPS} waits for the broker"
+            waiting = f"{_STEPS} takes effect when the broker is back"
             _take_over(app, outcome.without(app.settings, _STEPS), waiting)
             return False
         else:
@@ -42,17 +42,17 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
 
 
 def doubt(settings: Settings) -> None:
-    """Log what is allowed, but hardly wise."""
+    """Log settings that are allowed but not recommended."""
     if settings.authorization == NONE and settings.tokens:
         emit(
             LogEvent.CONFIG_WARNING,
-            f"authorization is {NONE}: every command is allowed, and the tokens are not looked at",
+            f"authorization is {NONE}: every command is allowed, and the tokens are ignored",
         )
     if settings.prefetch_count < 2 * settings.batch_max:
         emit(
             LogEvent.CONFIG_WARNING,
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
-            f"{settings.batch_max}: batches will be smaller than they could be",
+            f"{settings.batch_max}: batches will not reach batch_max",
         )
 
 
@@ -76,7 +76,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     changes += _authorization_change(before, settings)
     needs_restart = [f"{key} needs a restart" for key in outcome.needs_restart]
     told = "; ".join([*changes, *needs_restart, *remarks])
-    emit(LogEvent.CONFIG_RELOADED, told or "nothing has changed")
+    emit(LogEvent.CONFIG_RELOADED, told or "no setting has changed")
     if outcome.changed:
         doubt(settings)
     # At last: this speaks with the broker, and what was lost by that is made good as ever.
@@ -87,7 +87,10 @@ def _authorization_change(before: Settings, after: Settings) -> list[str]:
     if before.authorization_mode == after.authorization_mode:
         return []
     if after.authorization_mode == NONE:
-        emit(LogEvent.CONFIG_WARNING, "the file takes authorization away: every command is allowed")
+        emit(
+            LogEvent.CONFIG_WARNING,
+            "the configuration file turns authorization off: every command is allowed",
+        )
     return [f"{AUTHORIZATION}: {described(before)} → {described(after)}"]
 
 

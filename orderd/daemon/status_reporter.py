@@ -20,12 +20,12 @@ _SILENT_AFTER_S: Final = 15.0
 
 
 class StatusReporter:
-    """Shows the phase of *lifecycle*, and that the loop turns."""
+    """Reports the phase of *lifecycle*, and that the loop is alive."""
 
     def __init__(
         self, notifier: Notifier, health: Health, lifecycle: Lifecycle, stats: Stats
     ) -> None:
-        """Show it to *notifier* and by *health*, with the rate that *stats* have."""
+        """Report to *notifier* and *health*, with the rate from *stats*."""
         self._notifier = notifier
         self._health = health
         self._lifecycle = lifecycle
@@ -39,9 +39,9 @@ class StatusReporter:
         self._health.claim()
 
     def tick(self, silent_s: float = 0.0) -> None:
-        """Show that the loop turns; the database has not answered for *silent_s* seconds.
+        """Report that the loop is alive; the database has not answered for *silent_s* seconds.
 
-        To be called freely: few of the calls do anything.
+        Cheap to call often: most calls do nothing.
         """
         phase, waiting_for = self._shown(silent_s)
         self._health.note(phase, waiting_for, self._lifecycle.standing_by)
@@ -58,12 +58,12 @@ class StatusReporter:
         self._notifier.expect_watchdog(watchdog_s)
 
     def starting(self) -> None:
-        """Show that the program is there, and nothing else yet."""
+        """Report that the program has started."""
         self._notifier.status(Phase.STARTING)
         self.tick()
 
     def running(self) -> None:
-        """Show that commands are taken; the first time, that the start is over."""
+        """Report that commands are taken; the first time, that start-up is complete."""
         self.changed()
         if not self._is_ready:
             self._is_ready = True
@@ -71,7 +71,7 @@ class StatusReporter:
         self.tick()
 
     def changed(self) -> None:
-        """Show the phase with the next `tick`, not only when its time has come."""
+        """Report the phase with the next `tick`, even if the interval is not over."""
         self._next_status_s = 0.0
 
     def waiting(self, why: str) -> None:
@@ -83,10 +83,10 @@ class StatusReporter:
         """Show whether the broker takes messages."""
         self.changed()
         if self._lifecycle.is_blocked:
-            self._notifier.status("blocked: RabbitMQ takes no messages")
+            self._notifier.status("blocked: RabbitMQ blocks publishers")
 
     def draining(self) -> None:
-        """Show that what is in hand is finished, and nothing else taken."""
+        """Report that the daemon finishes what is in hand and takes nothing more."""
         self._lifecycle.drain()
         if not self._is_stopping:
             self._is_stopping = True
@@ -95,7 +95,7 @@ class StatusReporter:
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Show that the settings change; a daemon that has yet to start is not ready by that."""
+        """Report a reload around the block, unless the daemon is still starting."""
         if not self._is_ready:
             yield
             return

@@ -1,13 +1,13 @@
-"""The time of the database, told without asking it each time."""
+"""The time of the database, known without a query each time."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """Tells the database's time as it was last learned, and goes on by a clock that nobody sets.
+    """Returns the database's time, continued from the last query by a clock that is never set.
 
-    Before anything was learned it is this machine's time.
+    Before the first query it is this machine's time.
     """
 
     def __init__(self) -> None:

@@ -51,9 +51,9 @@ class Database:
         self._parameters = defaults | check_dsn(dsn) | {"client_encoding": _ENCODING}
         self._queries = load_queries()
         self._connection: Connection | None = None
-        # The server's process and its start: together nobody else's.
+        # The server's process id and start time, which together identify the session.
         self._session: tuple[int, datetime] | None = None
-        # The statements that each transaction begins with; more where the session is not ours.
+        # Statements that begin each transaction; more of them where a pooler shares the session.
         self._opening: tuple[str, ...] = ()
         # What the operator has switched off: a power cut may then lose what is committed.
         self.switched_off: tuple[str, ...] = ()
@@ -124,16 +124,16 @@ class Database:
                 return connection
             # A host may take all of its time, and its name as much again to be looked up.
             self._on_slice(0.0)
-        # A refusal among them is what somebody can do something about.
+        # A refusal among the faults is raised as such, because an operator can act on it.
         is_refused = any(isinstance(fault, DatabaseRefused) for fault in faults)
         text = masked("; ".join(map(str, faults)), self._parameters)
         raise DatabaseRefused(text) if is_refused else DatabaseOutage(text)
 
     def _take_session(self, connection: Connection, cursor: Cursor) -> None:
-        """Set the new session's limits, and end the one before it; where it is ours alone.
+        """Set the limits of the new session and terminate the one before it, unless it is shared.
 
         Behind a pooler its server's pid is not the one that was given at connect. Then it is also
-        that of others: nothing is set on it, and none is ended, whosever it may be by now.
+        that of other clients: nothing is set on it, and no session is terminated.
         """
         cursor.execute(self._queries["tell_time"])
         ((now,),) = cursor.fetchall()
@@ -145,7 +145,7 @@ class Database:
             connection.close()
             raise SchemaFault(
                 f'the database "{name}" has the encoding {encoding}, and orderd needs {_ENCODING}: '
-                f"create it anew, WITH ENCODING '{_ENCODING}' TEMPLATE template0"
+                f"recreate it WITH ENCODING '{_ENCODING}' TEMPLATE template0"
             )
         if pid != connection.info.backend_pid:
             self._session, self._opening = None, ("bound_transaction", "durable_transaction")

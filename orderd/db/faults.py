@@ -1,4 +1,4 @@
-"""What a database error means for the work in hand; the one place that decides it."""
+"""Classifies database errors by what they mean for the work in hand; decided only here."""
 
 import re
 from enum import Enum, auto
@@ -12,11 +12,11 @@ from orderd.shop.registry import SHOP
 
 
 class DatabaseOutage(Exception):
-    """The database is away, starting, read-only or full: nobody's message is to blame."""
+    """The database is unreachable, starting, read-only or full; no message is at fault."""
 
 
 class DatabaseRefused(DatabaseOutage):
-    """The server is there, but lets nobody in with this login or to this database."""
+    """The server answers, but refuses this login or this database."""
 
 
 class ServerFault(DatabaseOutage):
@@ -28,7 +28,7 @@ class TransactionConflict(Exception):
 
 
 class LockedOut(TransactionConflict):
-    """Somebody holds a row for long: redoing the whole at once would only wait as long again."""
+    """Another session holds a row lock for long: an immediate retry would wait as long again."""
 
     def __init__(self, text: str, table: str | None = None, tid: str | None = None) -> None:
         """Note the *table* and the place in it of the row that was waited for, where known."""
@@ -38,7 +38,7 @@ class LockedOut(TransactionConflict):
 
 
 class IdsTaken(TransactionConflict):
-    """Rows of others have ids that were taken ahead: redone with the same ids, it fails again."""
+    """Rows of other programs have ids that were reserved: a retry needs other ids."""
 
     def __init__(self, text: str, table: str, *, is_awaited: bool = False) -> None:
         """Note the *table* whose ids are taken, *is_awaited* where not for certain yet."""
@@ -65,7 +65,7 @@ class SchemaFault(Exception):
 
 
 class TablesChanged(SchemaFault):
-    """Columns are other than orderd needs; whoever has changed them may change them back."""
+    """Columns differ from what orderd needs; who changed them may change them back."""
 
 
 # The tables whose rows have ids out of a sequence, some of them taken ahead.
@@ -77,7 +77,7 @@ _RELATION: Final = re.compile(rf"\b({'|'.join(_WITH_IDS)})(_\w+)?\b")
 
 
 class Fault(Enum):
-    """The kinds of database error, by what to do about them."""
+    """The kinds of database errors, by the reaction to them."""
 
     OUTAGE = auto()
     SERVER = auto()
@@ -167,7 +167,7 @@ def _locked_out(error: psycopg2.Error, text: str) -> LockedOut:
     relation, place = _RELATION.search(where), _TUPLE.search(where)
     if relation is None:
         return LockedOut(text)
-    # A place that is told with an index is that of the new row, not of the one that is in its way.
+    # The tuple named with an index is that of the new row, not of the row in conflict with it.
     is_row = place is not None and not relation[2]
     return LockedOut(text, relation[1], place[0] if place is not None and is_row else None)
 

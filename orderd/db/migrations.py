@@ -28,7 +28,7 @@ class Migration:
 
 
 def _quietly(_name: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def load_migrations() -> list[Migration]:

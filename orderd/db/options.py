@@ -92,7 +92,7 @@ def masked(text: str, parameters: Mapping[str, Any]) -> str:
     told = {value for name, value in parameters.items() if name not in _SECRETS}
     for name in _SECRETS:
         secret = parameters.get(name)
-        # A password that is also the name of the role tells nobody anything.
+        # A password that equals the role's name is not hidden: it stands in the text anyway.
         if secret and secret not in told:
             text = text.replace(secret, HIDDEN)
     return text

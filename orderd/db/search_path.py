@@ -34,7 +34,7 @@ class _Found:
 def is_migrated(tx: Transaction) -> bool:
     """Return whether orderd's own record of migrations is there, with its tables beside it.
 
-    Raises `SchemaFault` where a name leads to a table of somebody else.
+    Raises `SchemaFault` where a name leads to another program's table.
     """
     rows = tx.rows("find_tables", tables=[_HISTORY, *TABLES])
     found = {row[0]: _Found(*row) for row in rows}
@@ -46,7 +46,7 @@ def is_migrated(tx: Transaction) -> bool:
         if history.is_in_first_schema:
             has = f"it has the columns {', '.join(history.columns)}"
             raise SchemaFault(f"{history} is not orderd's: {has}; {_ADVICE}")
-        # Somebody's, farther back in search_path: orderd's own will come before it.
+        # Another program's table, later in search_path: orderd's own will precede it.
         _raise_if_in_the_way(found.values())
         return False
     for table in found.values():
@@ -61,7 +61,7 @@ def is_migrated(tx: Transaction) -> bool:
 
 
 def _raise_if_in_the_way(tables: Iterable[_Found]) -> None:
-    """Raise `SchemaFault` where a table of somebody is in the place of one still to be created."""
+    """Raise `SchemaFault` where another program has a table that orderd is yet to create."""
     for table in tables:
         if table.is_in_first_schema:
             raise SchemaFault(f"{table} is not orderd's, which has created nothing here; {_ADVICE}")

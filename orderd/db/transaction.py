@@ -10,9 +10,9 @@ PIECE_ROWS: Final = 250
 
 
 class Transaction:
-    """An open transaction; whoever is given one never commits it.
+    """An open transaction; code that is given one never commits it.
 
-    Statements whose rows nobody needs can wait (`later`): they travel with the next query or
+    Statements whose rows are not needed can wait (`later`): they travel with the next query or
     with COMMIT, in one round trip.
     """
 

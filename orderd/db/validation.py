@@ -1,4 +1,4 @@
-"""Constraints that rows of before may break: validated where they can be, the rows named if not."""
+"""Validates constraints that older rows may break, or names the rows that break them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What may be told of a database error: never a value, of which DETAIL and message are full."""
+"""Words for a database error, without the values that its message and DETAIL contain."""
 
 import re
 from typing import Final
@@ -15,13 +15,13 @@ _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def wording(error: psycopg2.Error) -> str:
-    """Return the kind of *error*, its SQLSTATE, and what it is about; nothing of any row.
+    """Return the kind of *error*, its SQLSTATE and the object it concerns, without any value.
 
     libpq's own words, which come without a SQLSTATE, are about the connection alone.
     """
     sqlstate = error.pgcode
     if sqlstate is None:
-        # Tried with and without TLS, and at each address, a server says the same several times.
+        # libpq repeats a message for each address, with and without TLS.
         lines = dict.fromkeys(line.strip() for line in str(error).splitlines())
         return " ".join(" ".join(lines).split()) or type(error).__name__
     diag = error.diag

@@ -8,166 +8,230 @@ from orderd.protocol.names import Queue
 
 
 class LogEvent(StrEnum):
-    """What a log line is about; `level` is the usual one, `meaning` is for the documentation."""
+    """The kind of a log line, with its usual `level` and its `meaning` for the documentation."""
 
     level: int
     meaning: str
 
     def __new__(cls, value: str, level: int, meaning: str) -> Self:
-        """Make a member that is its name, and carries level and meaning along."""
+        """Make a member whose value is its name, with level and meaning as attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.level = level
         member.meaning = meaning
         return member
 
-    DAEMON_STARTED = "daemon.started", INFO, "The daemon runs; its version, name and limits."
-    DAEMON_DRAINING = "daemon.draining", INFO, "A stop was asked for; what is in hand is finished."
-    DAEMON_STOPPED = "daemon.stopped", INFO, "The daemon ends as asked."
-    DAEMON_FAILED = "daemon.failed", CRITICAL, "The daemon ends by a fault that it cannot outlive."
-    CONFIG_RELOADED = "config.reloaded", INFO, "A reload; what changed and what needs a restart."
-    CONFIG_REJECTED = "config.rejected", ERROR, "The configuration is wrong: every wrong key."
-    CONFIG_WARNING = "config.warning", WARNING, "A setting is allowed, but hardly wise."
-    STATUS_LOGGED = "status.logged", INFO, "The state of the daemon, as SIGUSR1 asks for."
+    DAEMON_STARTED = (
+        "daemon.started",
+        INFO,
+        "The daemon has started; the message has its version, name and limits.",
+    )
+    DAEMON_DRAINING = (
+        "daemon.draining",
+        INFO,
+        "A stop was requested; the daemon finishes what is in hand.",
+    )
+    DAEMON_STOPPED = "daemon.stopped", INFO, "The daemon has stopped as requested."
+    DAEMON_FAILED = (
+        "daemon.failed",
+        CRITICAL,
+        "The daemon exits because of a fault that it cannot recover from.",
+    )
+    CONFIG_RELOADED = (
+        "config.reloaded",
+        INFO,
+        "The configuration was reloaded; the message says what changed and what needs a restart.",
+    )
+    CONFIG_REJECTED = (
+        "config.rejected",
+        ERROR,
+        "The configuration is invalid; the message names every wrong key.",
+    )
+    CONFIG_WARNING = "config.warning", WARNING, "A setting is allowed but not recommended."
+    STATUS_LOGGED = "status.logged", INFO, "The counts of the daemon, logged on SIGUSR1."
     BROKER_CONNECTED = "broker.connected", INFO, "Connected to RabbitMQ."
-    BROKER_DISCONNECTED = "broker.disconnected", WARNING, "RabbitMQ is lost or not reachable."
+    BROKER_DISCONNECTED = (
+        "broker.disconnected",
+        WARNING,
+        "The connection to RabbitMQ is lost or cannot be made.",
+    )
     BROKER_REFUSED = (
         "broker.refused",
         ERROR,
-        "RabbitMQ refuses login or virtual host, or has too low a limit; said again every minute.",
+        "RabbitMQ refuses the login or virtual host, or a limit is too low; repeated every minute.",
     )
-    BROKER_BLOCKED = "broker.blocked", WARNING, "RabbitMQ takes no messages: an alarm of its own."
-    BROKER_UNBLOCKED = "broker.unblocked", INFO, "RabbitMQ takes messages again."
+    BROKER_BLOCKED = (
+        "broker.blocked",
+        WARNING,
+        "RabbitMQ blocks publishers because of a memory or disk alarm.",
+    )
+    BROKER_UNBLOCKED = "broker.unblocked", INFO, "RabbitMQ no longer blocks publishers."
     TOPOLOGY_MISMATCHED = (
         "topology.mismatched",
         CRITICAL,
-        "A queue or exchange exists in a way orderd cannot use, or too few channels are allowed.",
+        "A queue or exchange is declared in a way orderd cannot use, or channel_max is too low.",
     )
-    CONSUMER_STARTED = "consumer.started", INFO, "Commands are taken from the queues."
+    CONSUMER_STARTED = "consumer.started", INFO, "The daemon consumes the queues."
     CONSUMER_STANDBY = (
         "consumer.standby",
         INFO,
-        "Queues are left to another daemon; this one takes over when it has gone.",
+        "Another daemon consumes the queues; this one takes over when it ends.",
     )
     CONSUMER_TOOK_OVER = (
         "consumer.took_over",
         INFO,
-        "Commands are taken from queues that were left to another daemon.",
+        "The daemon consumes queues that another daemon consumed before.",
     )
     CONSUMER_SHARED = (
         "consumer.shared",
         INFO,
-        "A queue has further consumers: the order in which commands were sent is not kept.",
+        "A queue has other consumers, so commands may not take effect in the order sent.",
     )
     QUEUE_FAILING = (
         "queue.failing",
         WARNING,
-        "A queue cannot be consumed; the others go on, and it is tried again with a back-off.",
+        "A queue cannot be consumed; it is retried with a back-off, and the others continue.",
     )
-    QUEUE_RECOVERED = "queue.recovered", INFO, "Commands are taken from such a queue again."
+    QUEUE_RECOVERED = "queue.recovered", INFO, "A failing queue is consumed again."
     QUEUE_OUTDATED = (
         "queue.outdated",
         WARNING,
-        "A retry queue of a former version loses a message whose queue is full or away.",
+        "A retry queue of an earlier version loses messages whose queue is full or missing.",
     )
     DATABASE_CONNECTED = "database.connected", INFO, "Connected to PostgreSQL."
-    DATABASE_DISCONNECTED = "database.disconnected", WARNING, "PostgreSQL is lost or cannot write."
+    DATABASE_DISCONNECTED = (
+        "database.disconnected",
+        WARNING,
+        "The connection to PostgreSQL is lost, or it cannot write.",
+    )
     DURABILITY_WEAKENED = (
         "durability.weakened",
         WARNING,
-        "PostgreSQL runs with fsync or full_page_writes off: a power cut may lose or damage data.",
+        "fsync or full_page_writes is off in PostgreSQL: a power failure may lose or damage data.",
     )
     SESSION_TERMINATED = (
         "session.terminated",
         WARNING,
-        "The session of a daemon that stands still in the middle of an answer was ended.",
+        "The database session of a frozen daemon was terminated.",
     )
     DATABASE_REFUSED = (
         "database.refused",
         ERROR,
-        "PostgreSQL refuses the login or the database; said again every minute.",
+        "PostgreSQL refuses the login or the database; repeated every minute.",
     )
     SCHEMA_OUTDATED = (
         "schema.outdated",
         CRITICAL,
-        "Migrations are missing; the daemon ends with 78.",
+        "Migrations are missing; the daemon exits with 78.",
     )
     SCHEMA_WEAKENED = (
         "schema.weakened",
         WARNING,
-        "A unique index, foreign key or CHECK that orderd relies on is gone; the work goes on.",
+        "A unique index, foreign key or CHECK that orderd relies on is missing; work continues.",
     )
-    INTAKE_PAUSED = "intake.paused", WARNING, "No commands are taken until a server is back."
-    INTAKE_RESUMED = "intake.resumed", INFO, "Commands are taken again."
-    BATCH_COMMITTED = "batch.committed", INFO, "A batch is in the database; its size and duration."
+    INTAKE_PAUSED = (
+        "intake.paused",
+        WARNING,
+        "The daemon takes no commands until a server is available again.",
+    )
+    INTAKE_RESUMED = "intake.resumed", INFO, "The daemon takes commands again."
+    BATCH_COMMITTED = (
+        "batch.committed",
+        INFO,
+        "A batch was committed; the fields have its size and duration.",
+    )
     BATCH_RETRIED = (
         "batch.retried",
         WARNING,
-        "A transaction collided with another; it is done again.",
+        "A transaction conflicted with another and is retried.",
     )
-    BATCH_SPLIT = "batch.split", WARNING, "A batch could not be written; its culprit is sought."
+    BATCH_SPLIT = (
+        "batch.split",
+        WARNING,
+        "A batch could not be written; it is split to find the command at fault.",
+    )
     TABLE_LOCKED = (
         "table.locked",
         WARNING,
-        "Another session has locked a table: commands that need it wait, and no others.",
+        "Another session has locked a table; only the commands that need it wait.",
     )
     TABLE_UNLOCKED = "table.unlocked", INFO, "A table is no longer locked by another session."
     COMMAND_APPLIED = "command.applied", DEBUG, "A command took effect."
     COMMAND_ANSWERED = "command.answered", DEBUG, "A query was answered."
-    COMMAND_DUPLICATED = "command.duplicated", DEBUG, "A known id; the stored reply is sent again."
-    COMMAND_REFUSED = "command.refused", WARNING, "A business rule said no."
-    COMMAND_DEFERRED = "command.deferred", WARNING, "A command is tried again later."
+    COMMAND_DUPLICATED = (
+        "command.duplicated",
+        DEBUG,
+        "The id is known; the stored reply was sent again.",
+    )
+    COMMAND_REFUSED = "command.refused", WARNING, "A business rule refused a command."
+    COMMAND_DEFERRED = "command.deferred", WARNING, "A command is retried later."
     COMMAND_POSTPONED = (
         "command.postponed",
         DEBUG,
-        "A command waits behind a deferred one that changes the same row, or still for a lock.",
+        "A command waits for a lock, or for a deferred command on the same row.",
     )
-    MESSAGE_DEAD_LETTERED = "message.dead_lettered", ERROR, "A message went to the dead letters."
+    MESSAGE_DEAD_LETTERED = (
+        "message.dead_lettered",
+        ERROR,
+        "A message was moved to the dead letter queue.",
+    )
     MESSAGE_HELD_BACK = (
         "message.held_back",
         WARNING,
-        "A queue refuses a retry or dead letter; it is kept, unacked, and sent again.",
+        "A queue refuses a retry or dead letter; the message stays unacked and is sent again.",
     )
     MESSAGE_RENEWED = (
         "message.renewed",
         WARNING,
-        "Copies took the place of messages near their queue's delivery limit.",
+        "Messages near their queue's delivery limit were replaced by copies.",
     )
-    MESSAGE_REQUEUED = "message.requeued", INFO, "Messages went back to the broker, uncharged."
+    MESSAGE_REQUEUED = (
+        "message.requeued",
+        INFO,
+        "Messages were returned to their queues; no attempt is counted.",
+    )
     MESSAGE_TRUNCATED = (
         "message.truncated",
         ERROR,
-        "RabbitMQ takes no dead letter of that size: it goes with the beginning of its body.",
+        "A dead letter was larger than RabbitMQ accepts; it has only the beginning of the body.",
     )
     MESSAGE_QUARANTINED = (
         "message.quarantined",
         WARNING,
-        "A message was in hand at an earlier crash.",
+        "A message was in hand during an earlier crash.",
     )
-    REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue is gone."
+    REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue no longer exists."
     REPLY_REFUSED = (
         "reply.refused",
         WARNING,
-        "RabbitMQ did not take replies: too large, no right to, no answer; at most every 10 s.",
+        "RabbitMQ refused replies (too large, no permission, no confirm); at most every 10 s.",
     )
     REPLIES_REROUTED = (
         "replies.rerouted",
         WARNING,
-        "No connection for direct replies (a limit?): they go by the publishing one meanwhile.",
+        "Direct replies have no connection of their own and use the publisher's.",
     )
-    REPLIES_RESTORED = "replies.restored", INFO, "Direct replies have a connection again."
-    REPLY_IGNORED = "reply.ignored", WARNING, "A reply_to that orderd does not send to."
+    REPLIES_RESTORED = (
+        "replies.restored",
+        INFO,
+        "Direct replies have a connection of their own again.",
+    )
+    REPLY_IGNORED = "reply.ignored", WARNING, "orderd does not send replies to this reply_to."
     REQUEST_UNIDENTIFIED = (
         "request.unidentified",
         WARNING,
-        "A command without id has no protection against doing it twice; once per daemon run.",
+        "A command without an id may be applied twice after a crash; logged once per run.",
     )
-    QUERY_UNANSWERED = "query.unanswered", WARNING, "A query names no queue for its reply."
-    QUERY_FAILED = "query.failed", WARNING, "A query could not be answered; the reply says why."
+    QUERY_UNANSWERED = "query.unanswered", WARNING, "A query has no reply_to."
+    QUERY_FAILED = (
+        "query.failed",
+        WARNING,
+        "A query could not be answered; the reply has the reason.",
+    )
     OUTBOX_REFUSED = (
         "outbox.refused",
         WARNING,
-        "Events are not taken, by the exchange or a listener's queue; they are sent again later.",
+        "The exchange or a bound queue refuses events; they are sent again later.",
     )
     OUTBOX_SET_ASIDE = (
         "outbox.set_aside",
@@ -177,26 +241,34 @@ class LogEvent(StrEnum):
     OUTBOX_CLEANUP_DELAYED = (
         "outbox.cleanup_delayed",
         WARNING,
-        "Rows of sent events cannot be deleted: locked, or protected by others; tried again later.",
+        "Outbox rows of sent events cannot be deleted (locked, or a trigger); retried later.",
     )
-    OUTBOX_RECOVERED = "outbox.recovered", WARNING, "Events left behind by a crash were published."
+    OUTBOX_RECOVERED = (
+        "outbox.recovered",
+        WARNING,
+        "Events that a crash had left in the outbox were published.",
+    )
     HEALTH_FAILED = (
         "health.failed",
         WARNING,
-        "The health file cannot be written; the work goes on.",
+        "The health file cannot be written; work continues.",
     )
     SYSTEMD_FAILED = (
         "systemd.failed",
         WARNING,
-        "The socket in NOTIFY_SOCKET cannot be used; the work goes on.",
+        "The socket in NOTIFY_SOCKET cannot be used; work continues.",
     )
     FAILPOINT_ARMED = "failpoint.armed", WARNING, "A crash point is armed: for tests only."
-    LIBRARY_LOGGED = "library.logged", WARNING, "A line of a library that orderd uses."
-    LOG_DROPPED = "log.dropped", WARNING, "Log lines were lost while stdout took none; how many."
+    LIBRARY_LOGGED = "library.logged", WARNING, "A library that orderd uses logged a line."
+    LOG_DROPPED = (
+        "log.dropped",
+        WARNING,
+        "Log lines were dropped because stdout did not accept them; the message has their number.",
+    )
 
 
 class LogFields(TypedDict, total=False):
-    """What a line may say besides; a closed set, so that searches can rely on it."""
+    """Further fields of a line: a closed set, so that searches can rely on it."""
 
     queue: str | None
     action: str | None

@@ -1,4 +1,4 @@
-"""Logs events: one line each on stdout, which may close or fill up without harm to the work."""
+"""Logs events, one line each on stdout; a closed or full stdout does not disturb the work."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ LogFormat = Literal["json", "text"]
 PriorityPrefix = Literal["auto", "always", "never"]
 
 _LOGGER = logging.getLogger("orderd")
-# These say at length what orderd reports itself, in its own words, where it matters.
+# These libraries log at length what orderd reports itself.
 _SILENCED = ("pika",)
 _PRIORITIES = {
     logging.CRITICAL: b"<2>",
@@ -60,7 +60,7 @@ def configure(
     *,
     stream: LogStream | None = None,
 ) -> None:
-    """Log to stdout, or to the stream, from now on; to be called again after a reload."""
+    """Log to stdout, or to *stream*, from now on; call it again after a reload."""
     occupy()
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -79,7 +79,7 @@ def configure(
     _LOGGER.setLevel(level.upper())
     silence_libraries()
     logging.captureWarnings(capture=True)
-    # What cannot be logged is counted; a trace of it on stderr would help nobody.
+    # A line that cannot be logged is counted; no traceback goes to stderr.
     logging.raiseExceptions = False
 
 
@@ -125,7 +125,7 @@ class LineHandler(logging.Handler):
         dropped = self.stream.dropped
         if dropped and self.stream.has_room():
             event = LogEvent.LOG_DROPPED
-            message = f"{dropped} log lines were dropped: stdout did not take them"
+            message = f"{dropped} log lines were dropped because stdout did not accept them"
             record = logging.LogRecord(_LOGGER.name, event.level, "", 0, message, None, None)
             record.event = event.value
             # The report itself is not counted: either it is out, or the count is as before.

@@ -1,4 +1,4 @@
-"""Log lines that would come with each message: the first at once, the rest counted."""
+"""Limits log lines that would repeat with each message: the first is logged, the rest counted."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class _Kind:
 
 
 class RateLimit:
-    """Lets one line of a kind through in so many seconds, which counts those before it."""
+    """Lets one line of a kind through per interval, with the number of those left out."""
 
     def __init__(self, every_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
         """Let one through in *every_s* seconds by the clock *now_s*."""

@@ -1,4 +1,4 @@
-"""Writes lines to a descriptor that others share, and neither waits for it nor dies of it."""
+"""Writes lines to a shared descriptor, without blocking on it or failing with it."""
 
 import fcntl
 import os
@@ -86,7 +86,7 @@ class LogStream:
         try:
             sent = os.write(self._output, self._unsent[: select.PIPE_BUF])
         except BlockingIOError:
-            # Somebody else made it non-blocking or was faster; while time is left, try again.
+            # Another process made it non-blocking or filled it; try again while time is left.
             return left_s > 0
         self._unsent = self._unsent[sent:]
         return True
@@ -96,7 +96,7 @@ class LogStream:
 
 
 def _unblocked_terminal(descriptor: int) -> int:
-    """Return a descriptor of the same terminal that nobody shares and that never blocks.
+    """Return a descriptor of the same terminal that is not shared and never blocks.
 
     Where the terminal is another user's, it can only be had as the one that controls the process;
     where that is another one, return *descriptor* itself.

@@ -1,4 +1,4 @@
-"""What the log says of a delivery's end; all wording of it is here."""
+"""Logs what became of a delivery; all wording of that is here."""
 
 from hashlib import sha256
 from typing import Final, cast
@@ -25,20 +25,20 @@ from orderd.shop.outcomes import (
 from orderd.shop.registry import SHOP
 
 _TOLD_EVERY_S: Final = 10.0
-_NO_QUEUE: Final = "an address of AMQP 1.0; set reply-to to the name of the queue alone"
+_NO_QUEUE: Final = "this is an AMQP 1.0 address; set reply_to to the queue's name only"
 
 
 class Reporter:
-    """Logs outcomes; a refusal is worth a warning, the ordinary course only a debug line."""
+    """Logs outcomes: refusals at WARNING, the ordinary course at DEBUG."""
 
     def __init__(self) -> None:
-        """Begin with no command seen that had no id."""
+        """Start with nothing logged yet."""
         self._unidentified_seen = False
         self._are_rerouted = False
         self._refusals = RateLimit(_TOLD_EVERY_S)
 
     def settled(self, result: Result) -> None:
-        """Tell what a command has come to; results that are tried again are told elsewhere."""
+        """Log the outcome of a command; those that are retried have methods of their own."""
         match result.outcome:
             case Applied(row):
                 self._note_unidentified(result)
@@ -54,7 +54,7 @@ class Reporter:
                 self._note_unidentified(result)
                 emit(LogEvent.COMMAND_REFUSED, message, **_fields(result, code))
             case CommittedUnacked(tries):
-                message = f"applied, but not answered: the daemon died in each of {tries} tries"
+                message = f"applied but not acknowledged: the daemon died in each of {tries} tries"
                 emit(LogEvent.MESSAGE_QUARANTINED, message, **_fields(result))
             case Invalid() | Deferred() | Waiting() | Quarantined():
                 pass
@@ -63,14 +63,16 @@ class Reporter:
         """Tell that a command is tried again in *delay_s* seconds."""
         outcome = result.outcome
         if isinstance(outcome, Deferred):
-            message = f"tried again in {delay_s:g} s: {outcome.message}"
+            message = f"retry in {delay_s:g} s: {outcome.message}"
             fields = _fields(result, outcome.code)
             fields["attempt"] = result.attempt + (not outcome.lock)
             emit(LogEvent.COMMAND_DEFERRED, message, **fields)
         elif isinstance(outcome, Waiting) and is_enabled(LogEvent.COMMAND_POSTPONED):
             fields = _fields(result)
             fields["attempt"] = result.attempt
-            emit(LogEvent.COMMAND_POSTPONED, f"again in {delay_s:g} s: {outcome.message}", **fields)
+            emit(
+                LogEvent.COMMAND_POSTPONED, f"waits for {delay_s:g} s: {outcome.message}", **fields
+            )
 
     def dead_lettered(self, result: Result, code: str, reason: str) -> None:
         """Tell that a message went to the dead letters, and why."""
@@ -82,21 +84,21 @@ class Reporter:
         """Tell that a dead letter keeps only the beginning of its message, and what is lost."""
         body = result.delivery.body
         text = (
-            f"RabbitMQ takes no dead letter of {len(body)} bytes (max_message_size): it goes with "
-            f"the first {bytes_kept}; sha256 of the whole: {sha256(body).hexdigest()}"
+            f"RabbitMQ accepts no dead letter of {len(body)} bytes (max_message_size): it has only "
+            f"the first {bytes_kept}; sha256 of the original: {sha256(body).hexdigest()}"
         )
         emit(LogEvent.MESSAGE_TRUNCATED, text, **_fields(result))
 
     def held_back(self, queue: str, messages: int, why: str, delay_s: float) -> None:
         """Tell that *queue* refuses messages that must go there, and that they wait for it."""
-        text = f"{queue} did not take {messages} messages ({why}): sent again in {delay_s:g} s"
+        text = f"queue {queue} refused {messages} messages ({why}); retry in {delay_s:g} s"
         emit(LogEvent.MESSAGE_HELD_BACK, text)
 
     def held_too_long(self, messages: int) -> None:
         """Tell that messages went back to their queues since another one refuses them for long."""
         emit(
             LogEvent.MESSAGE_REQUEUED,
-            f"{messages} messages given back: they were held for too long",
+            f"{messages} messages returned to their queues after being held too long",
         )
 
     def topology_changed(self, fault: Exception) -> None:
@@ -106,7 +108,7 @@ class Reporter:
     def renewed(self, messages: int) -> None:
         """Tell that copies took the place of messages that the broker might soon have dropped."""
         if messages:
-            text = f"{messages} messages renewed: their delivery count neared the queue's limit"
+            text = f"{messages} messages renewed before reaching their queue's delivery limit"
             emit(LogEvent.MESSAGE_RENEWED, text)
 
     def query_unanswered(self, result: Result) -> None:
@@ -115,7 +117,11 @@ class Reporter:
 
     def reply_ignored(self, result: Result, reply_to: str) -> None:
         """Tell that a reply would have gone to a queue of orderd's own."""
-        emit(LogEvent.REPLY_IGNORED, f"no reply is sent to own queue {reply_to}", **_fields(result))
+        emit(
+            LogEvent.REPLY_IGNORED,
+            f"no reply sent: reply_to is {reply_to}, one of orderd's own queues",
+            **_fields(result),
+        )
 
     def reply_dropped(self, result: Result, why: str) -> None:
         """Tell that nobody was there to take the reply, or that the broker did not."""
@@ -139,8 +145,8 @@ class Reporter:
         """Tell, once, that direct replies have no connection of their own; tried again later."""
         if not self._are_rerouted:
             self._are_rerouted = True
-            text = f"direct replies go by the publishing connection, theirs cannot be had: {why}"
-            emit(LogEvent.REPLIES_REROUTED, f"{text}; tried again in {delay_s:g} s and ever later")
+            text = f"direct replies use the publishing connection, because theirs failed: {why}"
+            emit(LogEvent.REPLIES_REROUTED, f"{text}; retry in {delay_s:g} s")
 
     def replies_apart(self) -> None:
         """Tell that direct replies have a connection of their own, if that is new."""
@@ -153,8 +159,8 @@ class Reporter:
             self._unidentified_seen = True
             emit(
                 LogEvent.REQUEST_UNIDENTIFIED,
-                "a command without id is applied once per delivery: a crash between commit and "
-                "ack applies it again (told once)",
+                "a command without an id is applied once per delivery: a crash between commit and "
+                "ack applies it again (logged once)",
                 **_fields(result),
             )
 

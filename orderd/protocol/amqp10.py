@@ -1,4 +1,4 @@
-"""What RabbitMQ makes of a message by a producer that speaks AMQP 1.0, as far as it concerns us."""
+"""How RabbitMQ translates messages of AMQP 1.0 producers, as far as orderd is concerned."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +15,7 @@ def message_id_of(message_id: str | None, headers: Mapping[str, Any] | None) -> 
     """Return the message's id: the property *message_id*, or what RabbitMQ put into *headers*.
 
     A property holds 255 bytes of text. Longer ids come in a header as they are; binary ones too,
-    and are spelled out: ``0x00ff``. What else a producer may write into such a header is its own.
+    and are spelled out: ``0x00ff``. Any other value of that header is the producer's own.
     """
     if message_id is not None or not headers:
         return message_id

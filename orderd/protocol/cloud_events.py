@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in structured JSON: what orderd tells whoever listens.
+"""CloudEvents 1.0 in structured JSON: the events that orderd publishes.
 
 Source of the form: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """

@@ -62,7 +62,7 @@ class Change(ConditionalChange):
     def _has_something_to_change(self) -> Self:
         if not self.given():
             names = [name for name in type(self).model_fields if self._is_changeable(name)]
-            raise ValueError(f"should have at least one of {', '.join(names)}")
+            raise ValueError(f"must have at least one of {', '.join(names)}")
         return self
 
 

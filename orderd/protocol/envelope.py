@@ -1,4 +1,4 @@
-"""From a message's body to a command, or to the reason why it is none."""
+"""Decodes a message's body into a command, or into the reason why it is not one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,21 @@ from pydantic import ValidationError
 
 from orderd.protocol.amqp10 import NO_DATA
 from orderd.protocol.commands import CommandData, Models
-from orderd.protocol.excess import without_excess
+from orderd.protocol.excess import ignored, without_excess
+from orderd.protocol.explain import explain, shown
 from orderd.protocol.limits import REQUEST_ID_MAX
 from orderd.protocol.names import InvalidCode, OutcomeName
 from orderd.protocol.strict_json import MalformedJson, loads
 
-ERRORS_SHOWN_MAX: Final = 10
-VALUE_CHARACTERS_MAX: Final = 100
+FIELDS: Final = frozenset({"action", "data", "id", "version", "auth"})
+# How compressed bodies begin, by the encoding's name.
+_COMPRESSED: Final = {
+    b"\x1f\x8b": "gzip",
+    b"\x78\x01": "deflate",
+    b"\x78\x9c": "deflate",
+    b"\x78\xda": "deflate",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +48,15 @@ class Command:
 
     @property
     def row(self) -> tuple[str, int] | None:
-        """Queue and id of the row that it changes; None for queries and for a row to come."""
+        """Queue and id of the row that it changes; None for queries and for a new row."""
         row_id = None if self.content.is_query else self.content.row_id
         return None if row_id is None else (self.queue, row_id)
 
     @property
     def key(self) -> str:
-        """By what it is known when it comes again: its request's id, else a key given to it.
+        """What identifies it when it is delivered again: the request's id, else a key given to it.
 
-        The key is unsure where the message has come again without the one that it was given.
+        A redelivered message that lacks the key given to it has an unsure one (`is_key_unsure`).
         """
         return self.given_key if self.request_id is None else f"={self.request_id}"
 
@@ -65,7 +73,7 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who asks for what: all that is known of a message when it is let in or turned away."""
+    """Who asks for what: all that authorization looks at."""
 
     queue: str
     action: str
@@ -93,15 +101,15 @@ def decode(
     permit: Permit,
     is_encoded: bool = False,
 ) -> Command | Invalid:
-    """Return the command that *body* holds, or why it holds none.
+    """Return the command in *body*, or why it is not one.
 
     *message_id* is the property of that name; it is the request's id where the body has none.
-    *models* are those of all actions.
-    With *is_encoded*, the body was written in AMQP 1.0's own encoding.
-    Whoever *permit* turns away is told nothing of action, version and data.
+    *models* has the models of all actions.
+    With *is_encoded*, the body is in AMQP 1.0's own encoding.
+    Where *permit* turns the message away, the answer tells nothing about action, version or data.
     """
     if len(body) > body_bytes_max:
-        message = f"body: has {len(body)} bytes, at most {body_bytes_max} are allowed"
+        message = f"body has {len(body)} bytes; at most {body_bytes_max} are allowed"
         return Invalid(InvalidCode.TOO_LARGE, message)
     request_id = None
     try:
@@ -120,13 +128,21 @@ def _envelope(body: bytes, *, is_encoded: bool) -> dict[str, Any]:
     try:
         envelope = loads(body)
     except MalformedJson as error:
-        if is_encoded:
-            raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {NO_DATA}") from error
-        raise _InvalidMessage(InvalidCode.MALFORMED, f"body: {error}") from error
+        reason = NO_DATA if is_encoded else _unreadable(body) or str(error)
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"body {reason}") from error
     if not isinstance(envelope, dict):
-        message = f"body: should be a JSON object, is {shown(envelope)}"
+        message = f"body must be a JSON object; got {shown(envelope)}"
         raise _InvalidMessage(InvalidCode.MALFORMED, message)
     return envelope
+
+
+def _unreadable(body: bytes) -> str | None:
+    """Return why *body* is not JSON where the producer has made a known mistake, else None."""
+    if not body.strip():
+        return "is empty; send the command as a JSON object"
+    encodings = (name for start, name in _COMPRESSED.items() if body.startswith(start))
+    encoding = next(encodings, None)
+    return encoding and f"is compressed ({encoding}); send it uncompressed"
 
 
 def _request_id(envelope: dict[str, Any], message_id: str | None) -> str | None:
@@ -134,12 +150,12 @@ def _request_id(envelope: dict[str, Any], message_id: str | None) -> str | None:
     if value is None and name == "message_id":
         return None
     if not isinstance(value, str) or not 1 <= len(value) <= REQUEST_ID_MAX:
-        wanted = f"should be a string of 1 to {REQUEST_ID_MAX} characters"
+        wanted = f"must be a string of 1 to {REQUEST_ID_MAX} characters"
     elif "\x00" in value or not _is_unicode(value):
-        wanted = "should have no NUL and no lone surrogates"
+        wanted = "must not contain NUL or lone surrogates"
     else:
         return value
-    raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: {wanted}, is {shown(value)}")
+    raise _InvalidMessage(InvalidCode.MALFORMED, f"{name} {wanted}; got {shown(value)}")
 
 
 def _claim(queue: str, envelope: dict[str, Any]) -> Claim:
@@ -153,97 +169,53 @@ def _command(
     queue, action = claim.queue, claim.action
     version = envelope.get("version", "v1")
     if not isinstance(version, str) or version not in models:
-        message = f"version: should be {' or '.join(models)}, is {shown(version)}"
+        message = f"version must be {' or '.join(models)}; got {shown(version)}"
         raise _InvalidMessage(InvalidCode.UNSUPPORTED_VERSION, message)
     model = models[version].get((queue, action))
     if model is None:
-        message = f"action: queue {queue} has no {shown(action)} in {version}"
-        raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, message)
-    content = _content(model, envelope.get("data", {}))
-    # Only what the producer sent counts: a field that a later version adds with a default must
-    # not make an old request look changed.
-    said = content.model_dump_json(exclude_unset=True)
-    digest = blake2b(f"{queue}\n{action}\n{version}\n{said}".encode(), digest_size=16)
+        raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, _unknown(claim, version, models))
+    content = _content(model, envelope)
+    # Only fields that the producer sent count: a field that a later version adds with a default
+    # must not make an old request look changed.
+    sent = content.model_dump_json(exclude_unset=True)
+    digest = blake2b(f"{queue}\n{action}\n{version}\n{sent}".encode(), digest_size=16)
     return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt)
 
 
-def _content(model: type[CommandData], found: Any) -> CommandData:
-    kept, left_out = without_excess(model, found)
+def _unknown(claim: Claim, version: str, models: Models) -> str:
+    """Return that the queue has no such action in *version*, and which it has."""
+    known = {
+        one: [action for queue, action in models[one] if queue == claim.queue] for one in models
+    }
+    others = [one for one, actions in known.items() if claim.action in actions]
+    hint = f"; set version to {others[0]} to use it" if others else ""
+    return (
+        f"unknown action {shown(claim.action)} for queue {claim.queue} ({version}); "
+        f"known: {', '.join(known[version])}{hint}"
+    )
+
+
+def _content(model: type[CommandData], envelope: dict[str, Any]) -> CommandData:
+    kept, left_out = without_excess(model, envelope.get("data", {}))
     try:
         return model.model_validate(kept)
     except ValidationError as error:
-        raise _InvalidMessage(InvalidCode.INVALID_DATA, explain(error, left_out)) from error
+        message = explain(error, left_out) + ignored(envelope, FIELDS)
+        raise _InvalidMessage(InvalidCode.INVALID_DATA, message) from error
 
 
 def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:
     if name not in envelope:
         if required:
-            raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: is missing")
+            message = f"{name} is missing{ignored(envelope, FIELDS)}"
+            raise _InvalidMessage(InvalidCode.MALFORMED, message)
         return None
     value = envelope[name]
     if not isinstance(value, str):
         # The token itself is never shown, whatever it was sent as.
-        told = "" if name == "auth" else f", is {shown(value)}"
-        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name}: should be a string{told}")
+        got = "" if name == "auth" else f"; got {shown(value)}"
+        raise _InvalidMessage(InvalidCode.MALFORMED, f"{name} must be a string{got}")
     return value
-
-
-def explain(error: ValidationError, more: int = 0) -> str:
-    """Return the faults of *error*, some of many, as ``data.field: what should be, is VALUE``.
-
-    There are *more* of which *error* knows nothing.
-    """
-    details = error.errors(include_url=False)
-    faults = [_fault(detail) for detail in details[:ERRORS_SHOWN_MAX]]
-    more += max(0, len(details) - ERRORS_SHOWN_MAX)
-    tail = [f"and {more} more"] if more > 0 else []
-    # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
-    return _printable("; ".join(faults + tail))
-
-
-def _fault(detail: Any) -> str:
-    path = "data" + "".join(
-        f"[{part}]" if isinstance(part, int) else _step(part) for part in detail["loc"]
-    )
-    match detail["type"]:
-        case "missing":
-            return f"{path}: is missing"
-        case "extra_forbidden":
-            return f"{path}: is not a field of this action"
-        case "model_type":
-            wanted = "should be an object"
-        case "too_long":
-            wanted = f"should have at most {detail['ctx']['max_length']} items"
-        case "value_error":
-            wanted = str(detail["ctx"].get("error") or detail["msg"])
-        case _:
-            wanted = detail["msg"].removeprefix("Input ")
-    if isinstance(detail["input"], dict):
-        return f"{path}: {wanted}"
-    return f"{path}: {wanted}, is {shown(detail['input'])}"
-
-
-def _step(name: str) -> str:
-    """Return how *name* goes on with a path: quoted where a dot alone would not tell it apart."""
-    cut = name[:VALUE_CHARACTERS_MAX]
-    return f".{cut}" if cut.isidentifier() else f"[{cut!r}]"
-
-
-def _printable(text: str) -> str:
-    """Return *text* in one line, letters of every script as they are."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
-def shown(value: object) -> str:
-    """Return *value* for a message: one line of ASCII, not long."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    # Of a long text the beginning only: written out, it may be ten times as long.
-    text = ascii(value[: VALUE_CHARACTERS_MAX + 1]) if isinstance(value, str) else str(value)
-    text = {"None": "null", "True": "true", "False": "false"}.get(text, text)
-    return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}..."
 
 
 def _is_unicode(value: str) -> bool:

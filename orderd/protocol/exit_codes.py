@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 # In the words of the documentation and of the manual.
 ENDS_OF_ORDERD: Final = {
     ExitCode.DONE: "stopped as asked",
-    ExitCode.FAILED: "failed: a fault nobody foresaw; the last line says which",
+    ExitCode.FAILED: "failed: an unexpected fault, which the last line names",
     ExitCode.USAGE: "wrong usage of the command line",
     ExitCode.UNAVAILABLE: "a server cannot be reached at start, and `--no-wait` asked not to wait",
     ExitCode.CONFIG: "bad configuration, schema not migrated, a missing privilege, or a topology "

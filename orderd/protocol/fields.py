@@ -1,4 +1,4 @@
-"""The types of the fields that a command's data may have, with the contract's limits."""
+"""Types of the fields of a command's data, with their limits."""
 
 import re
 import unicodedata
@@ -20,40 +20,43 @@ _JOINERS: Final = frozenset("\u200c\u200d")
 
 
 def _money(value: Any) -> Decimal:
-    """Return *value* with exactly two decimal places; it never was a binary float."""
+    """Return *value* with exactly two decimal places; a binary float is not accepted."""
     match value:
         case bool():
-            raise ValueError("should be a number")
+            raise ValueError("must be a number")
         case int() | Decimal():
             amount = Decimal(value)
         case str() if len(value) <= _NUMBER_CHARACTERS_MAX and _JSON_NUMBER.fullmatch(value):
             amount = Decimal(value)
         case _:
-            raise ValueError("should be a number, or a number as a string")
+            raise ValueError("must be a number, or a number as a string")
     if not 0 <= amount < PRICE_LIMIT:
-        raise ValueError("should be at least 0 and less than 10^10")
+        raise ValueError("must be at least 0 and less than 10^10")
     cents = amount.quantize(_CENT)
     if cents != amount:
-        raise ValueError("should have at most 2 decimal places")
+        raise ValueError("must have at most 2 decimal places")
     return abs(cents)  # -0 is 0
 
 
 def _readable(value: str) -> str:
-    """Return *value*; there must be something in it that can be seen, and no NUL."""
+    """Return *value*; raise ValueError where it has no visible character, or a NUL."""
     if "\x00" in value:
-        raise ValueError("should not contain NUL")
+        raise ValueError("must not contain NUL")
     is_plain = value.isascii() and value.isprintable()
     if not is_plain and all(_is_unseen(c) or c in _JOINERS or c.isspace() for c in value):
-        raise ValueError("should have a visible character")
+        raise ValueError("must have a visible character")
     return value
 
 
 def _without_unseen(value: str) -> str:
-    """Return *value*; two texts that look the same must not be two names."""
+    """Return *value*; raise ValueError where it has a character that cannot be seen.
+
+    Otherwise two names could look the same.
+    """
     is_plain = value.isascii() and value.isprintable()
     unseen = None if is_plain else next(filter(_is_unseen, value), None)
     if unseen is not None:
-        raise ValueError(f"should not contain the invisible U+{ord(unseen):04X}")
+        raise ValueError(f"must not contain the invisible U+{ord(unseen):04X}")
     return value
 
 

@@ -96,11 +96,10 @@ DEAD_LETTER_HEADERS: Final = frozenset(
 # ended in a clean stop that could not say so in the database.
 HEADER_RENEWALS: Final = "orderd-renewals"
 HEADER_CLEAN_STOPS: Final = "orderd-clean-stops"
-# By what a command without id is known while it keeps its place.
+# The key that identifies a command without id while it keeps its place.
 HEADER_PLACE: Final = "orderd-place"
 RENEWAL_HEADERS: Final = frozenset({HEADER_RENEWALS, HEADER_CLEAN_STOPS})
-# What brokers note on a message on its way: on a copy of ours it would be somebody else's history.
-# Beginnings of names.
+# Prefixes of headers in which brokers record a message's history: a copy must not carry them.
 BROKER_HEADERS: Final = (
     "x-death",
     "x-first-death-",
@@ -119,12 +118,12 @@ NOTIFICATION_QUEUES: Final = ("user_notifications", "admin_notifications")
 
 
 def dead_letter_queue(queue: str) -> str:
-    """Return the name of the queue that keeps what *queue* could not use."""
+    """Return the name of the dead letter queue of *queue*."""
     return f"{queue}.dlq"
 
 
 def lock_queue(queue: str) -> str:
-    """Return the name of the queue that only who consumes *queue* exclusively can declare."""
+    """Return the name of the queue that the exclusive consumer of *queue* holds as a lock."""
     return f"{queue}.lock"
 
 

@@ -1,4 +1,4 @@
-"""What a caller is told, and in which form the ledger keeps it."""
+"""Replies to requests, and the form in which the ledger stores them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""JSON as the contract has it: strict, exact decimals in both directions, bounded nesting."""
+"""Strict JSON, with exact decimals in both directions and bounded nesting."""
 
 import json
 import re
@@ -16,31 +16,34 @@ _STRING_OR_BRACKET: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{\]}]', 
 
 
 class MalformedJson(ValueError):
-    """The text is not strict JSON; the message says why and where."""
+    """The text is not strict JSON.
+
+    The message is a predicate that says why and where, such as ``is not JSON: …``.
+    """
 
 
 def loads(body: bytes) -> Any:
-    """Return what *body* says, numbers with a fraction or exponent as `Decimal`.
+    """Return the value of *body*, numbers with a fraction or exponent as `Decimal`.
 
     Raises `MalformedJson` for anything but strict UTF-8 JSON: a byte order mark, a repeated key,
     ``NaN``, ``Infinity``, nesting over `NESTING_MAX` levels, a number too long to be read.
     """
     if body.startswith(_BYTE_ORDER_MARK):
-        raise MalformedJson("begins with a byte order mark")
+        raise MalformedJson("begins with a byte order mark; send UTF-8 without one")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise MalformedJson(f"not UTF-8: {error.reason} at byte {error.start}") from error
+        raise MalformedJson(f"is not UTF-8: {error.reason} at byte {error.start}") from error
     _check_nesting(text)
     try:
         return _DECODER.decode(text)
     except MalformedJson:
         raise
     except json.JSONDecodeError as error:
-        raise MalformedJson(f"not JSON: {error}") from error
+        raise MalformedJson(f"is not JSON: {error}") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         # An integer over sys.get_int_max_str_digits() or an exponent over 10^18.
-        raise MalformedJson("a number is too long") from error
+        raise MalformedJson("has a number that is too long") from error
 
 
 def dumps(value: Any) -> str:
@@ -71,7 +74,7 @@ def _check_nesting(text: str) -> None:
             case "{" | "[":
                 depth += 1
                 if depth > NESTING_MAX:
-                    raise MalformedJson(f"nested deeper than {NESTING_MAX} levels")
+                    raise MalformedJson(f"is nested deeper than {NESTING_MAX} levels")
             case "}" | "]":
                 depth -= 1
 
@@ -79,22 +82,22 @@ def _check_nesting(text: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise MalformedJson(f"the key {_repeated(pairs)[:100]!a} stands twice")
+        raise MalformedJson(f"has the key {_repeated(pairs)[:100]!a} twice in one object")
     return found
 
 
 def _repeated(pairs: list[tuple[str, Any]]) -> str:
-    """Return the first key that stands there again; there may be a hundred thousand."""
+    """Return the first repeated key; there may be a hundred thousand keys."""
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
             return key
         seen.add(key)
-    raise AssertionError("no key is there twice")
+    raise AssertionError("no key is repeated")
 
 
 def _not_a_number(name: str) -> NoReturn:
-    raise MalformedJson(f"{name} is not a JSON number")
+    raise MalformedJson(f"has {name}, which is not a JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(

@@ -7,7 +7,7 @@ _FIRST_S = 1.0
 # A server that is back is found within 5 s.
 _LONGEST_S = 4.0
 _DOUBLINGS_MAX = 2
-# A server that is there and to no use is not to be bothered more often than every half a minute.
+# A server that accepts connections but does no work is tried at most every half minute.
 _LONGEST_IN_VAIN_S = 30.0
 _FREE_IN_VAIN = 3
 
@@ -24,7 +24,7 @@ def delay_s(attempt: int, chance: float) -> float:
 
 
 def in_vain_s(times: int) -> float:
-    """Return the wait in seconds after so many connections in a row that came to nothing.
+    """Return the wait in seconds after so many connections in a row that settled nothing.
 
     The first few cost none; then it doubles from 1 s to 30 s.
     """
@@ -33,7 +33,7 @@ def in_vain_s(times: int) -> float:
 
 
 class Backoff:
-    """Counts the failed attempts in a row, and the connections that came to nothing."""
+    """Counts the failed attempts in a row, and the connections that settled nothing."""
 
     __slots__ = ("_chance", "attempt", "in_vain")
 

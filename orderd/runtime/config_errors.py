@@ -1,4 +1,4 @@
-"""What can be wrong with the configuration, in words that name the key and never a secret."""
+"""Errors of the configuration: they name the key and never show a secret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +25,6 @@ class ConfigError(Exception):
     """The configuration cannot be used: every problem found, one a line; exit code 78."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        """Keep the problems, in the order in which they are to be shown."""
+        """Keep *problems* in the order in which they are shown."""
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))

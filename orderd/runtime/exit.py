@@ -1,4 +1,4 @@
-"""The end of a program that does not wait for what nobody can break off."""
+"""Ends the program without waiting for calls that cannot be interrupted."""
 
 import os
 import sys

@@ -22,7 +22,7 @@ class Health:
     """
 
     def __init__(self, path: str, now_s: Callable[[], float] = health_file.now_s) -> None:
-        """Write to *path*; an empty one means that nobody wants the file."""
+        """Write to *path*; an empty one turns the file off."""
         self._path = path
         self._file = HealthWriter(path)
         self._now_s = now_s
@@ -55,7 +55,7 @@ class Health:
         self.beat()
 
     def beat(self) -> None:
-        """Say that the loop turns. To be called freely: few of the calls write anything."""
+        """Record that the loop is alive; cheap to call often, for few calls write."""
         now_s = self._now_s()
         if now_s < self._next_s or not self._path:
             return
@@ -79,7 +79,7 @@ class Health:
             self._is_failing = False
 
     def close(self) -> None:
-        """Remove the file: whoever ends in good order is not to look like one that hangs."""
+        """Remove the file, so that a daemon that has stopped does not look like one that hangs."""
         if self._path:
             with suppress(OSError):
                 self._file.remove()
@@ -88,7 +88,10 @@ class Health:
     def _tell_once(self, why: str) -> None:
         if not self._is_failing:
             self._is_failing = True
-            emit(LogEvent.HEALTH_FAILED, f"{why}: orderctl health cannot see this daemon")
+            emit(
+                LogEvent.HEALTH_FAILED,
+                f"cannot write the health file: {why}; orderctl health reports this daemon as down",
+            )
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""The health file: how the daemon is, and when its loop last turned, for whoever asks by a file.
+"""The health file: the daemon's state and the time of its last sign of life.
 
 This module is all that `orderctl health` needs, so it loads next to nothing.
 """
@@ -33,7 +33,7 @@ def default_path(environ: Mapping[str, str]) -> str:
 
 
 def path_to_write(environ: Mapping[str, str]) -> str:
-    """Return the default for a daemon: nothing where nobody has made a place for the file."""
+    """Return the default for a daemon: an empty text where the directory does not exist."""
     path = default_path(environ)
     return path if os.access(os.path.dirname(path), os.W_OK) else ""  # noqa: PTH120 - light to load
 
@@ -55,7 +55,7 @@ def read(path: str) -> dict[str, Any]:
     try:
         return _known(json.loads(_whole(descriptor)))
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise NoHealth(f"{path}: is no health file: {error}") from error
+        raise NoHealth(f"{path} is not a health file: {error}") from error
     finally:
         os.close(descriptor)
 
@@ -74,7 +74,7 @@ def _whole(descriptor: int) -> bytes:
 
 
 def _known(content: Any) -> dict[str, Any]:
-    """Return what is told in *content*; raises ValueError for a value that no daemon writes."""
+    """Return the values in *content*; raise ValueError for a value that no daemon writes."""
     names = ("pid", "state", "waiting_for", "since")
     known = {name: content[name] for name in names}
     known["standing_by"] = content.get("standing_by", [])
@@ -95,7 +95,7 @@ def _known(content: Any) -> dict[str, Any]:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether there is such a program, be it somebody else's."""
+    """Return whether the process exists, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

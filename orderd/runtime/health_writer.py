@@ -27,7 +27,7 @@ class Taken(ValueError):
 
 
 class HealthWriter:
-    """Writes to one file, which is a regular one of this user, and nobody else's."""
+    """Writes to one regular file, which this user owns and no other daemon writes to."""
 
     def __init__(self, path: str) -> None:
         """Write to *path*; nothing is opened yet."""
@@ -73,7 +73,7 @@ class HealthWriter:
             self.release()
 
     def release(self) -> None:
-        """Leave the file as it is, to whoever wants it."""
+        """Close the file and leave it in place."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -108,7 +108,7 @@ def _opened(path: str) -> int:
     try:
         descriptor = os.open(path, _FLAGS, _MODE)
     except OSError as error:
-        # A symbolic link, or a file of somebody else.
+        # A symbolic link, or a file of another user.
         if error.errno not in {errno.ELOOP, errno.EACCES}:
             raise
     else:

@@ -1,4 +1,4 @@
-"""Notes the signals that ask the daemon for something; the loop looks at its own pace."""
+"""Records the signals that the daemon receives; the loop asks for them when it is ready."""
 
 import os
 import select
@@ -24,7 +24,7 @@ _WAKE_BYTES_MAX = 4_096
 
 
 class Signals:
-    """The wishes that came as signals. Handlers only set flags; nothing else is safe there."""
+    """The requests that came as signals. Handlers only set flags; nothing else is safe there."""
 
     def __init__(self) -> None:
         self._stops: list[int] = []
@@ -64,12 +64,12 @@ class Signals:
     def install(self) -> None:
         """Handle SIGTERM, SIGINT, SIGHUP and SIGUSR1 from now on; main thread only.
 
-        To be called first thing: as PID 1 of a container, what is not handled is ignored.
+        Call it first: as PID 1 of a container, a signal without a handler is ignored.
         """
         if self._wake_fds is None:
             self._wake_fds = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             self._poll.register(self._wake_fds[0], select.POLLIN)
-        # A full pipe is one that wakes, so there is nothing to warn of.
+        # A full pipe wakes the loop as well, so a warning is not needed.
         signal.set_wakeup_fd(self._wake_fds[1], warn_on_full_buffer=False)
         for number in _STOPS:
             signal.signal(number, self._note_stop)
@@ -80,7 +80,7 @@ class Signals:
     def wait(self, seconds: float) -> bool:
         """Sleep for at most so many seconds and return whether a signal came.
 
-        A signal that came since the last wait ends this one at once, so none is slept through.
+        A signal that came since the last wait ends this one at once.
         """
         if self._wake_fds is None:
             time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Tells the service manager how the daemon is; silent where there is none."""
+"""Notifies the service manager of the daemon's state; does nothing where there is none."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ _PINGS: Final = 3
 # More than the longest stretch in which the loop cannot ask again.
 EXTENSION_S: Final = 60.0
 _EXTEND_EVERY_S: Final = 10.0
-# More than a life has states; beyond it the oldest news is the least interesting.
+# More than a life has states; beyond it the oldest message is dropped.
 _UNSENT_MAX: Final = 20
 
 
@@ -53,7 +53,7 @@ class Notifier:
 
     @property
     def is_present(self) -> bool:
-        """Whether somebody listens."""
+        """Whether the service manager listens."""
         return self._notifier is not None
 
     @property
@@ -67,17 +67,17 @@ class Notifier:
         self._ping_interval_s = wanted_s / _PINGS if wanted_s and self._notifier else None
 
     def ready(self, status: str = "") -> None:
-        """Say that start-up, or a reload, is over."""
+        """Report that start-up or a reload is complete."""
         self._send("READY=1", *self._status(status))
 
     def status(self, text: str) -> None:
         """Show one line in `systemctl status`; the same line again is not sent."""
         if (lines := self._status(text)) and not self._send(*lines, is_kept=False):
-            # So that it is news again when the socket has room.
+            # The same line is sent again once the socket has room.
             self._last_status = ""
 
     def watchdog(self) -> None:
-        """Say that the loop turns. To be called freely: few of the calls send anything."""
+        """Send a watchdog ping if one is due; cheap to call often."""
         self._send_unsent()
         if self._ping_interval_s is None:
             return
@@ -87,7 +87,7 @@ class Notifier:
             self._last_ping_s = now_s
 
     def extend_timeout(self) -> None:
-        """Ask for more time to start or stop. To be called freely, while that goes on."""
+        """Ask for more time to start or stop, if that is due; cheap to call often."""
         now_s = self._now_s()
         is_due = now_s - self._last_extension_s >= _EXTEND_EVERY_S
         line = f"EXTEND_TIMEOUT_USEC={round(EXTENSION_S * _USEC_PER_S)}"
@@ -95,22 +95,22 @@ class Notifier:
             self._last_extension_s = now_s
 
     def reloading(self) -> None:
-        """Say that a reload has begun; `ready` ends it."""
+        """Report that a reload has begun; `ready` ends it."""
         # Without this time stamp `systemctl reload` of a notify-reload unit fails.
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
 
     def stopping(self, status: str = "") -> None:
-        """Say that the drain has begun."""
+        """Report that the drain has begun."""
         self._last_extension_s = float("-inf")
         self._send("STOPPING=1", *self._status(status))
 
     def failed(self, exit_status: int, status: str = "", errno: int | None = None) -> None:
-        """Say why the daemon is about to exit with this code."""
+        """Report why the daemon is about to exit with this code."""
         number = () if errno is None else (f"ERRNO={errno}",)
         self._send(*number, f"EXIT_STATUS={exit_status}", *self._status(status))
 
     def close(self) -> None:
-        """Close the socket; whatever is told from then on goes nowhere."""
+        """Close the socket; later notifications are dropped."""
         if self._notifier is not None:
             self._notifier.socket.close()
             self._notifier = None
@@ -155,7 +155,7 @@ class Notifier:
         return True
 
     def _notify(self, message: str) -> bool:
-        """Return whether the message is out, or nobody is there to have it."""
+        """Return whether the message was sent, or there is no service manager."""
         notifier = self._notifier
         if notifier is None:
             return True
@@ -168,12 +168,12 @@ class Notifier:
         return True
 
     def _notify_anew(self, notifier: SystemdNotifier, message: str) -> bool:
-        """Try once more: the socket may have been made anew."""
+        """Reconnect and try once more: the manager may have recreated the socket."""
         try:
             notifier.socket.connect(self._address)
             notifier.notify(message)
         except OSError:
-            # To be heard is never worth more than the work.
+            # A lost notification must not stop the work.
             return False
         return True
 

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final
 
-from orderd.protocol.envelope import Claim, Invalid, shown
+from orderd.protocol.envelope import Claim, Invalid
+from orderd.protocol.explain import shown
 from orderd.protocol.names import InvalidCode
 
 Grants = Mapping[str, tuple[str, ...]] | None
@@ -22,14 +23,14 @@ def authorize(grants: Grants, claim: Claim) -> Invalid | None:
     if grants is None or claim.action == _OPEN_TO_ALL:
         return None
     if claim.token is None:
-        return Invalid(InvalidCode.UNAUTHORIZED, "auth: is missing")
+        return Invalid(InvalidCode.UNAUTHORIZED, "auth is missing")
     token = claim.token.removeprefix("Bearer ").strip()
     # Comparing digests gives away nothing of a token by how long it takes.
     allowed = grants.get(sha256(token.encode(errors="surrogatepass")).hexdigest())
     if allowed is None:
-        return Invalid(InvalidCode.UNAUTHORIZED, "auth: is not a known token")
+        return Invalid(InvalidCode.UNAUTHORIZED, "auth is not a known token")
     wanted = f"{claim.queue}.{claim.action}"
     if not any(fnmatchcase(wanted, pattern) for pattern in allowed):
         name = claim.action if _ACTION.fullmatch(claim.action) else shown(claim.action)
-        return Invalid(InvalidCode.FORBIDDEN, f"auth: does not allow {claim.queue}.{name}")
+        return Invalid(InvalidCode.FORBIDDEN, f"auth does not allow {claim.queue}.{name}")
     return None

@@ -105,7 +105,7 @@ class OrderGet(CommandData):
     @model_validator(mode="after")
     def _has_one_id(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise ValueError("should have either id or order_id")
+            raise ValueError("must have either id or order_id")
         return self
 
 

@@ -94,7 +94,7 @@ def test_a_reload_takes_no_protection_away(
 
     rejected = reload(orderd, "config.rejected")
 
-    assert rejected["message"].startswith("the old settings stay: ")
+    assert rejected["message"].startswith("reload rejected, the previous settings stay: ")
     shop.send_all([product(id="stranger")])
     orderd.wait_for_event("message.dead_lettered", id="stranger", code="unauthorized")
     shop.send("product", "create", NEW_PRODUCT, id="known", auth="s3cret")

@@ -173,10 +173,10 @@ def test_a_file_that_is_wrong_keeps_the_old_settings_and_says_why(
         file.write_text(text)
         orderd.send(signal.SIGHUP)
         rejected = orderd.wait_for_event("config.rejected", after=mark)
-        assert rejected["message"].startswith("the old settings stay: ")
+        assert rejected["message"].startswith("reload rejected, the previous settings stay: ")
         assert reason in rejected["message"]
 
-    assert reload(orderd, 'log_level = "info"')["message"] == "nothing has changed"
+    assert reload(orderd, 'log_level = "info"')["message"] == "no setting has changed"
     shop.send_all([product(id="after")])
     assert shop.wait_for("after") == {"after": "applied"}
 
@@ -224,7 +224,9 @@ def test_a_reload_does_not_wait_for_the_broker_but_new_steps_do(
         proxy.open()
         later = orderd.wait_for_event("config.reloaded", after=mark)
 
-    assert told["message"] == "batch_max: 200 → 9; retry_delays waits for the broker"
+    assert (
+        told["message"] == "batch_max: 200 → 9; retry_delays takes effect when the broker is back"
+    )
     assert later["message"] == "retry_delays: 5s, 30s, 5min → 400ms"
     assert shop.ready("order.retry.400ms") == 0
 

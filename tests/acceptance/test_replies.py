@@ -114,7 +114,7 @@ def test_addresses_and_bodies_of_amqp_1_0_are_named_as_such(
     assert "AMQP 1.0" in ignored["message"]
     (reply,) = shop.take(REPLIES)
     assert reply.json["code"] == "malformed"
-    assert reply.json["error"].startswith("body: is an amqp-value or amqp-sequence of AMQP 1.0")
+    assert reply.json["error"].startswith("body is an amqp-value or amqp-sequence of AMQP 1.0")
 
 
 def test_a_reply_queue_that_is_gone_harms_nobody(shop: Shop, daemon: StartDaemon) -> None:

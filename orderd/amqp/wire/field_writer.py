@@ -89,14 +89,14 @@ def _write_int(value: int) -> bytes:
 def _write_float(value: float) -> bytes:
     if not math.isfinite(value):
         # The broker cannot read it, and closes the connection.
-        raise Unpublishable(f"{value} is not a number that AMQP has")
+        raise Unpublishable(f"{value} cannot be encoded as a number in AMQP")
     return struct.pack(">cd", b"d", value)
 
 
 def _write_decimal(value: Decimal) -> bytes:
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        raise Unpublishable(f"{value} is not a number that AMQP has")
+        raise Unpublishable(f"{value} cannot be encoded as a number in AMQP")
     if exponent > 0:
         # AMQP only counts places behind the point; the check of the range follows below.
         digits, exponent = (*digits, *(0,) * min(exponent, _LONG_BITS)), 0

@@ -36,7 +36,7 @@ class WireProperties(spec.BasicProperties):
     """What pika reads into and writes from; *decoded* are the properties as orderd knows them."""
 
     def __init__(self, decoded: Properties = _EMPTY, encoded: bytes | None = None) -> None:
-        # The parent's attributes are left out: nobody here reads them, and they cost time.
+        # The parent's attributes are left out: orderd does not read them, and they cost time.
         self.decoded = decoded
         self._encoded = encoded
 

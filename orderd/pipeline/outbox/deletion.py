@@ -111,7 +111,7 @@ class Deletion:
             text = f"{len(rows)} rows of the outbox are locked by another session"
             emit(
                 LogEvent.OUTBOX_CLEANUP_DELAYED,
-                f"{text}; their events were sent, they are deleted later",
+                f"{text}; their events were sent; the rows are deleted later",
             )
         self._locked.add(rows)
 

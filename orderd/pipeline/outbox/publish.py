@@ -84,8 +84,8 @@ class Sweeper:
         self._refused += len(delays_s)
         if delays_s and time.monotonic() - self._told_s >= _TOLD_EVERY_S:
             reasons = "; ".join(self._confirmed.refused)
-            text = f"{EVENTS_EXCHANGE} did not take {self._refused} events ({reasons})"
-            emit(LogEvent.OUTBOX_REFUSED, f"{text}: sent again in {min(delays_s):g} s or later")
+            text = f"{EVENTS_EXCHANGE} refused {self._refused} events ({reasons})"
+            emit(LogEvent.OUTBOX_REFUSED, f"{text}; sent again in {min(delays_s):g} s or later")
             self._told_s, self._refused = time.monotonic(), 0
         self._confirmed.forget_marks()
 

@@ -68,11 +68,11 @@ def test_data_can_come_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("argument", "reason"),
     [
-        ("{", "JSON: not JSON"),
+        ("{", "JSON: is not JSON"),
         ("[]", "should be a JSON object"),
         ("3", "should be a JSON object"),
-        ('{"a": NaN}', "NaN is not a JSON number"),
-        ('{"a": 1, "a": 2}', "stands twice"),
+        ('{"a": NaN}', "NaN, which is not a JSON number"),
+        ('{"a": 1, "a": 2}', "has the key"),
         ('{"a": "\udcff"}', "not UTF-8"),
         ("@/nonexistent/file", "/nonexistent/file: No such file"),
         ("@/", "/: Is a directory"),

@@ -23,7 +23,7 @@ ROW = User(1, "ann", "ann@x.org", None, True, NOON, NOON)
 OK = Response.ok(ROW.json())
 APPLIED = Applied(ROW, (ROW,), ((UserEvent.CREATED, ROW),))
 ANSWERED = Answered("{}")
-MALFORMED = Invalid(InvalidCode.MALFORMED, "body: not JSON")
+MALFORMED = Invalid(InvalidCode.MALFORMED, "body is not JSON")
 DEFERRED = Deferred(DeferralCode.TRANSIENT, "lock timeout", "Traceback …\nTransactionConflict")
 
 

@@ -122,7 +122,7 @@ def test_an_invalid_message_is_dead_lettered_and_answered() -> None:
         "correlation_id": "c",
         "status": "error",
         "data": None,
-        "error": "body: not JSON",
+        "error": "body is not JSON",
         "code": "malformed",
     }
 

@@ -17,7 +17,7 @@ def test_unknown_fields_in_data_are_an_error_that_names_them() -> None:
 
     assert one.code == "invalid_data"
     assert one.message == (
-        "data.colour: is not a field of this action; data.Name: is not a field of this action"
+        "data.colour is not a field of this action; data.Name is not a field of this action"
     )
 
 
@@ -26,15 +26,15 @@ def test_an_unknown_field_of_an_item_is_named_with_its_place() -> None:
 
     one = invalid({"action": "create", "data": {"user_id": 1, "items": items}}, "order")
 
-    assert one.message == "data.items[1].price: is not a field of this action"
+    assert one.message == "data.items[1].price is not a field of this action"
 
 
 def test_every_fault_is_told_with_its_field_and_value() -> None:
     one = invalid({"action": "create", "data": {"price": -1, "stock_quantity": "5"}})
 
     assert one.message == (
-        "data.name: is missing; data.price: should be at least 0 and less than 10^10, is -1; "
-        "data.stock_quantity: should be a valid integer, is '5'"
+        "data.name is missing; data.price must be at least 0 and less than 10^10; got -1; "
+        "data.stock_quantity must be an integer; got '5'"
     )
 
 
@@ -71,7 +71,7 @@ def test_a_hostile_field_name_is_cut_and_plain(name: str, shown: str) -> None:
 def test_field_names_can_be_read(name: str, path: str) -> None:
     one = invalid(CREATE | {"data": CREATE["data"] | {name: 1}})
 
-    assert one.message == f"{path}: is not a field of this action"
+    assert one.message == f"{path} is not a field of this action"
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, False])
@@ -79,13 +79,13 @@ def test_data_is_an_object(data: object) -> None:
     one = invalid({"action": "create", "data": data})
 
     assert one.code == "invalid_data"
-    assert one.message.startswith("data: should be an object, is ")
+    assert one.message.startswith("data must be an object; got ")
 
 
 def test_data_may_be_left_out_where_nothing_is_required() -> None:
     command({"action": "health_check"})
     command({"action": "list"})
-    assert invalid({"action": "create"}).message.startswith("data.name: is missing; ")
+    assert invalid({"action": "create"}).message.startswith("data.name is missing; ")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_update_needs_something_to_change(
 ) -> None:
     one = invalid({"action": "update", "data": arguments}, queue)
 
-    assert one.message == f"data: should have at least one of {names}"
+    assert one.message == f"data must have at least one of {names}"
 
 
 def test_an_order_is_got_by_id_or_order_id() -> None:
@@ -112,7 +112,7 @@ def test_an_order_is_got_by_id_or_order_id() -> None:
     command({"action": "get", "data": {"order_id": 1}}, "order")
     for arguments in ({}, {"id": 1, "order_id": 1}):
         one = invalid({"action": "get", "data": arguments}, "order")
-        assert one.message == "data: should have either id or order_id"
+        assert one.message == "data must have either id or order_id"
 
 
 json_values = st.recursive(

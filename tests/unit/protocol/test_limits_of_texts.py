@@ -43,7 +43,7 @@ def test_names_are_trimmed_and_reach_to_200_characters(name: str, kept: str) -> 
     ],
 )
 def test_other_names_are_invalid(name: object) -> None:
-    assert refused("product", "create", PRODUCT | {"name": name}).startswith("data.name: ")
+    assert refused("product", "create", PRODUCT | {"name": name}).startswith("data.name ")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_name_has_something_to_see(
 ) -> None:
     reason = refused(queue, "create", data | {field: name})
 
-    assert reason.startswith(f"data.{field}: should have a visible character")
+    assert reason.startswith(f"data.{field} must have a visible character")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_name_has_something_to_see(
 def test_a_username_has_nothing_that_cannot_be_seen(username: str, named: str) -> None:
     reason = refused("user", "create", USER | {"username": username})
 
-    assert reason.startswith(f"data.username: should not contain the invisible {named}, is ")
+    assert reason.startswith(f"data.username must not contain the invisible {named}; got ")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_other_usernames_are_kept(username: str) -> None:
 def test_an_email_has_nothing_that_cannot_be_seen(action: str, email: str) -> None:
     data = {"id": 1} if action == "update" else USER
 
-    assert refused("user", action, data | {"email": email}).startswith("data.email: ")
+    assert refused("user", action, data | {"email": email}).startswith("data.email ")
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_an_email_is_kept_as_pydantic_normalises_it(email: str, kept: str) -> No
     ],
 )
 def test_other_emails_are_invalid(email: object) -> None:
-    assert refused("user", "create", USER | {"email": email}).startswith("data.email: ")
+    assert refused("user", "create", USER | {"email": email}).startswith("data.email ")
 
 
 @pytest.mark.parametrize("active", [0, 1, "true", "", None, [], raw("1.0")])
 def test_only_true_and_false_are_truth_values(active: object) -> None:
     reason = refused("user", "create", USER | {"is_active": active})
 
-    assert reason.startswith("data.is_active: ")
+    assert reason.startswith("data.is_active ")
 
 
 @pytest.mark.parametrize(("count", "is_valid"), [(0, False), (1, True), (100, True), (101, False)])
@@ -158,7 +158,7 @@ def test_a_page_has_1_to_500_rows(limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [0, -1, 501, *NO_INTEGERS])
 def test_other_pages_are_invalid(limit: object) -> None:
-    assert refused("product", "list", {"limit": limit}).startswith("data.limit: ")
+    assert refused("product", "list", {"limit": limit}).startswith("data.limit ")
 
 
 @pytest.mark.parametrize("after", [0, 1, BIGINT_MAX])
@@ -168,14 +168,14 @@ def test_a_page_may_begin_after_any_id(after: int) -> None:
 
 @pytest.mark.parametrize("after", [-1, BIGINT_MAX + 1, *NO_INTEGERS[:5]])
 def test_a_page_does_not_begin_anywhere_else(after: object) -> None:
-    assert refused("order", "list", {"after": after}).startswith("data.after: ")
+    assert refused("order", "list", {"after": after}).startswith("data.after ")
 
 
 @pytest.mark.parametrize("status", ["", "Pending", " pending", "lost", 1, True, [], None])
 def test_a_status_is_one_of_five(status: object) -> None:
     reason = refused("order", "update_status", {"order_id": 1, "status": status})
 
-    assert reason.startswith("data.status: should be 'pending', 'processing', ")
+    assert reason.startswith("data.status must be 'pending', 'processing', ")
 
 
 @pytest.mark.parametrize("priority", ["low", "normal", "high"])
@@ -188,4 +188,4 @@ def test_an_order_of_v2_has_a_priority(priority: str) -> None:
 def test_other_priorities_are_invalid(priority: object) -> None:
     reason = refused("order", "create", ORDER | {"priority": priority})
 
-    assert reason.startswith("data.priority: ")
+    assert reason.startswith("data.priority ")

@@ -49,7 +49,7 @@ def test_another_id_is_malformed(value: object) -> None:
 
     assert isinstance(invalid, Invalid)
     assert invalid.code == "malformed"
-    assert invalid.message.startswith("id: should ")
+    assert invalid.message.startswith("id must ")
     assert invalid.message.isascii()
     assert len(invalid.message) < 250
     assert invalid.request_id is None
@@ -61,7 +61,7 @@ def test_another_message_id_is_malformed_where_it_would_be_the_id(value: object)
 
     assert isinstance(invalid, Invalid)
     assert invalid.code == "malformed"
-    assert invalid.message.startswith("message_id: should ")
+    assert invalid.message.startswith("message_id must ")
     assert identified(BODY | {"id": "body"}, value) == "body"
 
 

@@ -279,7 +279,7 @@ def test_what_is_no_health_file_is_said_to_be_none(path: Path, text: str) -> Non
     path.parent.mkdir()
     path.write_text(text)
 
-    with pytest.raises(health_file.NoHealth, match=f"{path}: is no health file"):
+    with pytest.raises(health_file.NoHealth, match=f"{path} is not a health file"):
         health_file.read(str(path))
 
 

@@ -205,7 +205,7 @@ def test_a_message_that_the_broker_cannot_deliver_costs_its_queue(
         amqp10.send(broker.url, "/queues/product", [amqp10.message(guid + body)])
 
         failing = orderd.wait_for_event("queue.failing", queue="product", timeout_s=60)
-        said = "RabbitMQ fails at delivering the head of queue product (541)"
+        said = "RabbitMQ fails to deliver the head of queue product (541)"
         assert said in failing["message"]
         shop.send_all([user(f"ann{number}") for number in range(COUNT)])
         users = "SELECT count(*) FROM users"
@@ -234,7 +234,7 @@ def test_a_letter_that_the_broker_cannot_deliver_is_named(
         shop.channel.basic_publish("", "user.dlq", b"{}")
 
         assert orderctl(["dlq", "list", "product"]) == ExitCode.UNAVAILABLE
-        said = "RabbitMQ fails at delivering the head of queue product.dlq (541)"
+        said = "RabbitMQ fails to deliver the head of queue product.dlq (541)"
         assert said in capsys.readouterr().err
         for verb in ("list", "show"):
             assert orderctl(["dlq", verb]) == ExitCode.NOT_CHECKED

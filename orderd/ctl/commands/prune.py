@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
         done = "were deleted" if is_meant else "would be deleted"
         console.line(f"{rows} requests older than {older_than} {done}")
     if not (options.yes or options.dry_run):
-        console.complain("nothing was deleted: give --yes for that")
+        console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return ExitCode.DONE
 

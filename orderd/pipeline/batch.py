@@ -42,11 +42,11 @@ class Pipeline:
     def run_batch(self, count: int) -> None:
         """Commit and settle up to *count* deliveries.
 
-        Whatever ends this early, the lease puts back into the inbox what the settler was not given
-        and the broker still counts as ours; it is tried again, and nothing of it is committed.
-        Raises `DatabaseOutage`, `SchemaFault` and `TransactionConflict` where the database cannot
-        do its part now, and `BrokerFault` where deliveries can no longer be settled: those that
-        were committed are delivered again, and the ledger knows them.
+        If anything ends this early, the lease puts what the settler was not given back into the
+        inbox, as far as it is still ours; it is tried again, and the ledger knows what a COMMIT
+        without an answer has done. Raises `DatabaseOutage`, `SchemaFault` and `TransactionConflict`
+        where the database cannot do its part now, and `BrokerFault` where deliveries can no longer
+        be settled: they are delivered again, and the ledger knows those that were committed.
         """
         try:
             with self._stats.batch(), self._inbox.lease(count) as deliveries:

@@ -66,7 +66,7 @@ def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"missing: {missing[0]}{more}")
     elif idle:
-        said.append(f"nobody takes from: {', '.join(idle)}")
+        said.append(f"no consumers on: {', '.join(idle)}")
     if former:
         more = f" and {len(former) - 1} more" if former[1:] else ""
         said.append(

@@ -149,7 +149,7 @@ class Client:
             yield
         except NotRouted as fault:
             raise Failure(
-                f"{self.where}: there is no queue {queue}; orderd's are {', '.join(Queue)}, and it "
+                f"{self.where}: no queue {queue}; orderd's are {', '.join(Queue)}, and it "
                 "creates them when it first connects"
             ) from fault
         except Unpublishable as fault:

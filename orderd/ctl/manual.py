@@ -94,7 +94,7 @@ def _orderd() -> str:
 
 def _orderctl() -> str:
     parser = build_orderctl()
-    token = "bearer token to send with a command, where no `--auth-file` is given"  # noqa: S105
+    token = "bearer token to send with a command, used if `--auth-file` is not set"  # noqa: S105
     return roff.page(
         "orderctl",
         1,

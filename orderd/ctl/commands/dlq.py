@@ -51,11 +51,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     discarded = verbs.add_parser("discard", help="delete them")
     discarded.set_defaults(run=discard)
-    discarded.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    discarded.add_argument(
+        "--yes", action="store_true", help="confirm the deletion; required to delete anything"
+    )
     for verb in (replayed, discarded):
         add_limit_argument(verb, None)
         verb.add_argument(
-            "--dry-run", action="store_true", help="change nothing; tell what would be done"
+            "--dry-run", action="store_true", help="change nothing; show what would be done"
         )
     for verb in (listed, shown, replayed, discarded):
         add_filter_arguments(verb)
@@ -100,9 +102,10 @@ def show_letters(options: argparse.Namespace, context: Context) -> int:
 def _end(console: Console, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
     if letters.seen < letters.total and shown == limit:
         unseen = letters.total - letters.seen
-        console.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
+        console.note(f"stopped at {limit}; {unseen} more not checked; raise --limit to continue")
     elif not shown and letters.total:
-        console.note(f"no match ({letters.total} dead letters checked)")
+        noun = "dead letter" if letters.total == 1 else "dead letters"
+        console.note(f"no match ({letters.total} {noun} checked)")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
     is_missing = filters.ids and not shown and not letters.failing
     return letters.code(is_whole=not is_missing, console=console)

@@ -43,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=_duration,
         default=MAX_AGE_S,
-        help="the loop's last turn may be so long ago, as 10s or 2min; default: 60s",
+        help="maximum age of the loop's last turn, for example 10s or 2min; default: 60s",
     )
     parser.add_argument(
         "--file", metavar="FILE", help="the daemon's health file; default: its setting health_file"

@@ -43,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=duration,
         default=SINCE_S,
-        help="settled at most so long ago, as 10min or 2h; default: 24h",
+        help="settled at most this long ago, for example 10min or 2h; default: 24h",
     )
     add_limit_argument(listed)
     listed.set_defaults(run=list_requests)
@@ -76,7 +76,9 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
         )
     show_page(context.console, _COLUMNS, [_row(*fields) for fields in found], options.limit)
     if not found:
-        context.console.note(f"nothing in the last {format_duration(options.since)}: see --since")
+        context.console.note(
+            f"no requests in the last {format_duration(options.since)}; see --since"
+        )
     return ExitCode.DONE
 
 

@@ -110,7 +110,7 @@ def show(options: argparse.Namespace, context: Context) -> int:
         try:
             facts = queue_facts(management)
         except ManagementFault as fault:
-            console.note(f"types, arguments and policies as found are not known: {fault}")
+            console.note(f"cannot determine actual types, arguments and policies: {fault}")
         rows = [
             _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
         ]

@@ -55,11 +55,11 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUEUE",
         nargs="?",
         type=_queue,
-        help=f"{', '.join(Queue)} or such a name with .dlq; default: all three",
+        help=f"{', '.join(Queue)} or one of these names with .dlq appended; default: all three",
     )
     for option, dest, what in (
-        ("--code", "codes", "dead-lettered with this code"),
-        ("--action", "actions", "that ask for this action"),
+        ("--code", "codes", "with this error code"),
+        ("--action", "actions", "with this action"),
     ):
         parser.add_argument(
             option,
@@ -68,7 +68,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             type=text,
-            help=f"only those {what}; may be given several times",
+            help=f"only dead letters {what}; repeatable",
         )
     parser.add_argument(
         "--id",
@@ -77,14 +77,14 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=request_id,
-        help="only the request with this id; may be given several times",
+        help="only the request with this id; repeatable",
     )
     for option, what in (("--older-than", "at least"), ("--newer-than", "at most")):
         parser.add_argument(
             option,
             metavar="DURATION",
             type=duration,
-            help=f"only those given up {what} so long ago, as 90s, 10min or 2h",
+            help=f"only dead letters rejected {what} this long ago, for example 90s, 10min or 2h",
         )
 
 
@@ -96,7 +96,7 @@ def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> 
         metavar="N",
         type=whole_number,
         default=default,
-        help=f"at most so many, the oldest first; default: {shown}",
+        help=f"maximum number, oldest first; default: {shown}",
     )
 
 
@@ -144,5 +144,5 @@ def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
 def _queue(value: str) -> str:
     name = value.removesuffix(dead_letter_queue(""))
     if name not in tuple(Queue):
-        raise argparse.ArgumentTypeError(f"should be one of {', '.join(Queue)}")
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Queue)}")
     return name

@@ -43,7 +43,7 @@ class Tally:
             name = letter.request_id or "without id"
             self._console.note(f"{letter.delivery.queue}: {name}: {outcome}: {why}")
         elif self.counts[outcome] == _REMARKS_MAX + 1:
-            self._console.note(f"further ones that are {outcome} are only counted")
+            self._console.note(f"more dead letters are {outcome}; only the total is shown")
 
 
 def replay(options: argparse.Namespace, context: Context) -> int:
@@ -114,7 +114,7 @@ def _ledger(options: argparse.Namespace, context: Context, stack: ExitStack) -> 
     except Unavailable as failure:
         if not options.force:
             raise
-        context.console.note(f"{failure}; whether requests have an outcome is not known")
+        context.console.note(f"{failure}; cannot check whether requests have an outcome")
         return None
 
 
@@ -133,10 +133,10 @@ def _chosen(
         if obstacle is None:
             chosen.append(letter)
         elif is_forced:
-            tally.remark("known", letter, f"{obstacle}; replayed all the same")
+            tally.remark("known", letter, f"{obstacle}; replayed because of --force")
             chosen.append(letter)
         else:
-            tally.remark("skipped", letter, f"{obstacle}; --force replays it")
+            tally.remark("skipped", letter, f"{obstacle}; pass --force to replay it")
     return chosen
 
 
@@ -150,7 +150,7 @@ def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Let
         changed = changed_since(tx, window)
     outcomes = {request_id: code or outcome for request_id, outcome, code in rows}
     known = {
-        letter: f"the ledger has it as {outcomes[letter.request_id]}"
+        letter: f"the ledger records it as {outcomes[letter.request_id]}"
         for letter in window
         if letter.request_id in outcomes
     }
@@ -211,6 +211,6 @@ def _report(
     else:
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
-        console.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
+        console.line(f"{counts[done]} {verb}{more}; {letters.seen} of {letters.total} checked")
     is_found = counts[done] or kept or not options.ids or letters.failing
     return letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)

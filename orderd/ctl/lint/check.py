@@ -103,7 +103,7 @@ def _judge_topology(
             if find(publisher.connection, each) is None:
                 if not each.is_optional:
                     fix = "orderctl topology apply"
-                    yield Contradiction(each.name, f"there is no such {what}", fix)
+                    yield Contradiction(each.name, f"{what} not found", fix)
             elif (reason := unusable(publisher.connection, each)) is not None:
                 fix = f"delete the {what} when it is not in use, then: orderctl topology apply"
                 yield Contradiction(each.name, reason, fix)

@@ -57,22 +57,25 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     match wanted.kind:
         case Kind.COMMANDS:
             yield "message-ttl", "commands that wait longer vanish without an outcome"
-            yield "expires", "the queue vanishes with its commands when nobody uses it"
+            yield "expires", "the broker deletes the queue and its commands when it is unused"
             full = (
                 "its oldest commands vanish"
                 if drops
                 else "producers are refused, and retries come back later"
             )
         case Kind.DEAD_LETTERS:
-            yield "message-ttl", "dead letters vanish before anybody looked at them"
-            yield "expires", "the queue vanishes with its dead letters: nobody consumes it"
+            yield "message-ttl", "dead letters are deleted before they can be examined"
+            yield (
+                "expires",
+                "the broker deletes the queue and its dead letters: it has no consumers",
+            )
             full = (
                 "its oldest letters vanish"
                 if drops
                 else "the commands that should go there wait unacked, and no letter can be renewed"
             )
         case Kind.RETRY:
-            yield "expires", "the queue vanishes with its commands: nobody consumes it"
+            yield "expires", "the broker deletes the queue and its commands: it has no consumers"
             full = (
                 "commands come back too early"
                 if drops

@@ -79,7 +79,7 @@ class Reply:
 
 
 class NoAnswer(Failure):
-    """Whether the daemon does what was asked is not known."""
+    """No reply arrived: the outcome of the request is unknown."""
 
 
 class Client:

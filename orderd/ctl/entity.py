@@ -62,7 +62,7 @@ def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
 
 
 def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> int:
-    """Print a page of rows, or all of them."""
+    """Print one page of rows, or all pages."""
     wanted = {name: getattr(options, name) for name in (*entity.filters, "limit", "after")}
     wanted = {name: value for name, value in wanted.items() if value is not None}
     with client_of(context.settings) as client:

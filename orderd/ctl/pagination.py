@@ -13,7 +13,7 @@ LIMIT_MAX: Final = 10_000
 
 
 def add_limit_argument(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take how many rows at most."""
+    """Add --limit, the maximum number of rows, to *parser*."""
     parser.add_argument(
         "--limit",
         metavar="N",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.db.arrays import array
 from orderd.db.transaction import Transaction
 from orderd.protocol.names import Queue
@@ -17,7 +17,7 @@ _ID_MAX: Final = 2**63 - 1
 _Row = tuple[str, int]
 
 
-def changed_since(tx: Transaction, letters: Sequence[Letter]) -> dict[Letter, str]:
+def changed_since(tx: Transaction, letters: Sequence[DeadLetter]) -> dict[DeadLetter, str]:
     """Return those of *letters* whose row was changed after they were given up, each with when."""
     rows = {letter: _row_of(letter) for letter in letters}
     ids = {
@@ -47,7 +47,7 @@ def _is_later(moment: datetime, failed_at: datetime | None) -> bool:
     return failed_at is not None and moment > failed_at
 
 
-def _row_of(letter: Letter) -> _Row | None:
+def _row_of(letter: DeadLetter) -> _Row | None:
     """Return queue and id of the row that the request would set to other values."""
     data = letter.request.get("data") if isinstance(letter.request, dict) else None
     if letter.action not in _SETTING or not isinstance(data, dict):

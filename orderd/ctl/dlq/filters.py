@@ -1,4 +1,4 @@
-"""Which dead letters are meant, and how many of them at a time."""
+"""Filters that select dead letters, and the windows they are processed in."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -8,20 +8,20 @@ from typing import Final
 
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.entity import whole_number
 from orderd.ctl.request import duration, request_id, text
 from orderd.protocol.names import Queue, dead_letter_queue
 
 WINDOW_LETTERS: Final = 100
 WINDOW_BYTES_MAX: Final = 4 << 20
-# Longer ago than any message, and still within what a datetime can say.
+# Older than any message, and still within the range of datetime.
 _AGO_MAX_S: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a letter must be like; an empty list asks for nothing."""
+    """Conditions on dead letters; an empty list matches any."""
 
     codes: Sequence[str] = ()
     actions: Sequence[str] = ()
@@ -29,8 +29,8 @@ class Filters:
     before: datetime | None = None
     after: datetime | None = None
 
-    def match(self, letter: Letter) -> bool:
-        """Return whether *letter* is meant; one without a time has no age that could fit."""
+    def match(self, letter: DeadLetter) -> bool:
+        """Return whether *letter* matches; one without a time matches no age filter."""
         for wanted, found in (
             (self.codes, letter.code),
             (self.actions, letter.action),
@@ -49,7 +49,7 @@ class Filters:
 
 
 def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take a queue, and what its dead letters must be like."""
+    """Add the queue argument and the dead letter filters to *parser*."""
     parser.add_argument(
         "queue",
         metavar="QUEUE",
@@ -89,7 +89,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> None:
-    """Let *parser* take how many letters at most."""
+    """Add --limit, the maximum number of dead letters, to *parser*."""
     shown = "all" if default is None else default
     parser.add_argument(
         "--limit",
@@ -127,9 +127,9 @@ def _time_of_the_database(context: Context) -> datetime:
         return database.clock.now()
 
 
-def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
+def windows(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
     """Yield *letters* in groups that are small enough to be held in memory."""
-    window: list[Letter] = []
+    window: list[DeadLetter] = []
     window_bytes = 0
     for letter in letters:
         window.append(letter)

@@ -22,7 +22,7 @@ class Contradiction:
 
 def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Contradiction]:
     """Yield what is wrong with one queue; orderd may keep a message unacked for *held_s*."""
-    # A command queue that is like that has been found already, by declaring it.
+    # Declaring the command queues has already found such a conflict.
     is_used_as_found = wanted.kind is not Kind.COMMANDS
     if is_used_as_found and not facts.is_durable:
         yield Contradiction(facts.name, "not durable: a restart of the broker empties it", RECREATE)

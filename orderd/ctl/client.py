@@ -138,9 +138,9 @@ class Client:
         try:
             document = loads(body)
         except MalformedJson as error:
-            raise NoAnswer(f"the reply is no JSON: {error}") from error
+            raise NoAnswer(f"the reply is not valid JSON: {error}") from error
         if not isinstance(document, dict):
-            raise NoAnswer("the reply is no JSON object")
+            raise NoAnswer("the reply is not a JSON object")
         return Reply(document)
 
     @contextmanager

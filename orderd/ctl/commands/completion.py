@@ -38,7 +38,7 @@ complete -o bashdefault -o default -F _orderctl orderctl
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("shell", choices=("bash",), help="the shell that is to complete")
+    parser.add_argument("shell", choices=("bash",), help="the shell to print the script for")
     parser.set_defaults(run=run)
 
 

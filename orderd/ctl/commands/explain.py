@@ -1,4 +1,4 @@
-"""`orderctl explain`: everything known of one request, in one view."""
+"""`orderctl explain`: everything known about one request, in one view."""
 
 import argparse
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ _IN_WORDS: Final = {
     "applied": "applied",
     "refused": "refused",
     "dead_lettered": "rejected: it is in the dead-letter queue",
-    "retrying": "waits for another try",
+    "retrying": "waiting to be retried",
     UNKNOWN: "unknown: not all sources could be checked",
-    NEVER_SEEN: "never seen: no outcome, no dead letter, and it waits for no other try",
+    NEVER_SEEN: "never seen: no outcome, no dead letter and no pending retry",
 }
 
 

@@ -32,12 +32,14 @@ _COLUMNS: Final = (
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    shown = verbs.add_parser("show", help="the outcome of one request, and what was answered")
+    shown = verbs.add_parser("show", help="show the outcome of one request, and its reply")
     shown.add_argument("id", metavar="ID", type=request_id, help="the request's id")
     shown.set_defaults(run=show)
     listed = verbs.add_parser("list", help="requests, the latest first")
-    listed.add_argument("--outcome", choices=OUTCOMES, help="only those with this outcome")
-    listed.add_argument("--code", metavar="CODE", type=text, help="only those refused with it")
+    listed.add_argument("--outcome", choices=OUTCOMES, help="only requests with this outcome")
+    listed.add_argument(
+        "--code", metavar="CODE", type=text, help="only requests refused with this code"
+    )
     listed.add_argument(
         "--since",
         metavar="DURATION",

@@ -56,10 +56,10 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     drops = not refuses_when_full(facts)
     match wanted.kind:
         case Kind.COMMANDS:
-            yield "message-ttl", "commands that wait longer vanish without an outcome"
+            yield "message-ttl", "the broker drops commands that wait longer, without an outcome"
             yield "expires", "the broker deletes the queue and its commands when it is unused"
             full = (
-                "its oldest commands vanish"
+                "the broker drops its oldest commands"
                 if drops
                 else "producers are refused, and retries come back later"
             )
@@ -70,9 +70,10 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
                 "the broker deletes the queue and its dead letters: it has no consumers",
             )
             full = (
-                "its oldest letters vanish"
+                "the broker drops its oldest dead letters"
                 if drops
-                else "the commands that should go there wait unacked, and no letter can be renewed"
+                else "the commands that should go there wait unacked, "
+                "and dead letters cannot be renewed"
             )
         case Kind.RETRY:
             yield "expires", "the broker deletes the queue and its commands: it has no consumers"
@@ -91,7 +92,7 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     for key in LENGTHS:
         yield key, f"when it is full, {full}"
     if wanted.kind is not Kind.RETRY:
-        yield "dead-letter-exchange", "the broker moves messages away, and orderd knows nothing"
+        yield "dead-letter-exchange", "the broker moves messages elsewhere without orderd noticing"
 
 
 def _is_early(wanted: Needed, ttl_ms: Any) -> bool:

@@ -63,17 +63,17 @@ def test_what_is_missing_is_found(topology: Any) -> None:
                 "dead-letter-exchange": "elsewhere",
             },
             {
-                ("user", "commands that wait longer vanish without an outcome"),
+                ("user", "the broker drops commands that wait longer, without an outcome"),
                 ("user", "the broker deletes the queue and its commands when it is unused"),
-                ("user", "when it is full, its oldest commands vanish"),
-                ("user", "the broker moves messages away, and orderd knows nothing"),
+                ("user", "when it is full, the broker drops its oldest commands"),
+                ("user", "the broker moves messages elsewhere without orderd noticing"),
                 ("order.dlq", "dead letters are deleted before they can be examined"),
                 (
                     "order.dlq",
                     "the broker deletes the queue and its dead letters: it has no consumers",
                 ),
-                ("order.dlq", "when it is full, its oldest letters vanish"),
-                ("order.dlq", "the broker moves messages away, and orderd knows nothing"),
+                ("order.dlq", "when it is full, the broker drops its oldest dead letters"),
+                ("order.dlq", "the broker moves messages elsewhere without orderd noticing"),
                 ("order.retry.5s", "commands come back earlier than after 5s"),
                 (
                     "order.retry.5s",
@@ -86,7 +86,7 @@ def test_what_is_missing_is_found(topology: Any) -> None:
             {"max-length-bytes": 5000, "overflow": "reject-publish"},
             {
                 ("user", f"{FULL}, producers are refused, and retries come back later"),
-                ("order.dlq", f"{FULL}, {WAITING}, and no letter can be renewed"),
+                ("order.dlq", f"{FULL}, {WAITING}, and dead letters cannot be renewed"),
                 ("order.retry.5s", f"{FULL}, {WAITING}"),
             },
         ),

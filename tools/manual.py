@@ -44,7 +44,7 @@ _SERVICE: Final = {
     "priority",
 }
 _TOKEN: Final = {
-    TOKEN_VARIABLE: "bearer token to send with a command, where no `--auth-file` is given"
+    TOKEN_VARIABLE: "bearer token to send with a command, used if `--auth-file` is not set"
 }
 _SPECIAL: Final = {"\\": r"\(rs", "-": r"\-", "'": r"\(aq", "`": r"\(ga"}
 _CODE: Final = re.compile(r"`([^`]+)`")

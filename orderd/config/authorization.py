@@ -27,7 +27,7 @@ def is_none_said(settings: Settings) -> bool:
 
 
 def unusable_mode(settings: Settings) -> Problem | None:
-    """Return what is wrong where the mode that is set has nothing to authorize by."""
+    """Return why the configured authorization mode cannot work, if so."""
     reasons = {"jwt": "this version does not support it"}
     if not settings.tokens:
         reasons["tokens"] = "there are no tokens"

@@ -70,36 +70,39 @@ class Settings(LayeredSettings):
         description="RabbitMQ: an amqp:// or amqps:// URL, or several, which are tried in turn",
     )
     batch_max: Annotated[WholeNumber, RELOADABLE] = Field(
-        default=200, ge=1, le=1_000, description="most commands in one transaction, 1 to 1000"
+        default=200, ge=1, le=1_000, description="maximum commands per transaction, 1 to 1000"
     )
     prefetch: Annotated[WholeNumber, RELOADABLE] = Field(
         default=0,
         ge=0,
         le=_PREFETCH_MAX,
-        description="most unacknowledged messages in hand from each queue, up to 65535; "
-        "0 is twice batch_max",
+        description="maximum unacknowledged messages per queue, up to 65535; 0 is twice batch_max",
     )
     retry_delays: Annotated[tuple[_Delay, ...], Listed, RELOADABLE] = Field(
         default=(5.0, 30.0, 300.0),
         min_length=1,
         max_length=10,
-        description="wait before each further try; 1 to 10 different steps of 100ms to 24h",
+        description="delay before each retry: 1 to 10 distinct durations of 100ms to 24h",
     )
     body_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=_MIB,
         ge=1_024,
         le=_BODY_BYTES_LIMIT,
-        description="largest message body in bytes, 1024 to 1572864; a larger one is too_large",
+        description="maximum message body in bytes, 1024 to 1572864; a larger one is "
+        "rejected as too_large",
     )
     reply_bytes_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=_MIB,
         ge=_MIB // 16,
         le=4 * _MIB,
-        description="largest reply to a query in bytes, 65536 to 4194304: pages end earlier, and a "
+        description="maximum reply to a query in bytes, 65536 to 4194304: pages end earlier, and a "
         "larger row is reply_too_large",
     )
     shutdown_timeout: Annotated[Seconds, RELOADABLE] = Field(
-        default=30.0, ge=1, le=3_600, description="longest drain after SIGTERM, 1s to 1h"
+        default=30.0,
+        ge=1,
+        le=3_600,
+        description="maximum duration of the drain after SIGTERM, 1s to 1h",
     )
     queue_type: Literal["", "classic", "quorum"] = Field(
         default="",
@@ -108,7 +111,7 @@ class Settings(LayeredSettings):
     )
     consume: Modes = Field(
         default=SHARED,
-        description="shared: any number of daemons take from a queue; exclusive: one at a time, in "
+        description="shared: any number of daemons consume a queue; exclusive: one at a time, in "
         "the order sent, while the others stand by; for all queues, or a table of some by name",
     )
     log_level: Annotated[
@@ -117,7 +120,7 @@ class Settings(LayeredSettings):
         default="info", description="minimum log level: debug, info, warning, error, critical"
     )
     log_format: Annotated[Literal["json", "text"], Lowered, RELOADABLE] = Field(
-        default="json", description="json: one object a line; text: for people"
+        default="json", description="json: one object per line; text: human-readable"
     )
     log_priority_prefix: Annotated[Literal["auto", "always", "never"], Lowered, RELOADABLE] = Field(
         default="auto",
@@ -168,7 +171,7 @@ class Settings(LayeredSettings):
         default=_DAY_S,
         ge=1,
         le=30 * _DAY_S,
-        description="how long a command waits for what somebody else has locked before it is "
+        description="how long a command waits for a lock that another session holds before it is "
         "dead-lettered, 1s to 30d",
     )
     wait_for_servers: bool = Field(
@@ -179,8 +182,8 @@ class Settings(LayeredSettings):
         default=90 * _DAY_S,
         ge=_DAY_S,
         le=36_500 * _DAY_S,
-        description="how long a request's id is remembered at least: `orderctl prune` deletes what "
-        "is older, 1d to 36500d",
+        description="minimum retention of a request's id: `orderctl prune` deletes older ones, "
+        "1d to 36500d",
     )
     health_file: str = Field(
         default_factory=lambda: path_to_write(os.environ),

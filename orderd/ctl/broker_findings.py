@@ -1,4 +1,4 @@
-"""How the broker, its queues and the daemon behind them are."""
+"""Checks the broker, its queues and the daemon that consumes them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _NO_QUEUE: Final = QueueDepth(ready=0, consumers=0)
 
 
 def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) -> list[Finding]:
-    """Return what is known of broker, queues and daemon; raises nothing.
+    """Return findings on broker, queues and daemon; raises nothing.
 
     The daemon has *timeout_s* seconds for its answer.
     """
@@ -51,10 +51,10 @@ def _queues(settings: "Settings") -> Sequence[str]:
 
 
 def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
-    """Return whether all queues are there and somebody takes from those of commands.
+    """Return whether all queues exist and the command queues have consumers.
 
-    Dead letters, and retry queues of *former* versions, are told of, but no fault of the system:
-    they wait for a person.
+    Dead letters and retry queues of *former* versions are reported, but are not a fault of the
+    system: an operator has to deal with them.
     """
     missing = [name for name, depth in depths.items() if depth is None]
     idle = [queue for queue in Queue if not (depths[queue] or _NO_QUEUE).consumers]
@@ -66,7 +66,7 @@ def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"missing: {missing[0]}{more}")
     elif idle:
-        said.append(f"nobody takes from: {', '.join(idle)}")
+        said.append(f"no consumers on: {', '.join(idle)}")
     if former:
         more = f" and {len(former) - 1} more" if former[1:] else ""
         said.append(

@@ -79,7 +79,7 @@ class Reply:
 
 
 class NoAnswer(Failure):
-    """Whether the daemon does what was asked is not known."""
+    """No reply arrived: the outcome of the request is unknown."""
 
 
 class Client:
@@ -138,9 +138,9 @@ class Client:
         try:
             document = loads(body)
         except MalformedJson as error:
-            raise NoAnswer(f"the reply is no JSON: {error}") from error
+            raise NoAnswer(f"the reply is not valid JSON: {error}") from error
         if not isinstance(document, dict):
-            raise NoAnswer("the reply is no JSON object")
+            raise NoAnswer("the reply is not a JSON object")
         return Reply(document)
 
     @contextmanager
@@ -149,7 +149,7 @@ class Client:
             yield
         except NotRouted as fault:
             raise Failure(
-                f"{self.where}: there is no queue {queue}; orderd's are {', '.join(Queue)}, and it "
+                f"{self.where}: no queue {queue}; orderd's are {', '.join(Queue)}, and it "
                 "creates them when it first connects"
             ) from fault
         except Unpublishable as fault:

@@ -1,4 +1,4 @@
-"""A configuration file to begin with: every setting with its default, all of them left out."""
+"""An example configuration file: every setting with its default, commented out."""
 
 import json
 import textwrap

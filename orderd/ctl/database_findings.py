@@ -1,4 +1,4 @@
-"""How the database is: reachable, migrated, who waits for locks, what ledger and outbox hold."""
+"""Checks the database: connection, schema, locks, ledger and outbox."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,16 +13,16 @@ from orderd.db.migrations import pending_migrations
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
 
-# The daemon sends events within moments; what is older is not on its way any more.
+# The daemon normally sends events at once; an older event is probably stuck.
 OUTBOX_AGE_MAX_S: Final = 60
 # A short lock is nothing to act on.
 LOCK_WAIT_MAX_S: Final = 60
-# So much later than it was due, a command that waits may be tried again.
+# A waiting command may be retried this much later than it was due.
 _LATE_S: Final = 60
 
 
-class Refused(NamedTuple):
-    """The events that the broker refused, and those that are set aside for good."""
+class RefusedEvents(NamedTuple):
+    """Counts of events that the broker refused, and of events set aside permanently."""
 
     events: int
     next_try_s: float
@@ -31,7 +31,7 @@ class Refused(NamedTuple):
 
 
 def look_at_database(settings: "Settings") -> list[Finding]:
-    """Return what is known of database, schema, ledger and outbox; raises nothing."""
+    """Return findings on database, schema, ledger and outbox; raises nothing."""
     findings: list[Finding] = []
     try:
         with database_of(settings) as database:
@@ -60,7 +60,7 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     with database.transaction() as tx:
         requests, is_estimate = tx.row("measure_ledger")
         events, age_s = tx.row("count_outbox")
-        refused = Refused(*tx.row("measure_refused_outbox"))
+        refused = RefusedEvents(*tx.row("measure_refused_outbox"))
         (mode,) = tx.row("last_authorization")
         waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
     yield _authorization(mode, settings)
@@ -92,7 +92,7 @@ def _ledger(requests: int, *, is_estimate: bool) -> Finding:
     return Finding("ledger", is_well=True, summary=f"{about}{requests} requests", facts=facts)
 
 
-def _outbox(events: int, age_s: float, refused: Refused) -> Finding:
+def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:
     said = [f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")]
     if refused.events:
         said.append(f"{refused.events} refused, next try in {max(refused.next_try_s, 0):.0f} s")

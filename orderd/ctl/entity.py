@@ -47,7 +47,7 @@ def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
         "--limit",
         metavar="N",
         type=partial(whole_number, most=LIST_LIMIT_MAX),
-        help=f"at most so many rows, 1 to {LIST_LIMIT_MAX}; default: {LIST_LIMIT_DEFAULT}",
+        help=f"maximum number of rows, 1 to {LIST_LIMIT_MAX}; default: {LIST_LIMIT_DEFAULT}",
     )
     extent.add_argument("--all", action="store_true", help="all rows, however many there are")
     listed.add_argument(
@@ -62,7 +62,7 @@ def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
 
 
 def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> int:
-    """Print a page of rows, or all of them."""
+    """Print one page of rows, or all pages."""
     wanted = {name: getattr(options, name) for name in (*entity.filters, "limit", "after")}
     wanted = {name: value for name, value in wanted.items() if value is not None}
     with client_of(context.settings) as client:
@@ -75,7 +75,7 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
     console.table(table_of(entity.columns, page["items"]))
     if "unreadable" in page:
         ids = ", ".join(map(str, page["unreadable"]))
-        console.note(f"left out, with values that cannot be told: {entity.queue} {ids}")
+        console.note(f"skipped, with values that cannot be represented: {entity.queue} {ids}")
     if page["next"] is not None:
         total = "more than 10000" if page["total"] is None else page["total"]
         console.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")

@@ -6,13 +6,13 @@ from orderd.protocol.exit_codes import ExitCode
 
 
 class Failure(Exception):
-    """The command cannot be done; the text says why, for whoever typed it."""
+    """The command failed; the text tells the user why."""
 
     code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class WrongUsage(Failure):
-    """What was typed makes no sense; nothing was done."""
+    """The command line is invalid; nothing was done."""
 
     code = ExitCode.USAGE
 

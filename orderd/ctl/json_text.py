@@ -1,4 +1,4 @@
-"""JSON for people and programs: exact decimals, and nothing in it that a terminal would obey."""
+"""JSON output with exact decimals and escaped terminal control characters."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -18,23 +18,23 @@ from orderd.protocol.exit_codes import ExitCode
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
 COMMANDS: Final = {
-    "health": "tell whether the daemon here lives and is ready, by its health file",
-    "status": "tell how daemon, queues and database are",
-    "publish": "publish a command, and wait until the broker has it",
+    "health": "check the health file of the local daemon for liveness and readiness",
+    "status": "show the state of daemon, queues and database",
+    "publish": "publish a command, and wait for the broker to confirm it",
     "call": "publish a command, and wait for the daemon's reply",
     "orders": "list orders, or show one",
     "products": "list products, or show one",
     "users": "list users, or show one",
-    "explain": "tell everything known of one request",
+    "explain": "show everything known about one request",
     "dlq": "list, show, replay or discard dead letters",
     "ledger": "show or list the outcomes of requests",
-    "outbox": "list the events that wait to be sent, or have them sent",
+    "outbox": "list unsent events, or have them sent",
     "topology": "declare, show or check the broker's queues",
-    "prune": "delete what the ledger need not remember any more",
+    "prune": "delete requests past their retention from the ledger",
     "migrate": "bring the database's schema up to date",
-    "config": "show or check the settings, or print a file to begin with",
+    "config": "show or check the settings, or print an example file",
     "demo": "run the reference scenario on an empty database",
-    "completion": "print the script that completes command lines in a shell",
+    "completion": "print a shell completion script",
 }
 _COLUMNS_MAX: Final = 80
 EPILOG: Final = (
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = SuggestingParser(
         prog="orderctl",
-        description="Publish commands to orderd, and look after it.",
+        description="Publish commands to orderd, and administer it.",
         epilog=EPILOG,
         allow_abbrev=False,
     )

@@ -13,13 +13,13 @@ LIMIT_MAX: Final = 10_000
 
 
 def add_limit_argument(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take how many rows at most."""
+    """Add --limit, the maximum number of rows, to *parser*."""
     parser.add_argument(
         "--limit",
         metavar="N",
         type=partial(whole_number, most=LIMIT_MAX),
         default=LIMIT,
-        help=f"at most so many, 1 to {LIMIT_MAX}; default: {LIMIT}",
+        help=f"maximum number of rows, 1 to {LIMIT_MAX}; default: {LIMIT}",
     )
 
 
@@ -31,4 +31,4 @@ def show_page(console: Console, columns: Sequence[Shown], rows: Sequence[Row], l
     else:
         console.table(table_of(columns, page))
     if len(rows) > limit:
-        console.note(f"stopped at {limit}; there are more: see --limit")
+        console.note(f"stopped at {limit}; more rows exist; raise --limit to see them")

@@ -27,7 +27,9 @@ _TOKEN_BYTES_MAX: Final = 1 << 16
 def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     """Let *parser* take what a request consists of."""
     parser.add_argument("queue", metavar="QUEUE", type=text, help="product, order or user")
-    parser.add_argument("action", metavar="ACTION", type=text, help="such as create, get or list")
+    parser.add_argument(
+        "action", metavar="ACTION", type=text, help="for example create, get or list"
+    )
     parser.add_argument(
         "content",
         metavar="JSON",

@@ -8,7 +8,7 @@ from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.renewals import Renewals
 from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
@@ -31,8 +31,8 @@ EVENTS_MAX: Final = 100
 class Messages:
     """The messages of one request, and what could not be looked at, by queue."""
 
-    retries: list[Letter] = field(default_factory=list)
-    dead_letters: list[Letter] = field(default_factory=list)
+    retries: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     ready: dict[str, int] = field(default_factory=dict)
     not_looked_at: dict[str, int] = field(default_factory=dict)
 
@@ -109,7 +109,7 @@ def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
     }
 
 
-def tries_of(tx: Transaction, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+def tries_of(tx: Transaction, letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
     """Return what is on record of crashes while one of *letters* was in hand."""
     keys = {
         key_of(replace(letter.delivery, queue=letter.origin)): letter.origin for letter in letters
@@ -122,14 +122,14 @@ def tries_of(tx: Transaction, letters: Sequence[Letter]) -> list[dict[str, Any]]
     ]
 
 
-def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[Letter]:
+def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[DeadLetter]:
     for _ in range(count):
         delivery = browser.take(name)
         if delivery is None:
             return
         # In a retry queue the delay begins anew by that.
         renewals.renew(browser, delivery)
-        yield Letter(delivery)
+        yield DeadLetter(delivery)
 
 
 def _named(settled: dict[str, Any] | None) -> tuple[str, int]:

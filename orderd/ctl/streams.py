@@ -1,4 +1,4 @@
-"""The standard streams of orderctl, which may be closed, full or read by nobody any more."""
+"""The standard streams of orderctl, which may be closed, full or broken pipes."""
 
 import os
 import sys

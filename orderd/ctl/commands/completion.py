@@ -15,7 +15,9 @@ _SCRIPTS: Final = Path(__file__).parents[1] / "completions"
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell to print it for")
+    parser.add_argument(
+        "shell", choices=("bash", "zsh", "fish"), help="the shell to print the script for"
+    )
     parser.set_defaults(run=run)
 
 

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    shown = verbs.add_parser("show", help="every setting, its value and where that came from")
+    shown = verbs.add_parser("show", help="show every setting, its value and its source")
     shown.set_defaults(run=show)
-    checked = verbs.add_parser("check", help="everything that is wrong; exit with 78 then")
+    checked = verbs.add_parser("check", help="report every error; exit with 78 if there is one")
     checked.set_defaults(run=check)
-    example = verbs.add_parser("example", help="a file to begin with: every setting, its default")
+    example = verbs.add_parser(
+        "example", help="print an example file with every setting and its default"
+    )
     example.set_defaults(run=show_example)
 
 
@@ -55,7 +57,7 @@ def check(_options: argparse.Namespace, context: Context) -> int:
     elif problems:
         context.console.complain("\n".join(map(str, problems)))
     elif settings is not None:
-        context.console.line("the configuration can be used")
+        context.console.line("the configuration is valid")
         context.console.line(f"authorization: {described(settings)}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 

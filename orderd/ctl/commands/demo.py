@@ -19,7 +19,7 @@ from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.names import Queue
 
 TIMEOUT_S: Final = 10.0
-WANTS_EMPTY: Final = "the demo wants an empty database, one in which nothing was ever created"
+WANTS_EMPTY: Final = "the demo requires an empty database in which nothing was ever created"
 
 
 def register(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from orderd.amqp.browse import Browser
 from orderd.ctl.broker import broker_of
 from orderd.ctl.console import Console
 from orderd.ctl.context import Context
-from orderd.ctl.dlq.browse import Letters
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.browse import DeadLetters
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.filters import (
     Filters,
     add_filter_arguments,
@@ -51,11 +51,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     discarded = verbs.add_parser("discard", help="delete them")
     discarded.set_defaults(run=discard)
-    discarded.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    discarded.add_argument(
+        "--yes", action="store_true", help="confirm the deletion; required to delete anything"
+    )
     for verb in (replayed, discarded):
         add_limit_argument(verb, None)
         verb.add_argument(
-            "--dry-run", action="store_true", help="change nothing; tell what would be done"
+            "--dry-run", action="store_true", help="change nothing; show what would be done"
         )
     for verb in (listed, shown, replayed, discarded):
         add_filter_arguments(verb)
@@ -66,11 +68,11 @@ def list_letters(options: argparse.Namespace, context: Context) -> int:
     filters, console = filters_of(options, context), context.console
     found: list[dict[str, Any]] = []
 
-    def note(_browser: Browser, matching: Iterator[Letter]) -> None:
+    def note(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
         found.extend(letter.summary() for letter in matching)
 
     with broker_of(context.settings) as publisher:
-        letters = Letters(context.settings, publisher, options.queue, console)
+        letters = DeadLetters(context.settings, publisher, options.queue, console)
         with console.progress("looking", letters.total) as advance:
             letters.go_through(filters, options.limit, advance, note)
     if console.is_json:
@@ -85,24 +87,25 @@ def show_letters(options: argparse.Namespace, context: Context) -> int:
     filters, console = filters_of(options, context), context.console
     shown = 0
 
-    def show(_browser: Browser, matching: Iterator[Letter]) -> None:
+    def show(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
         nonlocal shown
         for letter in matching:
             console.document(letter.document())
             shown += 1
 
     with broker_of(context.settings) as publisher:
-        letters = Letters(context.settings, publisher, options.queue, console)
+        letters = DeadLetters(context.settings, publisher, options.queue, console)
         letters.go_through(filters, options.limit, lambda: None, show)
     return _end(console, letters, filters, shown, options.limit)
 
 
-def _end(console: Console, letters: Letters, filters: Filters, shown: int, limit: int) -> int:
+def _end(console: Console, letters: DeadLetters, filters: Filters, shown: int, limit: int) -> int:
     if letters.seen < letters.total and shown == limit:
         unseen = letters.total - letters.seen
-        console.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
+        console.note(f"stopped at {limit}; {unseen} more not checked; raise --limit to continue")
     elif not shown and letters.total:
-        console.note(f"no match ({letters.total} dead letters checked)")
+        noun = "dead letter" if letters.total == 1 else "dead letters"
+        console.note(f"no match ({letters.total} {noun} checked)")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
     is_missing = filters.ids and not shown and not letters.failing
     return letters.code(is_whole=not is_missing, console=console)

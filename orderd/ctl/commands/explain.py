@@ -1,4 +1,4 @@
-"""`orderctl explain`: everything known of one request, in one view."""
+"""`orderctl explain`: everything known about one request, in one view."""
 
 import argparse
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ UNKNOWN: Final = "unknown"
 _IN_WORDS: Final = {
     "applied": "applied",
     "refused": "refused",
-    "dead_lettered": "given up: it waits as a dead letter",
-    "retrying": "waits for another try",
-    UNKNOWN: "not known: not everything could be looked at",
-    NEVER_SEEN: "never seen: no outcome, no dead letter, and it waits for no other try",
+    "dead_lettered": "rejected: it is in the dead-letter queue",
+    "retrying": "waiting to be retried",
+    UNKNOWN: "unknown: not all sources could be checked",
+    NEVER_SEEN: "never seen: no outcome, no dead letter and no pending retry",
 }
 
 
@@ -112,7 +112,7 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "retry", f"{letter['retry_queue']}, attempt {letter['attempt']}"
     for letter in known["dead_letters"]:
         yield "dead letter", f"{letter['queue']}, {letter['failed_at']}, {letter['code']}"
-        yield "", letter["reason"] or "no reason given"
+        yield "", letter["reason"] or "no reason recorded"
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
         yield "crashes", f"in hand in {tried['tries']} tries that were not settled, {end}"
@@ -133,7 +133,7 @@ def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     waiting = [f"{queue} {ready}" for queue, ready in known["commands_ready"].items() if ready]
     if waiting and known["ledger"] is None:
-        hint = "commands wait there to be taken, it may be one of them"
+        hint = "commands are ready in that queue; the request may be one of them"
         yield "not looked into", f"{', '.join(waiting)}: {hint}"
     for name, count in known["not_looked_at"].items():
         yield "not looked at", f"{name}: {count} messages behind those that were"

@@ -30,12 +30,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument(
-        "--live", action="store_true", help="0 if its loop turns, though a server may be away"
+        "--live",
+        action="store_true",
+        help="exit with 0 if the loop turns, even if a server is unreachable",
     )
     wanted.add_argument(
         "--ready",
         action="store_true",
-        help="0 if it is also taking commands, or standing by to take over; the default",
+        help="exit with 0 if it also consumes commands or is on standby; the default",
     )
     parser.add_argument(
         "--max-age",
@@ -43,7 +45,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=duration,
         default=MAX_AGE_S,
-        help="the loop's last turn may be so long ago, as 10s or 2min; default: 60s",
+        help="maximum age of the loop's last turn, for example 10s or 2min; default: 60s",
     )
     parser.add_argument(
         "--file", metavar="FILE", help="the daemon's health file; default: its setting health_file"
@@ -84,7 +86,7 @@ def look(path: str, max_age_s: float = MAX_AGE_S) -> dict[str, Any]:
 def _death(content: dict[str, Any], max_age_s: float) -> str | None:
     age_s = content["age_s"]
     if age_s < 0:
-        return "the file is of an earlier start of this machine"
+        return "the file was written before the last boot of this machine"
     if not health_file.is_alive(content["pid"]):
         return f"process {content['pid']} is gone"
     if age_s > max_age_s:
@@ -125,7 +127,7 @@ def _configured(config: str | None) -> str:
         path = tomllib.loads(text).get(SETTING)
     except FileNotFoundError:
         if config is not None:
-            raise Misconfigured(f"configuration: {file}: there is no such file") from None
+            raise Misconfigured(f"configuration: {file}: file not found") from None
     except (OSError, ValueError, RecursionError) as error:
         raise Misconfigured(f"configuration: {file}: {error}") from error
     return path or health_file.default_path(os.environ)

@@ -30,18 +30,20 @@ _COLUMNS: Final = (
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    shown = verbs.add_parser("show", help="the outcome of one request, and what was answered")
+    shown = verbs.add_parser("show", help="show the outcome of one request, and its reply")
     shown.add_argument("id", metavar="ID", type=request_id, help="the request's id")
     shown.set_defaults(run=show)
     listed = verbs.add_parser("list", help="requests, the latest first")
-    listed.add_argument("--outcome", choices=OUTCOMES, help="only those with this outcome")
-    listed.add_argument("--code", metavar="CODE", type=text, help="only those refused with it")
+    listed.add_argument("--outcome", choices=OUTCOMES, help="only requests with this outcome")
+    listed.add_argument(
+        "--code", metavar="CODE", type=text, help="only requests refused with this code"
+    )
     listed.add_argument(
         "--since",
         metavar="DURATION",
         type=duration,
         default=SINCE_S,
-        help="settled at most so long ago, as 10min or 2h; default: 24h",
+        help="settled at most this long ago, for example 10min or 2h; default: 24h",
     )
     add_limit_argument(listed)
     listed.set_defaults(run=list_requests)
@@ -74,5 +76,7 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
         )
     show_page(context.console, _COLUMNS, [ledger_row(*fields) for fields in found], options.limit)
     if not found:
-        context.console.note(f"nothing in the last {format_duration(options.since)}: see --since")
+        context.console.note(
+            f"no requests in the last {format_duration(options.since)}; see --since"
+        )
     return ExitCode.DONE

@@ -35,7 +35,7 @@ _COLUMNS: Final = (
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    listed = verbs.add_parser("list", help="the events that wait to be sent, the oldest first")
+    listed = verbs.add_parser("list", help="list unsent events, oldest first")
     add_limit_argument(listed)
     listed.set_defaults(run=list_events)
     retried = verbs.add_parser(
@@ -64,7 +64,7 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     A failure where one that was named is not there (any more).
     """
     if bool(options.ids) == options.all:
-        raise WrongUsage("say which events: ids as orderctl outbox list shows them, or --all")
+        raise WrongUsage("pass the ids of events, as shown by orderctl outbox list, or --all")
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("release_outbox", is_all=options.all, ids=options.ids)
     released = sorted(row_id for (row_id,) in found)
@@ -74,5 +74,7 @@ def retry(options: argparse.Namespace, context: Context) -> int:
         context.console.line(f"{len(released)} released: the daemon's next sweep sends them")
     missing = sorted(set(options.ids) - set(released))
     if missing:
-        raise Failure(f"not in the outbox, so sent or never there: {', '.join(map(str, missing))}")
+        raise Failure(
+            f"not found in the outbox (sent, or never there): {', '.join(map(str, missing))}"
+        )
     return ExitCode.DONE

@@ -33,12 +33,14 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="settled longer ago than that, as 90d or 12h; default: setting ledger_retention",
     )
     parser.add_argument(
-        "--limit", metavar="N", type=whole_number, help="at most so many, the oldest first"
+        "--limit", metavar="N", type=whole_number, help="maximum number, oldest first"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="change nothing; tell what would be done"
+        "--dry-run", action="store_true", help="change nothing; show what would be done"
     )
-    parser.add_argument("--yes", action="store_true", help="without it nothing is deleted")
+    parser.add_argument(
+        "--yes", action="store_true", help="confirm the deletion; required to delete anything"
+    )
     parser.set_defaults(run=run)
 
 

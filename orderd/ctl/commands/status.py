@@ -1,4 +1,4 @@
-"""`orderctl status`: how daemon, queues and database are; what cannot be reached is said."""
+"""`orderctl status`: the state of daemon, queues and database, or why it is unknown."""
 
 import argparse
 import os

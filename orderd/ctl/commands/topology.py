@@ -43,14 +43,14 @@ _COLUMNS: Final = (
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    applied = verbs.add_parser("apply", help="declare what orderd needs, where it is missing")
+    applied = verbs.add_parser("apply", help="declare the missing exchanges and queues")
     applied.add_argument(
         "--events",
         action="store_true",
         help="also the queues that listen for events; one that nobody reads fills the disk",
     )
     applied.set_defaults(run=apply)
-    shown = verbs.add_parser("show", help="what there is, and what orderd needs")
+    shown = verbs.add_parser("show", help="show the actual and the required topology")
     shown.set_defaults(run=show)
     linted = verbs.add_parser(
         "lint",
@@ -110,7 +110,7 @@ def show(options: argparse.Namespace, context: Context) -> int:
         try:
             facts = queue_facts(management)
         except ManagementFault as fault:
-            console.note(f"types, arguments and policies as found are not known: {fault}")
+            console.note(f"cannot determine actual types, arguments and policies: {fault}")
         rows = [
             _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
         ]

@@ -1,4 +1,4 @@
-"""`orderctl users`: who may order."""
+"""`orderctl users`: the users that can place orders."""
 
 import argparse
 from typing import Final

@@ -11,20 +11,20 @@
 _shtab_orderctl_commands() {
   local _commands=(
     call:'Publish a command, and wait for the daemon'"'"'s reply.'
-    completion:'Print the script that completes command lines in a shell.'
-    config:'Show or check the settings, or print a file to begin with.'
+    completion:'Print a shell completion script.'
+    config:'Show or check the settings, or print an example file.'
     demo:'Run the reference scenario on an empty database.'
     dlq:'List, show, replay or discard dead letters.'
-    explain:'Tell everything known of one request.'
-    health:'Tell whether the daemon here lives and is ready, by its health file.'
+    explain:'Show everything known about one request.'
+    health:'Check the health file of the local daemon for liveness and readiness.'
     ledger:'Show or list the outcomes of requests.'
     migrate:'Bring the database'"'"'s schema up to date.'
     orders:'List orders, or show one.'
-    outbox:'List the events that wait to be sent, or have them sent.'
+    outbox:'List unsent events, or have them sent.'
     products:'List products, or show one.'
-    prune:'Delete what the ledger need not remember any more.'
-    publish:'Publish a command, and wait until the broker has it.'
-    status:'Tell how daemon, queues and database are.'
+    prune:'Delete requests past their retention from the ledger.'
+    publish:'Publish a command, and wait for the broker to confirm it.'
+    status:'Show the state of daemon, queues and database.'
     topology:'Declare, show or check the broker'"'"'s queues.'
     users:'List users, or show one.'
   )
@@ -33,9 +33,9 @@ _shtab_orderctl_commands() {
 
 _shtab_orderctl_config_commands() {
   local _commands=(
-    check:'everything that is wrong; exit with 78 then'
-    example:'a file to begin with: every setting, its default'
-    show:'every setting, its value and where that came from'
+    check:'report every error; exit with 78 if there is one'
+    example:'print an example file with every setting and its default'
+    show:'show every setting, its value and its source'
   )
   _describe 'orderctl config commands' _commands
 }
@@ -53,7 +53,7 @@ _shtab_orderctl_dlq_commands() {
 _shtab_orderctl_ledger_commands() {
   local _commands=(
     list:'requests, the latest first'
-    show:'the outcome of one request, and what was answered'
+    show:'show the outcome of one request, and its reply'
   )
   _describe 'orderctl ledger commands' _commands
 }
@@ -68,7 +68,7 @@ _shtab_orderctl_orders_commands() {
 
 _shtab_orderctl_outbox_commands() {
   local _commands=(
-    list:'the events that wait to be sent, the oldest first'
+    list:'list unsent events, oldest first'
     retry:'have the daemon send them at its next sweep, also those that another daemon has claimed, that were refused or are set aside'
   )
   _describe 'orderctl outbox commands' _commands
@@ -84,9 +84,9 @@ _shtab_orderctl_products_commands() {
 
 _shtab_orderctl_topology_commands() {
   local _commands=(
-    apply:'declare what orderd needs, where it is missing'
+    apply:'declare the missing exchanges and queues'
     lint:'what in the broker contradicts the settings, with the fix; exit with 1 then, with 3 where the management API does not answer'
-    show:'what there is, and what orderd needs'
+    show:'show the actual and the required topology'
   )
   _describe 'orderctl topology commands' _commands
 }
@@ -118,7 +118,7 @@ _shtab_orderctl_call_options=(
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
   ":product, order or user:"
-  ":such as create, get or list:"
+  ":for example create, get or list:"
   ":the action\'s data, an object\; - reads stdin, \@FILE a file\; default\: \{\}:"
 )
 
@@ -129,7 +129,7 @@ _shtab_orderctl_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  ":the shell to print it for:(bash zsh fish)"
+  ":the shell to print the script for:(bash zsh fish)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -195,15 +195,15 @@ _shtab_orderctl_dlq_discard_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--yes[without it nothing is deleted]"
-  "--limit[at most so many, the oldest first\; default\: all]:N:"
-  "--dry-run[change nothing\; tell what would be done]"
-  "*--code[only those dead-lettered with this code\; may be given several times]:CODE:"
-  "*--action[only those that ask for this action\; may be given several times]:ACTION:"
-  "*--id[only the request with this id\; may be given several times]:ID:"
-  "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
-  "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all:"
+  "--yes[confirm the deletion\; required to delete anything]"
+  "--limit[maximum number, oldest first\; default\: all]:N:"
+  "--dry-run[change nothing\; show what would be done]"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -213,13 +213,13 @@ _shtab_orderctl_dlq_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--limit[at most so many, the oldest first\; default\: 1000]:N:"
-  "*--code[only those dead-lettered with this code\; may be given several times]:CODE:"
-  "*--action[only those that ask for this action\; may be given several times]:ACTION:"
-  "*--id[only the request with this id\; may be given several times]:ID:"
-  "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
-  "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all:"
+  "--limit[maximum number, oldest first\; default\: 1000]:N:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -230,14 +230,14 @@ _shtab_orderctl_dlq_replay_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--force[also those whose request already has an outcome in the ledger, or whose row was changed after them]"
-  "--limit[at most so many, the oldest first\; default\: all]:N:"
-  "--dry-run[change nothing\; tell what would be done]"
-  "*--code[only those dead-lettered with this code\; may be given several times]:CODE:"
-  "*--action[only those that ask for this action\; may be given several times]:ACTION:"
-  "*--id[only the request with this id\; may be given several times]:ID:"
-  "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
-  "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all:"
+  "--limit[maximum number, oldest first\; default\: all]:N:"
+  "--dry-run[change nothing\; show what would be done]"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -247,13 +247,13 @@ _shtab_orderctl_dlq_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--limit[at most so many, the oldest first\; default\: 100]:N:"
-  "*--code[only those dead-lettered with this code\; may be given several times]:CODE:"
-  "*--action[only those that ask for this action\; may be given several times]:ACTION:"
-  "*--id[only the request with this id\; may be given several times]:ID:"
-  "--older-than[only those given up at least so long ago, as 90s, 10min or 2h]:DURATION:"
-  "--newer-than[only those given up at most so long ago, as 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or such a name with .dlq\; default\: all:"
+  "--limit[maximum number, oldest first\; default\: 100]:N:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -273,9 +273,9 @@ _shtab_orderctl_health_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--live[0 if its loop turns, though a server may be away]"
-  "--ready[0 if it is also taking commands, or standing by to take over\; the default]"
-  "--max-age[the loop\'s last turn may be so long ago, as 10s or 2min\; default\: 60s]:DURATION:"
+  "--live[exit with 0 if the loop turns, even if a server is unreachable]"
+  "--ready[exit with 0 if it also consumes commands or is on standby\; the default]"
+  "--max-age[maximum age of the loop\'s last turn, for example 10s or 2min\; default\: 60s]:DURATION:"
   "--file[the daemon\'s health file\; default\: its setting health_file]:FILE:_files"
 )
 
@@ -295,10 +295,10 @@ _shtab_orderctl_ledger_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--outcome[only those with this outcome]:outcome:(applied refused)"
-  "--code[only those refused with it]:CODE:"
-  "--since[settled at most so long ago, as 10min or 2h\; default\: 24h]:DURATION:"
-  "--limit[at most so many, 1 to 10000\; default\: 100]:N:"
+  "--outcome[only requests with this outcome]:outcome:(applied refused)"
+  "--code[only requests refused with this code]:CODE:"
+  "--since[settled at most this long ago, for example 10min or 2h\; default\: 24h]:DURATION:"
+  "--limit[maximum number of rows, 1 to 10000\; default\: 100]:N:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -352,7 +352,7 @@ _shtab_orderctl_orders_list_options=(
   "--json[print one JSON document instead of text]"
   "--status[only orders in this status\: pending, processing, shipped, delivered, cancelled]:STATUS:(pending processing shipped delivered cancelled)"
   "--user[only this user\'s orders]:ID:"
-  "--limit[at most so many rows, 1 to 500\; default\: 50]:N:"
+  "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
   "--all[all rows, however many there are]"
   "--after[only ids above this one]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
@@ -375,7 +375,7 @@ _shtab_orderctl_outbox_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--limit[at most so many, 1 to 10000\; default\: 100]:N:"
+  "--limit[maximum number of rows, 1 to 10000\; default\: 100]:N:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -419,7 +419,7 @@ _shtab_orderctl_products_list_options=(
   "--json[print one JSON document instead of text]"
   "--in-stock[only what is in stock]"
   "--out-of-stock[only what is not in stock]"
-  "--limit[at most so many rows, 1 to 500\; default\: 50]:N:"
+  "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
   "--all[all rows, however many there are]"
   "--after[only ids above this one]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
@@ -434,9 +434,9 @@ _shtab_orderctl_prune_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--older-than[settled longer ago than that, as 90d or 12h\; default\: setting ledger_retention]:DURATION:"
-  "--limit[at most so many, the oldest first]:N:"
-  "--dry-run[change nothing\; tell what would be done]"
-  "--yes[without it nothing is deleted]"
+  "--limit[maximum number, oldest first]:N:"
+  "--dry-run[change nothing\; show what would be done]"
+  "--yes[confirm the deletion\; required to delete anything]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -450,7 +450,7 @@ _shtab_orderctl_publish_options=(
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   ":product, order or user:"
-  ":such as create, get or list:"
+  ":for example create, get or list:"
   ":the action\'s data, an object\; - reads stdin, \@FILE a file\; default\: \{\}:"
 )
 
@@ -532,7 +532,7 @@ _shtab_orderctl_users_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--limit[at most so many rows, 1 to 500\; default\: 50]:N:"
+  "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
   "--all[all rows, however many there are]"
   "--after[only ids above this one]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"

@@ -13,7 +13,7 @@ from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
 from orderd.ctl.console import Advance, Console
-from orderd.ctl.dlq.dead_letters import Letter, dead_letter_queues
+from orderd.ctl.dlq.dead_letters import DeadLetter, dead_letter_queues
 from orderd.ctl.dlq.filters import Filters
 from orderd.ctl.dlq.renewals import Renewals
 from orderd.ctl.errors import Failure, Misconfigured
@@ -23,10 +23,10 @@ from orderd.protocol.names import HEADER_FAILED_AT
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
 
-Handle = Callable[[Browser, Iterator[Letter]], None]
+Handle = Callable[[Browser, Iterator[DeadLetter]], None]
 
 
-class Letters:
+class DeadLetters:
     """The dead letters that are in some queues now.
 
     What comes while they are gone through is left out, so that it has an end even where a
@@ -113,7 +113,7 @@ class Letters:
 
     def _matching(
         self, browser: Browser, name: str, filters: Filters, advance: Advance
-    ) -> Iterator[Letter]:
+    ) -> Iterator[DeadLetter]:
         for letter in filter(filters.match, self._counted(self._walk(browser, name), advance)):
             if self._left is not None:
                 self._left -= 1
@@ -121,11 +121,11 @@ class Letters:
             if self._left == 0:
                 return
 
-    def _counted(self, deliveries: Iterator[Delivery], advance: Advance) -> Iterator[Letter]:
+    def _counted(self, deliveries: Iterator[Delivery], advance: Advance) -> Iterator[DeadLetter]:
         for delivery in deliveries:
             self.seen += 1
             advance()
-            yield Letter(delivery)
+            yield DeadLetter(delivery)
 
     def _walk(self, browser: Browser, name: str) -> Iterator[Delivery]:
         copies: Counter[bytes] = Counter()

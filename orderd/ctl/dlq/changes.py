@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.db.transaction import Transaction
 from orderd.protocol.rows import rfc3339
 
@@ -13,7 +13,7 @@ _ID_MAX: Final = 2**63 - 1
 _Row = tuple[str, int]
 
 
-def changed_since(tx: Transaction, letters: Sequence[Letter]) -> dict[Letter, str]:
+def changed_since(tx: Transaction, letters: Sequence[DeadLetter]) -> dict[DeadLetter, str]:
     """Return those of *letters* whose row was changed after they were given up, each with when."""
     rows = {letter: _row_of(letter) for letter in letters}
     moments = _last_changes(tx, {row for row in rows.values() if row is not None})
@@ -44,7 +44,7 @@ def _is_later(moment: datetime, failed_at: datetime | None) -> bool:
     return failed_at is not None and moment > failed_at
 
 
-def _row_of(letter: Letter) -> _Row | None:
+def _row_of(letter: DeadLetter) -> _Row | None:
     """Return queue and id of the row that the request would set to other values.
 
     What adds to what is there is as good later as before.

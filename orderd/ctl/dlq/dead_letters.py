@@ -31,7 +31,7 @@ _EXPIRATION_MAX_MS: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Letter:
+class DeadLetter:
     """A message that waits in a dead letter queue or in a retry queue."""
 
     delivery: Delivery
@@ -71,7 +71,7 @@ class Letter:
 
     @property
     def action(self) -> str | None:
-        """The action that the body asks for, None where it cannot be read."""
+        """The action in the body, None if the body cannot be decoded."""
         action = self.request.get("action") if isinstance(self.request, dict) else None
         return action if isinstance(action, str) else None
 
@@ -82,7 +82,7 @@ class Letter:
 
     @property
     def failed_at(self) -> datetime | None:
-        """When it was given up, in UTC."""
+        """The time of dead-lettering, in UTC."""
         try:
             moment = datetime.fromisoformat(self.text(HEADER_FAILED_AT) or "")
         except ValueError:

@@ -1,4 +1,4 @@
-"""Which dead letters are meant, and how many of them at a time."""
+"""Filters that select dead letters, and the windows they are processed in."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Final
 
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.request import request_id, text
@@ -16,13 +16,13 @@ from orderd.protocol.names import Queue, dead_letter_queue
 
 WINDOW_LETTERS: Final = 100
 WINDOW_BYTES_MAX: Final = 4 << 20
-# Longer ago than any message, and still within what a datetime can say.
+# Older than any message, and still within the range of datetime.
 _AGO_MAX_S: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a letter must be like; an empty list asks for nothing."""
+    """Conditions on dead letters; an empty list matches any."""
 
     codes: Sequence[str] = ()
     actions: Sequence[str] = ()
@@ -30,8 +30,8 @@ class Filters:
     before: datetime | None = None
     after: datetime | None = None
 
-    def match(self, letter: Letter) -> bool:
-        """Return whether *letter* is meant; one without a time has no age that could fit."""
+    def match(self, letter: DeadLetter) -> bool:
+        """Return whether *letter* matches; one without a time matches no age filter."""
         for wanted, found in (
             (self.codes, letter.code),
             (self.actions, letter.action),
@@ -50,17 +50,17 @@ class Filters:
 
 
 def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take a queue, and what its dead letters must be like."""
+    """Add the queue argument and the dead letter filters to *parser*."""
     parser.add_argument(
         "queue",
         metavar="QUEUE",
         nargs="?",
         type=_queue,
-        help=f"{', '.join(Queue)} or such a name with .dlq; default: all",
+        help=f"{', '.join(Queue)} or one of these names with .dlq appended; default: all",
     )
     for option, dest, what in (
-        ("--code", "codes", "dead-lettered with this code"),
-        ("--action", "actions", "that ask for this action"),
+        ("--code", "codes", "with this error code"),
+        ("--action", "actions", "with this action"),
     ):
         parser.add_argument(
             option,
@@ -69,7 +69,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             type=text,
-            help=f"only those {what}; may be given several times",
+            help=f"only dead letters {what}; repeatable",
         )
     parser.add_argument(
         "--id",
@@ -78,26 +78,26 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=request_id,
-        help="only the request with this id; may be given several times",
+        help="only the request with this id; repeatable",
     )
     for option, what in (("--older-than", "at least"), ("--newer-than", "at most")):
         parser.add_argument(
             option,
             metavar="DURATION",
             type=duration,
-            help=f"only those given up {what} so long ago, as 90s, 10min or 2h",
+            help=f"only dead letters rejected {what} this long ago, for example 90s, 10min or 2h",
         )
 
 
 def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> None:
-    """Let *parser* take how many letters at most."""
+    """Add --limit, the maximum number of dead letters, to *parser*."""
     shown = "all" if default is None else default
     parser.add_argument(
         "--limit",
         metavar="N",
         type=whole_number,
         default=default,
-        help=f"at most so many, the oldest first; default: {shown}",
+        help=f"maximum number, oldest first; default: {shown}",
     )
 
 
@@ -128,9 +128,9 @@ def _time_of_the_database(context: Context) -> datetime:
         return database.clock.now()
 
 
-def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
+def windows(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
     """Yield *letters* in groups that are small enough to be held in memory."""
-    window: list[Letter] = []
+    window: list[DeadLetter] = []
     window_bytes = 0
     for letter in letters:
         window.append(letter)
@@ -145,5 +145,5 @@ def windows(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
 def _queue(value: str) -> str:
     name = value.removesuffix(dead_letter_queue(""))
     if name not in tuple(Queue):
-        raise argparse.ArgumentTypeError(f"should be one of {', '.join(Queue)}")
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Queue)}")
     return name

@@ -1,4 +1,4 @@
-"""`orderctl dlq replay` and `discard`: dead letters leave their queue, back to work or for good."""
+"""`orderctl dlq replay` and `discard`: requeue dead letters or delete them."""
 
 import argparse
 from collections import Counter
@@ -14,9 +14,9 @@ from orderd.ctl.broker import broker_of
 from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
-from orderd.ctl.dlq.browse import Letters
+from orderd.ctl.dlq.browse import DeadLetters
 from orderd.ctl.dlq.changes import changed_since
-from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.filters import filters_of, windows
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.interrupts import uninterrupted
@@ -26,33 +26,33 @@ from orderd.runtime.crash_points import reach
 
 _REMARKS_MAX: Final = 20
 
-Move = Callable[[Browser, list[Letter]], None]
+Move = Callable[[Browser, list[DeadLetter]], None]
 
 
 class Tally:
-    """What became of the letters that matched, and remarks on single ones, not too many."""
+    """Counts of matched dead letters by outcome; prints a bounded number of remarks."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.counts: Counter[str] = Counter()
 
-    def remark(self, outcome: str, letter: Letter, why: str) -> None:
-        """Count a letter that stays, and say why."""
+    def remark(self, outcome: str, letter: DeadLetter, why: str) -> None:
+        """Count a dead letter that stays in its queue, and print why."""
         self.counts[outcome] += 1
         if self.counts[outcome] <= _REMARKS_MAX:
             name = letter.request_id or "without id"
             self._console.note(f"{letter.delivery.queue}: {name}: {outcome}: {why}")
         elif self.counts[outcome] == _REMARKS_MAX + 1:
-            self._console.note(f"further ones that are {outcome} are only counted")
+            self._console.note(f"more dead letters are {outcome}; only the total is shown")
 
 
 def replay(options: argparse.Namespace, context: Context) -> int:
-    """Publish letters to their queues, and delete each once the broker has its copy."""
+    """Publish dead letters to their queues; delete each once the broker confirmed its copy."""
     tally = Tally(context.console)
     with broker_of(context.settings) as publisher, ExitStack() as stack:
         ledger = _ledger(options, context, stack)
 
-        def move(browser: Browser, window: list[Letter]) -> None:
+        def move(browser: Browser, window: list[DeadLetter]) -> None:
             chosen = _chosen(ledger, window, tally, is_forced=options.force)
             copies = _copies(publisher, chosen, tally)
             if not options.dry_run:
@@ -67,11 +67,11 @@ def replay(options: argparse.Namespace, context: Context) -> int:
 
 
 def discard(options: argparse.Namespace, context: Context) -> int:
-    """Delete letters, if that was said with --yes."""
+    """Delete the matching dead letters if --yes was passed."""
     tally = Tally(context.console)
     is_meant = options.yes and not options.dry_run
 
-    def move(browser: Browser, window: list[Letter]) -> None:
+    def move(browser: Browser, window: list[DeadLetter]) -> None:
         if is_meant:
             browser.ack([letter.delivery for letter in window])
         tally.counts["discarded"] += len(window)
@@ -92,12 +92,12 @@ def _go_through(
     move: Move,
     *,
     is_moving: bool,
-) -> Letters:
-    letters = Letters(
+) -> DeadLetters:
+    letters = DeadLetters(
         context.settings, publisher, options.queue, context.console, is_moving=is_moving
     )
 
-    def move_all(browser: Browser, matching: Iterator[Letter]) -> None:
+    def move_all(browser: Browser, matching: Iterator[DeadLetter]) -> None:
         for window in windows(matching):
             move(browser, window)
 
@@ -108,23 +108,23 @@ def _go_through(
 
 
 def _ledger(options: argparse.Namespace, context: Context, stack: ExitStack) -> Database | None:
-    """Return the database to ask; who forces a replay can do without one."""
+    """Return the database with the ledger, or None if it is down and --force was passed."""
     try:
         return stack.enter_context(database_of(context.settings))
     except Unavailable as failure:
         if not options.force:
             raise
-        context.console.note(f"{failure}; whether requests have an outcome is not known")
+        context.console.note(f"{failure}; cannot check whether requests have an outcome")
         return None
 
 
 def _chosen(
-    ledger: Database | None, window: Sequence[Letter], tally: Tally, *, is_forced: bool
-) -> list[Letter]:
-    """Return the letters to replay.
+    ledger: Database | None, window: Sequence[DeadLetter], tally: Tally, *, is_forced: bool
+) -> list[DeadLetter]:
+    """Return the dead letters to replay.
 
-    A request with an outcome would not be done anew; one whose row was changed after it would set
-    the row back.
+    A request with an outcome would not run again. A request whose row was changed later would
+    overwrite that change.
     """
     obstacles = _obstacles(ledger, window)
     chosen = []
@@ -133,15 +133,15 @@ def _chosen(
         if obstacle is None:
             chosen.append(letter)
         elif is_forced:
-            tally.remark("known", letter, f"{obstacle}; replayed all the same")
+            tally.remark("known", letter, f"{obstacle}; replayed because of --force")
             chosen.append(letter)
         else:
-            tally.remark("skipped", letter, f"{obstacle}; --force replays it")
+            tally.remark("skipped", letter, f"{obstacle}; pass --force to replay it")
     return chosen
 
 
-def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Letter, str]:
-    """Return what speaks against the replay of letters, where something does."""
+def _obstacles(ledger: Database | None, window: Sequence[DeadLetter]) -> Mapping[DeadLetter, str]:
+    """Return the dead letters that should not be replayed, each with the reason."""
     if ledger is None:
         return {}
     ids = [letter.request_id for letter in window if letter.request_id is not None]
@@ -150,7 +150,7 @@ def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Let
         changed = changed_since(tx, window)
     outcomes = {request_id: code or outcome for request_id, outcome, code in rows}
     known = {
-        letter: f"the ledger has it as {outcomes[letter.request_id]}"
+        letter: f"the ledger records it as {outcomes[letter.request_id]}"
         for letter in window
         if letter.request_id in outcomes
     }
@@ -158,8 +158,8 @@ def _obstacles(ledger: Database | None, window: Sequence[Letter]) -> Mapping[Let
 
 
 def _copies(
-    publisher: ConfirmedPublisher, letters: Sequence[Letter], tally: Tally
-) -> list[tuple[Letter, OutgoingMessage]]:
+    publisher: ConfirmedPublisher, letters: Sequence[DeadLetter], tally: Tally
+) -> list[tuple[DeadLetter, OutgoingMessage]]:
     copies = []
     for letter in letters:
         message = letter.original(publisher.connection.user)
@@ -173,9 +173,11 @@ def _copies(
 
 
 def _published(
-    publisher: ConfirmedPublisher, copies: Sequence[tuple[Letter, OutgoingMessage]], tally: Tally
-) -> list[tuple[Letter, OutgoingMessage]]:
-    """Return the copies that the broker has; the others are said."""
+    publisher: ConfirmedPublisher,
+    copies: Sequence[tuple[DeadLetter, OutgoingMessage]],
+    tally: Tally,
+) -> list[tuple[DeadLetter, OutgoingMessage]]:
+    """Return the copies that the broker confirmed; report the rest as failed."""
     published = []
     for letter, message in copies:
         if (why := publisher.publish(message)) is None:
@@ -190,7 +192,7 @@ def _report(
     options: argparse.Namespace,
     console: Console,
     tally: Tally,
-    letters: Letters,
+    letters: DeadLetters,
     done: str,
     *,
     is_meant: bool = True,
@@ -211,6 +213,6 @@ def _report(
     else:
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
-        console.line(f"{counts[done]} {verb}{more}; {letters.seen} looked at of {letters.total}")
+        console.line(f"{counts[done]} {verb}{more}; {letters.seen} of {letters.total} checked")
     is_found = counts[done] or kept or not options.ids or letters.failing
     return letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)

@@ -80,7 +80,7 @@ def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Manage
             found.not_checked.append(f"{what}: {fault}")
             found.unanswered = True
     found.not_checked.append(
-        "consumer_timeout of the broker itself (30 min where nobody changed it), which no API "
+        "consumer_timeout of the broker itself (30 min by default), which no API "
         f"tells: rabbitmqctl environment should show over {held_s(settings) * 1000:.0f} ms"
     )
     # Last, because a refusal costs the channel.
@@ -103,7 +103,7 @@ def _judge_topology(
             if find(publisher.connection, each) is None:
                 if not each.is_optional:
                     fix = "orderctl topology apply"
-                    yield Contradiction(each.name, f"there is no such {what}", fix)
+                    yield Contradiction(each.name, f"{what} not found", fix)
             elif (reason := unusable(publisher.connection, each)) is not None:
                 fix = f"delete the {what} when it is not in use, then: orderctl topology apply"
                 yield Contradiction(each.name, reason, fix)
@@ -128,8 +128,8 @@ def _judge_sharing(
             found = find(publisher.connection, each)
             consumers = 0 if found is None else found.consumers or 0
             if consumers > 1 and each.name in settings.exclusive_queues:
-                problem = f"{consumers} consumers, though consume is exclusive: no order is kept"
-                fix = "give all daemons the same consume, and let no other program consume it"
+                problem = f"{consumers} consumers, although consume is exclusive: order is not kept"
+                fix = "set the same consume on all daemons, and stop any other consumer"
                 yield Contradiction(each.name, problem, fix)
             elif consumers > 1:
                 lint.shared[each.name] = consumers

@@ -22,7 +22,7 @@ class Contradiction:
 
 def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Contradiction]:
     """Yield what is wrong with one queue; orderd may keep a message unacked for *held_s*."""
-    # A command queue that is like that has been found already, by declaring it.
+    # Declaring the command queues has already found such a conflict.
     is_used_as_found = wanted.kind is not Kind.COMMANDS
     if is_used_as_found and not facts.is_durable:
         yield Contradiction(facts.name, "not durable: a restart of the broker empties it", RECREATE)
@@ -56,23 +56,27 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     drops = not refuses_when_full(facts)
     match wanted.kind:
         case Kind.COMMANDS:
-            yield "message-ttl", "commands that wait longer vanish without an outcome"
-            yield "expires", "the queue vanishes with its commands when nobody uses it"
+            yield "message-ttl", "the broker drops commands that wait longer, without an outcome"
+            yield "expires", "the broker deletes the queue and its commands when it is unused"
             full = (
-                "its oldest commands vanish"
+                "the broker drops its oldest commands"
                 if drops
                 else "producers are refused, and retries come back later"
             )
         case Kind.DEAD_LETTERS:
-            yield "message-ttl", "dead letters vanish before anybody looked at them"
-            yield "expires", "the queue vanishes with its dead letters: nobody consumes it"
+            yield "message-ttl", "dead letters are deleted before they can be examined"
+            yield (
+                "expires",
+                "the broker deletes the queue and its dead letters: it has no consumers",
+            )
             full = (
-                "its oldest letters vanish"
+                "the broker drops its oldest dead letters"
                 if drops
-                else "the commands that should go there wait unacked, and no letter can be renewed"
+                else "the commands that should go there wait unacked, "
+                "and dead letters cannot be renewed"
             )
         case Kind.RETRY:
-            yield "expires", "the queue vanishes with its commands: nobody consumes it"
+            yield "expires", "the broker deletes the queue and its commands: it has no consumers"
             full = (
                 "commands come back too early"
                 if drops
@@ -88,7 +92,7 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     for key in LENGTHS:
         yield key, f"when it is full, {full}"
     if wanted.kind is not Kind.RETRY:
-        yield "dead-letter-exchange", "the broker moves messages away, and orderd knows nothing"
+        yield "dead-letter-exchange", "the broker moves messages elsewhere without orderd noticing"
 
 
 def _is_early(wanted: Needed, ttl_ms: Any) -> bool:

@@ -42,7 +42,7 @@ def test_lint_finds_somebody_beside_the_one_that_keeps_a_queue_to_itself(
     assert done.code == 1
     (found,) = done.document["contradictions"]
     assert found["subject"] == "order"
-    assert found["problem"] == "2 consumers, though consume is exclusive: no order is kept"
+    assert found["problem"] == "2 consumers, although consume is exclusive: order is not kept"
 
 
 def test_lint_finds_that_a_user_may_not_hold_a_lock(

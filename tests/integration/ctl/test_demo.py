@@ -38,7 +38,7 @@ def test_the_demo_leaves_a_used_database_alone(orderctl: Orderctl, daemon: Start
     done = orderctl("demo")
 
     assert (done.code, done.out) == (1, "")
-    assert "there are users already (1): the demo wants an empty database" in done.err
+    assert "there are users already (1): the demo requires an empty database" in done.err
     assert orderctl("products", "list", "--json").document["total"] == 0
 
 

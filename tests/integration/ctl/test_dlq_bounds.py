@@ -54,7 +54,7 @@ def test_a_dry_run_changes_nothing(orderctl: Orderctl, broker: Broker) -> None:
 
     done = orderctl("dlq", "replay", "--dry-run", "--limit", "2")
 
-    assert (done.code, done.out) == (0, "2 would be replayed; 2 looked at of 3\n")
+    assert (done.code, done.out) == (0, "2 would be replayed; 2 of 3 checked\n")
     assert broker.ready("user") == 0
     broker.wait_for("user.dlq", 3)
     assert broker.take_bodies("user.dlq") == [b"0", b"1", b"2"]
@@ -97,7 +97,7 @@ class TestDiscard:
 
         done = orderctl("dlq", "discard", "order", "--code", "poison", "--yes")
 
-        assert (done.code, done.out) == (0, "3 discarded; 6 looked at of 6\n")
+        assert (done.code, done.out) == (0, "3 discarded; 6 of 6 checked\n")
         broker.wait_for("order.dlq", 3)
         assert broker.take_bodies("order.dlq") == [b"0", b"2", b"4"]
 
@@ -110,7 +110,7 @@ class TestDiscard:
 
         done = orderctl("dlq", "discard", *arguments)
 
-        assert (done.code, done.out) == (code, "3 would be discarded; 3 looked at of 3\n")
+        assert (done.code, done.out) == (code, "3 would be discarded; 3 of 3 checked\n")
         assert ("pass --yes" in done.err) == (code == 2)
         broker.wait_for("order.dlq", 3)
         assert broker.take_bodies("order.dlq") == [b"0", b"1", b"2"]

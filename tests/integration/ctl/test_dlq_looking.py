@@ -95,7 +95,7 @@ def test_a_list_for_people_says_where_it_stopped(orderctl: Orderctl, broker: Bro
     assert done.code == 0
     assert len(done.out.splitlines()) == 4
     assert "too_large" in done.out
-    assert done.err == "stopped at 3; 2 more were not looked at: see --limit\n"
+    assert done.err == "stopped at 3; 2 more not checked; raise --limit to continue\n"
 
 
 def test_who_asks_for_an_id_that_is_not_there_is_told(orderctl: Orderctl, broker: Broker) -> None:
@@ -105,7 +105,7 @@ def test_who_asks_for_an_id_that_is_not_there_is_told(orderctl: Orderctl, broker
     done = orderctl("dlq", "show", "--id", "nobody")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err == "no match (1 dead letters checked)\n"
+    assert done.err == "no match (1 dead letter checked)\n"
 
 
 def test_without_any_queue_there_is_nothing_to_list(orderctl: Orderctl) -> None:

@@ -109,7 +109,7 @@ def test_a_replay_after_the_cause_is_mended_is_applied(
     execute(database_url, MENDED)
     done = orderctl("dlq", "replay", "--code", "retries_exhausted")
 
-    assert again.out == done.out == "1 replayed; 1 looked at of 1\n"
+    assert again.out == done.out == "1 replayed; 1 of 1 checked\n"
     wait_for_value(database_url, PRODUCTS, 1)
     assert broker.ready("product.dlq") == 0
     # The attempts begin anew with each replay.
@@ -130,7 +130,7 @@ def test_a_request_that_has_an_outcome_is_skipped_unless_forced(
     forced = orderctl("dlq", "replay", "--force", "--json")
 
     assert (skipped.code, kept) == (0, 1)
-    assert "product.dlq: lamp-1: skipped: the ledger has it as applied" in skipped.err
+    assert "product.dlq: lamp-1: skipped: the ledger records it as applied" in skipped.err
     assert (forced.document["replayed"], forced.document["skipped"]) == (1, 0)
     assert "lamp-1" in forced.err
     broker.wait_for("product", 0)
@@ -167,7 +167,7 @@ def test_a_crash_between_confirm_and_ack_leaves_a_duplicate_which_is_harmless(
     orderd.wait_for_event("batch.committed")
 
     assert (crashed.code, copies) == (-9, 1)
-    assert again.out == "1 replayed; 1 looked at of 1\n"
+    assert again.out == "1 replayed; 1 of 1 checked\n"
     broker.wait_for("product", 0)
     assert orderd.stop() == 0
     assert (broker.ready("product"), broker.ready("product.dlq")) == (0, 0)
@@ -205,7 +205,7 @@ def test_what_would_set_a_row_back_is_named_and_left_unless_forced(
 
     assert (done.code, done.document["replayed"], done.document["skipped"]) == (0, 5, 1)
     assert "older: skipped: product 1 was changed after it, at 20" in done.err
-    assert "--force replays it" in done.err
+    assert "pass --force to replay it" in done.err
     assert broker.ready("product.dlq") == 1
 
     forced = orderctl("dlq", "replay", "--force", "--json")

@@ -80,7 +80,7 @@ def test_a_dead_lettered_request_is_explained_with_its_letter(
     assert (done.code, known["state"]) == (0, "dead_lettered")
     [letter] = known["dead_letters"]
     assert (letter["code"], letter["request"]["id"]) == ("invalid_data", "r1")
-    assert "given up: it waits as a dead letter" in readable.out
+    assert "rejected: it is in the dead-letter queue" in readable.out
     assert broker.ready("product.dlq") == 2
 
 

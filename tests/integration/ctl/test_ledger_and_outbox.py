@@ -27,7 +27,7 @@ class TestOutbox:
         readable = orderctl("outbox", "list")
 
         assert [event["id"] for event in done.document] == [1, 2]
-        assert done.err == "stopped at 2; there are more: see --limit\n"
+        assert done.err == "stopped at 2; more rows exist; raise --limit to see them\n"
         assert len(readable.out.splitlines()) == 4
         assert "order.created  order/1" in readable.out
 

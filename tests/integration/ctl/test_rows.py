@@ -100,7 +100,7 @@ def test_rows_that_cannot_be_told_are_named(
     one = orderctl("products", "get", "2")
 
     assert first_cells(page.out) == ["id", "1", "3"]
-    assert "left out, with values that cannot be told: product 2\n" in page.err
+    assert "skipped, with values that cannot be represented: product 2\n" in page.err
     assert (len(every["items"]), every["unreadable"]) == (598, [2, 599])
     assert one.code == 1
     assert "unreadable_row: Product 2 cannot be read: price is NaN" in one.err

@@ -63,7 +63,7 @@ def test_the_exit_code_tells_live_from_ready(
     ("fields", "why"),
     [
         ({"age_s": 61}, "has not turned for 61"),
-        ({"age_s": -5}, "earlier start"),
+        ({"age_s": -5}, "last boot"),
         ({"pid": GONE_PID}, f"process {GONE_PID} is gone"),
     ],
 )

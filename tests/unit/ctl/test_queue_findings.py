@@ -36,7 +36,7 @@ def test_a_queue_without_a_consumer_is_a_fault() -> None:
     finding = judge_queues(depths(user=QueueDepth(ready=0, consumers=0)))
 
     assert not finding.is_well
-    assert finding.summary.endswith("nobody takes from: user")
+    assert finding.summary.endswith("no consumers on: user")
 
 
 def test_a_missing_queue_is_a_fault() -> None:

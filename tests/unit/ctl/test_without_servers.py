@@ -32,7 +32,7 @@ def test_the_settings_are_shown_with_their_sources(capsys: pytest.CaptureFixture
 def test_a_good_configuration_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check"]) == 0
     assert capsys.readouterr().out == (
-        "the configuration can be used\nauthorization: none (every command is allowed)\n"
+        "the configuration is valid\nauthorization: none (every command is allowed)\n"
     )
 
 

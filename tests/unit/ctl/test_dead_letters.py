@@ -8,7 +8,7 @@ import pytest
 
 from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.wire.field_reader import Epoch
-from orderd.ctl.dlq.dead_letters import Letter, dead_letter_queues
+from orderd.ctl.dlq.dead_letters import DeadLetter, dead_letter_queues
 from orderd.ctl.dlq.filters import WINDOW_BYTES_MAX, WINDOW_LETTERS, Filters, windows
 from orderd.protocol.names import Queue
 from orderd.protocol.strict_json import dumps
@@ -19,9 +19,9 @@ PLAIN = Properties()
 
 def letter(
     body: bytes = b"{}", headers: Mapping[str, Any] | None = None, **properties: Any
-) -> Letter:
+) -> DeadLetter:
     filled = replace(PLAIN, headers=headers, **properties)
-    return Letter(Delivery("product.dlq", body, filled, 1, 0, redelivered=False))
+    return DeadLetter(Delivery("product.dlq", body, filled, 1, 0, redelivered=False))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ IMAGE_ARGS ?=
 COVERED ?= tests/unit tests/integration tests/acceptance
 COG := -m cogapp -I . -p 'from tools import reference'
 PAGES := $(wildcard docs/reference/*.md)
+LINTERS := format-check rules types imports docs-check spelling
 ONE_VERSION := not (soak or system or container or versions)
 
 VENV := .venv
@@ -14,7 +15,8 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage docs bench soak release fmt install clean
+.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage docs bench soak release fmt install clean \
+	unit $(LINTERS)
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +31,8 @@ test: install lint ## check, integration and acceptance tests, in lanes side by 
 	@bash tools/install --versions
 	@$(BIN)/python -m tests.support.lanes $(PYTEST_ARGS)
 
-check: install lint ## format, lint, types, import contracts, unit tests (under 20 s)
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q tests/unit $(PYTEST_ARGS)
+check: install ## format, lint, types, import contracts, unit tests, side by side (under 20 s)
+	@$(MAKE) --no-print-directory --output-sync -j unit $(LINTERS)
 
 test-versions: install ## integration and acceptance tests, on the servers of newer Debian releases (as root)
 	@bash tools/install --versions
@@ -88,8 +90,9 @@ soak: install ## every fault for real, under load; thousands of examples (half a
 release: ## cut a release from a clean tree: make release VERSION=1.2.3
 	@$(PYTHON) -m tools.release "$(VERSION)"
 
-docs: install ## write the tables of the documentation anew, from the code
+docs: install ## write the tables of the documentation, manual pages and completion from the code
 	@$(BIN)/python $(COG) -r $(PAGES)
+	@$(BIN)/python -m tools.generated
 
 fmt: install ## format, and fix what can be fixed
 	$(BIN)/ruff format .
@@ -100,12 +103,29 @@ clean: ## remove the virtual environment, caches and builds
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lint: install
+	@$(MAKE) --no-print-directory --output-sync -j $(LINTERS)
+
+format-check:
 	$(BIN)/ruff format --check .
+
+rules:
 	$(BIN)/ruff check .
+
+types:
 	$(BIN)/mypy
+
+imports:
 	$(BIN)/lint-imports
+
+docs-check:
 	$(BIN)/python $(COG) --check --diff --verbosity=1 $(PAGES)
+	$(BIN)/python -m tools.generated --check
+
+spelling:
 	$(BIN)/codespell
+
+unit:
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -n 2 tests/unit $(PYTEST_ARGS)
 
 install:
 	@bash tools/install $(PYTHON) $(VENV)

@@ -15,6 +15,7 @@ from tools.debian_root import TREE, MakingFailed
 DIST: Final = TREE / "dist"
 SOURCES: Final = (
     "orderd",
+    "share",
     "sql",
     "systemd",
     "pyproject.toml",

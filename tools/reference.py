@@ -11,7 +11,6 @@ from typing import Any, Final, get_args
 
 from orderd.config import reference as settings_reference
 from orderd.config.options import build_parser as build_orderd
-from orderd.ctl.commands.completion import subparsers_of
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
@@ -25,6 +24,7 @@ from orderd.runtime.signals import EFFECTS
 from orderd.shop.entity import Action, refusal_event
 from orderd.shop.registry import SHOP, actions_of
 from tools import reference_texts as texts
+from tools.parsers import subparsers_of
 
 # What every line of the log has, besides the fields of its subject.
 _LINE_FIELDS: Final = ("timestamp", "level", "logger", "event", "message")

@@ -1,11 +1,12 @@
 """Where the broker is, and how patient to be with it."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import pika
+
+from orderd.logs.redaction import redact_url
 
 # The kernel detects a cut connection and unacknowledged data before the heartbeat does.
 _TCP_OPTIONS: Final = {
@@ -14,8 +15,6 @@ _TCP_OPTIONS: Final = {
     "TCP_KEEPCNT": 3,
     "TCP_USER_TIMEOUT": 15_000,
 }
-# The user ends at the first of these; where it is not ":", the password is in a wrong place.
-_PASSWORD: Final = re.compile(r"^(\w+://[^:/?#@]*)[:/?#].*@", re.DOTALL)
 # What pika raises for a URL that it cannot use.
 _UNUSABLE: Final = (ValueError, TypeError, SyntaxError, OSError, AssertionError, AttributeError)
 
@@ -61,14 +60,14 @@ class BrokerEndpoint:
     def _target(self, url: str) -> Target:
         # pika also takes http, https and no scheme at all, and connects somewhere.
         if not url.lower().startswith(("amqp://", "amqps://")):
-            raise ValueError(f"neither amqp:// nor amqps://: {redact(url)}")
+            raise ValueError(f"neither amqp:// nor amqps://: {redact_url(url)}")
         try:
             parameters = pika.URLParameters(url)
         except _UNUSABLE:
             # The cause is left out: it may quote the password.
             options = ", ".join(_wrong_options(url))
             of_these = f" (option {options})" if options else ""
-            raise ValueError(f"not a usable AMQP URL: {redact(url)}{of_these}") from None
+            raise ValueError(f"not a usable AMQP URL: {redact_url(url)}{of_these}") from None
         parameters.heartbeat = self.heartbeat_s
         parameters.blocked_connection_timeout = self.blocked_timeout_s
         parameters.socket_timeout = self.socket_timeout_s
@@ -95,8 +94,3 @@ def _wrong_options(url: str) -> list[str]:
         except _UNUSABLE:
             wrong.append(name)
     return wrong
-
-
-def redact(url: str) -> str:
-    """Return *url* without its password and its query, even when it is malformed."""
-    return _PASSWORD.sub(r"\1:***@", url).split("?", 1)[0]

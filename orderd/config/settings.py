@@ -114,7 +114,7 @@ class Settings(LayeredSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], Lowered, RELOADABLE
     ] = Field(
-        default="info", description="least level to log: debug, info, warning, error, critical"
+        default="info", description="minimum log level: debug, info, warning, error, critical"
     )
     log_format: Annotated[Literal["json", "text"], Lowered, RELOADABLE] = Field(
         default="json", description="json: one object a line; text: for people"

@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "migrate": "bring the database's schema up to date",
     "config": "show or check the settings, or print a file to begin with",
     "demo": "run the reference scenario on an empty database",
-    "completion": "print what makes a shell complete command lines",
+    "completion": "print the script that completes command lines in a shell",
 }
 _COLUMNS_MAX: Final = 80
 EPILOG: Final = (

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from orderd.config.durations import parse_duration
 from orderd.ctl import interrupts
 from orderd.ctl.client import NoAnswer, Request
 from orderd.ctl.console import Console
 from orderd.ctl.context import TOKEN_VARIABLE
+from orderd.ctl.durations import duration
 from orderd.ctl.errors import Failure, Unavailable, WrongUsage
 from orderd.ctl.streams import discard_stdout
 from orderd.protocol.limits import REQUEST_ID_MAX
@@ -139,14 +139,6 @@ def request_id(value: str) -> str:
     if not 1 <= len(value) <= REQUEST_ID_MAX:
         raise argparse.ArgumentTypeError(f"should have 1 to {REQUEST_ID_MAX} characters")
     return text(value)
-
-
-def duration(value: str) -> float:
-    """Return the seconds that *value*, an argument, says."""
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _timeout(value: str) -> float:

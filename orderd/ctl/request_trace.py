@@ -8,9 +8,9 @@ from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
-from orderd.ctl.commands import ledger, outbox
 from orderd.ctl.dlq.dead_letters import Letter
 from orderd.ctl.dlq.renewals import Renewals
+from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import rows_by_id
 from orderd.pipeline.quarantine import key_of
@@ -74,7 +74,7 @@ def in_broker(
 
 def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
     """Return its row of the ledger, the row that it made or changed, and its unsent events."""
-    settled = ledger.read(tx, request_id)
+    settled = read_ledger(tx, request_id)
     kind, row_id = _named(settled)
     events = tx.rows(
         "find_events",
@@ -88,7 +88,7 @@ def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
     return {
         "ledger": settled,
         "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
-        "events": [outbox.event(fields) for fields in events],
+        "events": [outbox_event(fields) for fields in events],
     }
 
 

@@ -16,6 +16,7 @@ from orderd.daemon.system_events import SystemEvents
 from orderd.db.faults import DatabaseRefused, SchemaFault
 from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.stats import Stats
+from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime.config_errors import ConfigError
 
@@ -82,9 +83,9 @@ class Announcer:
             return
         if is_resumed:
             emit(LogEvent.INTAKE_RESUMED, f"resumed after {seconds:.1f} s")
-            self._events.publish("system.resumed", {"paused_seconds": Decimal(f"{seconds:.1f}")})
+            self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
         else:
-            self._events.publish("system.started", {})
+            self._events.publish(SystemEvent.STARTED, {})
         self._status.running()
 
     def paused(self, dependency: str, fault: Exception) -> None:
@@ -102,7 +103,7 @@ class Announcer:
         if is_first and self._lifecycle.has_been_running:
             emit(LogEvent.INTAKE_PAUSED, f"waiting for the {dependency}; messages stay queued")
         if was_running:
-            self._events.publish("system.paused", {"waiting_for": dependency})
+            self._events.publish(SystemEvent.PAUSED, {"waiting_for": dependency})
         self._status.waiting(str(fault) if is_refusal else f"waiting for the {dependency}: {fault}")
 
     def remind(self) -> None:
@@ -124,12 +125,12 @@ class Announcer:
         self._status.blocked()
         if is_blocked:
             emit(LogEvent.BROKER_BLOCKED, "RabbitMQ blocks publishers (memory or disk alarm)")
-            self._events.publish("system.paused", {"waiting_for": "broker"})
+            self._events.publish(SystemEvent.PAUSED, {"waiting_for": "broker"})
         else:
             emit(
                 LogEvent.BROKER_UNBLOCKED, f"RabbitMQ accepts messages again after {seconds:.1f} s"
             )
-            self._events.publish("system.resumed", {"paused_seconds": Decimal(f"{seconds:.1f}")})
+            self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
 
     def forget_alarm(self) -> None:
         """Announce no end of an alarm whose connection is lost: nobody has seen it end."""
@@ -160,7 +161,7 @@ class Announcer:
         """Announce that a stop was asked for."""
         text = f"{signal_name}: finishing the messages in hand ({timeout_s:g} s at most)"
         emit(LogEvent.DAEMON_DRAINING, text)
-        self._events.publish("system.stopping", {"signal": signal_name})
+        self._events.publish(SystemEvent.STOPPING, {"signal": signal_name})
         self._status.draining()
 
     def drain_cut_short(self, fault: Exception) -> None:

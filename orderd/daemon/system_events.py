@@ -10,7 +10,7 @@ from orderd.config.settings import Settings
 from orderd.db.clock import Clock
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.protocol.cloud_events import CloudEvent
+from orderd.protocol.cloud_events import CloudEvent, SystemEvent
 from orderd.protocol.strict_json import dumps
 
 
@@ -24,7 +24,7 @@ class SystemEvents:
         self._publisher = publisher
         self._clock = clock
 
-    def publish(self, event_type: str, content: Mapping[str, object]) -> None:
+    def publish(self, event_type: SystemEvent, content: Mapping[str, object]) -> None:
         """Publish an event with *content*, unless the broker is away; nothing depends on it."""
         if not self._publisher.is_ready:
             return

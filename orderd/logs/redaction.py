@@ -8,6 +8,9 @@ HIDDEN = "***"
 # A password may hold an unescaped "/" or "@", so it ends at the last "@" before white space or
 # before the next URL: hiding too much is harmless, hiding too little is not.
 _IN_URL = re.compile(r"(?<=://)([^:@/\s]*):((?!://)\S)*@")
+# In one URL, the user ends at the first of these; where that is not ":", the password is in a wrong
+# place.
+_IN_BROKEN_URL = re.compile(r"^(\w+://[^:/?#@]*)[:/?#].*@", re.DOTALL)
 # In a URL's query it ends at "&", which is a character like any other in a keyword string.
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^\s&]+", re.IGNORECASE)
 _IN_DSN = re.compile(
@@ -32,6 +35,11 @@ def redact(text: str) -> str:
         text = _IN_QUERY.sub(rf"\1{HIDDEN}", text)
         text = _IN_DSN.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def redact_url(url: str) -> str:
+    """Return one URL without its password and its query, even when it is malformed."""
+    return _IN_BROKEN_URL.sub(rf"\1:{HIDDEN}@", url).split("?", 1)[0]
 
 
 def _without_tls_options(text: str) -> str:

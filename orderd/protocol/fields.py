@@ -82,5 +82,4 @@ Email = Annotated[
     StringConstraints(strip_whitespace=True, max_length=200),
     AfterValidator(_without_unseen),
 ]
-Status = Literal["pending", "processing", "shipped", "delivered", "cancelled"]
 Priority = Literal["low", "normal", "high"]

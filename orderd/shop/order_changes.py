@@ -10,18 +10,10 @@ from orderd.protocol.names import Queue
 from orderd.shop import products
 from orderd.shop.order_items import difference, held, priced, take, total
 from orderd.shop.order_rows import ORDERS, Order
+from orderd.shop.order_status import EDITABLE_STATUSES, TRANSITIONS
 from orderd.shop.outcomes import Applied, Refused
 from orderd.shop.products import PRODUCTS, Product
 from orderd.shop.world import World
-
-EDITABLE_STATUSES: Final = frozenset({"pending", "processing"})
-TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
-    "pending": frozenset({"processing", "shipped", "cancelled"}),
-    "processing": frozenset({"shipped", "cancelled"}),
-    "shipped": frozenset({"delivered"}),
-    "delivered": frozenset(),
-    "cancelled": frozenset(),
-}
 
 
 class OrderEvent(StrEnum):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from orderd.protocol.commands import Change, CommandData, ConditionalChange, List
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.fields import Identity, Priority, Status
+from orderd.protocol.fields import Identity, Priority
 from orderd.protocol.names import Queue
 from orderd.shop import order_items, users
 from orderd.shop.entity import Action, Entity, in_all, listing
@@ -16,6 +16,7 @@ from orderd.shop.needs import Needs
 from orderd.shop.order_changes import STATUS_EVENTS, OrderEvent, OrderRefusal, change
 from orderd.shop.order_items import ITEMS_MAX, ItemData, Items
 from orderd.shop.order_rows import ORDERS, Order
+from orderd.shop.order_status import Status
 from orderd.shop.outcomes import Answered, Applied, Refused
 from orderd.shop.products import PRODUCTS
 from orderd.shop.revisions import is_outdated, revision_conflict

@@ -180,7 +180,7 @@ class World:
             value = getattr(row, column)
             before = rows.get(row.id)
             if before is not None and (former := getattr(before, column)) != value:
-                del holders[former]
+                holders.pop(former, None)
             holders[value] = row.id
         rows[row.id] = row
 

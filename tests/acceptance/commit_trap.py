@@ -1,9 +1,9 @@
-"""A gate before PostgreSQL that loses the connection in the middle of a COMMIT."""
+"""A proxy before PostgreSQL that loses the connection in the middle of a COMMIT."""
 
 import threading
 from enum import Enum, auto
 
-from tests.acceptance.gate import Gate, Wire
+from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.waiting import wait_until
 
 COMMIT = b"COMMIT\0"
@@ -19,7 +19,7 @@ class Where(Enum):
     AFTER = auto()  # it took effect, and the answer is lost
 
 
-class CommitTrap(Gate):
+class CommitTrap(TcpProxy):
     """Once armed, it springs at the next COMMIT that passes; `sprung` counts.
 
     With *only*, at the next one that comes in one message with this statement, or in the one after.
@@ -31,9 +31,9 @@ class CommitTrap(Gate):
         self._reset = reset
         self._only = only
         self._armed: Where | None = None
-        self._pieces: dict[Wire, bytes] = {}
-        self._met: set[Wire] = set()
-        self._answers: dict[Wire, bytes] = {}
+        self._pieces: dict[ProxiedConnection, bytes] = {}
+        self._met: set[ProxiedConnection] = set()
+        self._answers: dict[ProxiedConnection, bytes] = {}
         self._springing = threading.Lock()
 
     def arm(self, where: Where) -> None:
@@ -48,46 +48,46 @@ class CommitTrap(Gate):
             lambda: self.sprung > before, timeout_s=timeout_s, what=f"a COMMIT to lose {where}"
         )
 
-    def tap_up(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_up(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         """Let whole messages pass, as far as there is no trap."""
-        rest = self._pieces.pop(wire, b"") + chunk
+        rest = self._pieces.pop(connection, b"") + chunk
         passed = b""
         while message := first_message(rest):
             rest = rest[len(message) :]
-            if self._is_meant(wire, message) and (where := self._disarmed()) is not None:
-                return passed + self._lose(wire, message, where)
+            if self._is_meant(connection, message) and (where := self._disarmed()) is not None:
+                return passed + self._lose(connection, message, where)
             passed += message
-        self._pieces[wire] = rest
+        self._pieces[connection] = rest
         return passed
 
-    def tap_down(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_down(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         """Swallow the answer to a COMMIT that is to be lost, and lose the connection with it."""
-        if wire not in self._answers:
+        if connection not in self._answers:
             return chunk
-        self._answers[wire] += chunk
-        if self._answers[wire].endswith(READY_FOR_QUERY):
-            del self._answers[wire]
-            self._end(wire)
+        self._answers[connection] += chunk
+        if self._answers[connection].endswith(READY_FOR_QUERY):
+            del self._answers[connection]
+            self._end(connection)
         return b""
 
-    def _is_meant(self, wire: Wire, message: bytes) -> bool:
-        is_here, is_before = self._only in message, wire in self._met
-        self._met.discard(wire)
+    def _is_meant(self, connection: ProxiedConnection, message: bytes) -> bool:
+        is_here, is_before = self._only in message, connection in self._met
+        self._met.discard(connection)
         if is_here:
-            self._met.add(wire)
+            self._met.add(connection)
         return is_commit(message) and (is_here or is_before)
 
-    def _lose(self, wire: Wire, message: bytes, where: Where) -> bytes:
+    def _lose(self, connection: ProxiedConnection, message: bytes, where: Where) -> bytes:
         if where is Where.AFTER:
-            self._answers[wire] = b""
+            self._answers[connection] = b""
             return message
         if where is Where.WITHIN:
-            wire.send_up(message[: len(message) // 2])
-        self._end(wire)
+            connection.send_up(message[: len(message) // 2])
+        self._end(connection)
         return b""
 
-    def _end(self, wire: Wire) -> None:
-        wire.end(reset=self._reset)
+    def _end(self, connection: ProxiedConnection) -> None:
+        connection.end(reset=self._reset)
         self.sprung += 1
 
     def _disarmed(self) -> Where | None:

@@ -12,7 +12,7 @@ from pika import spec
 from tests.acceptance.shop import COMMAND_QUEUES, Message, Shop
 from tests.conftest import StartDaemon
 from tests.support.any_properties import found_in_the_copy, of_the_copy, properties
-from tests.support.wire import RawProperties, read_properties, write_properties, write_short
+from tests.support.raw_amqp import RawProperties, read_properties, write_properties, write_short
 
 FRAME_MAX = 131_072
 # What a frame is besides the properties: its own head and end, and that of the content.

@@ -14,9 +14,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
+from tests.support.tcp_proxy import proxy_before
 from tools.daemon import clean_environment
 from tools.rabbitmq import PrivateRabbit
 from tools.waiting import wait_until
@@ -74,8 +74,8 @@ def test_an_outage_makes_a_daemon_not_ready_but_it_lives(  # noqa: PLR0917
     daemon: StartDaemon, database_url: str, vhost_url: str, file: Path, probe: Probe, server: str
 ) -> None:
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[server]) as gate:
-        urls[server] = gate.url
+    with proxy_before(urls[server]) as proxy:
+        urls[server] = proxy.url
         orderd = daemon(
             ready=False,
             database_url=urls["database"],
@@ -85,11 +85,11 @@ def test_an_outage_makes_a_daemon_not_ready_but_it_lives(  # noqa: PLR0917
         document = wait_for_state(probe, "starting", 1, waiting_for=server)
         assert document["pid"] == orderd.pid
 
-        gate.open()
+        proxy.open()
         wait_for_state(probe, "running", 0)
-        gate.shut()
+        proxy.shut()
         wait_for_state(probe, "paused", 1, waiting_for=server)
-        gate.open()
+        proxy.open()
         wait_for_state(probe, "running", 0)
 
         assert orderd.stop() == 0
@@ -100,14 +100,14 @@ def test_an_outage_makes_a_daemon_not_ready_but_it_lives(  # noqa: PLR0917
 def test_a_database_that_does_not_answer_makes_it_not_ready(
     shop: Shop, daemon: StartDaemon, database_url: str, file: Path, probe: Probe
 ) -> None:
-    with gate_before(database_url) as gate:
-        gate.open()
-        daemon(database_url=gate.url, health_file=file)
-        gate.silence()
+    with proxy_before(database_url) as proxy:
+        proxy.open()
+        daemon(database_url=proxy.url, health_file=file)
+        proxy.silence()
         shop.send_all([product(id="in-hand")])
 
         wait_for_state(probe, "paused", 1, waiting_for="database")
-        gate.speak()
+        proxy.speak()
 
         wait_for_state(probe, "running", 0)
         assert shop.wait_for("in-hand") == {"in-hand": "applied"}

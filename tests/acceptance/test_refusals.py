@@ -17,8 +17,8 @@ from tools.servers import Servers
 IMPATIENT = """
 import sys
 from orderd.daemon import main
-from orderd.daemon import lifecycle as state
-state.REFUSED_AGAIN_S = 0.3
+from orderd.daemon import announcer
+announcer.REFUSED_AGAIN_S = 0.3
 sys.exit(main.main())
 """
 ROLE = "orderd_refused"

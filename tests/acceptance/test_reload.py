@@ -10,9 +10,9 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 
-from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
+from tests.support.tcp_proxy import proxy_before
 from tools.daemon import DaemonProcess
 from tools.servers import Servers
 from tools.waiting import wait_until
@@ -213,15 +213,15 @@ def test_a_reload_does_not_wait_for_the_broker_but_new_steps_do(
     started: Callable[..., DaemonProcess],
     reload: Reload,
 ) -> None:
-    with gate_before(vhost_url) as gate:
-        gate.open()
-        orderd = started(rabbitmq_url=gate.url)
-        gate.shut()
+    with proxy_before(vhost_url) as proxy:
+        proxy.open()
+        orderd = started(rabbitmq_url=proxy.url)
+        proxy.shut()
         orderd.wait_for_event("intake.paused")
 
         told = reload(orderd, 'retry_delays = ["400ms"]\nbatch_max = 9')
         mark = orderd.mark()
-        gate.open()
+        proxy.open()
         later = orderd.wait_for_event("config.reloaded", after=mark)
 
     assert (

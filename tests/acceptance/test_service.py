@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.acceptance.gate import gate_before
 from tests.acceptance.service_manager import ServiceManager
 from tests.acceptance.shop import Shop, order, product
+from tests.support.tcp_proxy import proxy_before
 from tools.daemon import DaemonProcess
 from tools.waiting import wait_until
 
@@ -56,13 +56,13 @@ def start(
 def test_a_life_is_told_in_its_order(
     shop: Shop, manager: ServiceManager, start: Start, database_url: str
 ) -> None:
-    with gate_before(database_url) as gate:
-        orderd = start(ready=False, ORDERD_DATABASE_URL=gate.url)
+    with proxy_before(database_url) as proxy:
+        orderd = start(ready=False, ORDERD_DATABASE_URL=proxy.url)
         manager.wait_for_status("starting: waiting for the database")
         manager.wait_for(lambda told: told.value("EXTEND_TIMEOUT_USEC") == "60000000")
         assert "READY=1" not in manager.names()
 
-        gate.open()
+        proxy.open()
         manager.wait_for(lambda told: told.lines[0] == "READY=1")
         orderd.wait_for_event("consumer.started")
         shop.send_all([product(id=f"p-{n}") for n in range(3)])
@@ -145,17 +145,17 @@ def test_an_outage_is_no_hang(
     manager: ServiceManager, start: Start, database_url: str, vhost_url: str, server: str
 ) -> None:
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[server]) as gate:
-        gate.open()
-        urls[server] = gate.url
+    with proxy_before(urls[server]) as proxy:
+        proxy.open()
+        urls[server] = proxy.url
         orderd = start(ORDERD_DATABASE_URL=urls["database"], ORDERD_RABBITMQ_URL=urls["broker"])
-        gate.shut()
+        proxy.shut()
         # The database is missed only when something asks for it: the next sweep does.
         orderd.wait_for_event("intake.paused")
         manager.wait_for_status(f"paused: waiting for the {server}")
         _assert_pings_for(manager, 3 * WATCHDOG_S)
         paused = len(manager.told) - 1
-        gate.open()
+        proxy.open()
         manager.wait_for_status("running: ", after=paused)
         assert manager.names().count("READY=1") == 1
 
@@ -164,16 +164,16 @@ def test_a_database_that_does_not_answer_is_no_hang_either(
     shop: Shop, manager: ServiceManager, start: Start, database_url: str
 ) -> None:
     shop.open_with(stock=10)
-    with gate_before(database_url) as gate:
-        gate.open()
-        orderd = start(ORDERD_DATABASE_URL=gate.url)
+    with proxy_before(database_url) as proxy:
+        proxy.open()
+        orderd = start(ORDERD_DATABASE_URL=proxy.url)
         orderd.wait_for_event("consumer.started")
 
         # Nothing is closed: as when its disk hangs, or a COMMIT waits for a standby.
-        gate.silence()
+        proxy.silence()
         shop.send_all([order({1: 1}, id="in-hand")])
         _assert_pings_for(manager, 3 * WATCHDOG_S)
-        gate.speak()
+        proxy.speak()
 
         assert shop.wait_for("in-hand") == {"in-hand": "applied"}
         assert orderd.events("database.disconnected") == []
@@ -184,16 +184,16 @@ def test_a_broker_that_falls_silent_under_load_is_no_hang_either(
     shop: Shop, manager: ServiceManager, start: Start, vhost_url: str
 ) -> None:
     shop.open_with(stock=10_000)
-    with gate_before(vhost_url) as gate:
-        gate.open()
-        orderd = start(ORDERD_RABBITMQ_URL=gate.url, ORDERD_BATCH_MAX="10", ORDERD_HEARTBEAT="10s")
+    with proxy_before(vhost_url) as proxy:
+        proxy.open()
+        orderd = start(ORDERD_RABBITMQ_URL=proxy.url, ORDERD_BATCH_MAX="10", ORDERD_HEARTBEAT="10s")
         shop.send_all([order({1: 1}, id=f"o-{n}") for n in range(1000)])
         orderd.wait_for_event("batch.committed")
 
-        gate.silence()
+        proxy.silence()
         _assert_pings_for(manager, 30, within_s=9)
         orderd.wait_for_event("broker.disconnected", timeout_s=60)
-        gate.speak()
+        proxy.speak()
 
         shop.wait_for_rows(1000, "orders", timeout_s=60)
         assert orderd.stop() == 0
@@ -204,10 +204,10 @@ def test_a_server_that_does_not_answer_at_the_start_is_waited_for_with_signs_of_
     manager: ServiceManager, start: Start, database_url: str, vhost_url: str, server: str
 ) -> None:
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[server]) as gate:
-        gate.open()
-        gate.silence()
-        urls[server] = gate.url
+    with proxy_before(urls[server]) as proxy:
+        proxy.open()
+        proxy.silence()
+        urls[server] = proxy.url
         start(
             ready=False,
             ORDERD_DATABASE_URL=urls["database"],
@@ -217,7 +217,7 @@ def test_a_server_that_does_not_answer_at_the_start_is_waited_for_with_signs_of_
         )
         manager.wait_for(lambda told: "WATCHDOG=1" in told.lines)
         _assert_pings_for(manager, 20, within_s=9)
-        gate.speak()
+        proxy.speak()
         manager.wait_for(lambda told: told.lines[0] == "READY=1", timeout_s=30)
 
 

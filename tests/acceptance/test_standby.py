@@ -83,7 +83,7 @@ def test_one_that_stands_by_for_all_is_ready_and_says_so(
         assert active.stop() == 0
 
         taken = standby.wait_for_event("consumer.took_over")["message"]
-        assert taken == "taking commands from user, product, order"
+        assert taken == "consuming from user, product, order"
         manager.wait_for_status("running: ")
         found = told_by(tmp_path / "standby")
         assert (found["state"], found["standing_by"]) == ("running", [])
@@ -101,7 +101,7 @@ def test_one_that_stands_by_for_some_works_on_the_others(
     left = second.wait_for_event("consumer.standby")
     (started,) = second.events("consumer.started")
     assert left["message"].startswith("left to another daemon: order: ")
-    assert started["message"] == "taking commands from user, product"
+    assert started["message"] == "consuming from user, product"
     await_state(tmp_path / "second", "running")
     assert told_by(tmp_path / "second")["standing_by"] == ["order"]
     numbers = count()
@@ -118,5 +118,5 @@ def test_several_that_share_a_queue_say_what_that_does_to_the_order(daemon: Star
 
     shared = second.wait_for_event("consumer.shared")
     assert shared["message"].startswith("several consumers: user (2), product (2), order (2): ")
-    assert 'consume = "exclusive" keeps it' in shared["message"]
+    assert 'consume = "exclusive" keeps the order' in shared["message"]
     assert first.events("consumer.shared") == []

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, product
 from tests.conftest import RUN_NAME, StartDaemon
+from tests.support.tcp_proxy import proxy_before
 from tools.daemon import DaemonProcess
 from tools.servers import Servers
 
@@ -23,12 +23,12 @@ def test_a_server_that_is_missing_at_start_is_waited_for(
 ) -> None:
     shop.send_all([product(id="early")])
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[missing]) as gate:
-        urls[missing] = gate.url
+    with proxy_before(urls[missing]) as proxy:
+        urls[missing] = proxy.url
         orderd = daemon(ready=False, database_url=urls["database"], rabbitmq_url=urls["broker"])
         lost = orderd.wait_for_event(f"{missing}.disconnected")
 
-        gate.open()
+        proxy.open()
 
         orderd.wait_ready(timeout_s=10)
         assert shop.wait_for("early") == {"early": "applied"}

@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.acceptance.gate import gate_before
 from tests.acceptance.shop import Shop, product
 from tests.container.conftest import StartContainer
 from tests.support.container import Container
+from tests.support.tcp_proxy import proxy_before
 from tools.waiting import wait_until
 
 pytestmark = pytest.mark.container
@@ -32,19 +32,19 @@ def test_an_outage_makes_it_unhealthy_but_not_dead_and_then_healthy_again(
     shop: Shop, container: StartContainer, database_url: str, vhost_url: str, server: str
 ) -> None:
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[server]) as gate:
-        gate.open()
-        urls[server] = gate.url
+    with proxy_before(urls[server]) as proxy:
+        proxy.open()
+        urls[server] = proxy.url
         orderd = container(database_url=urls["database"], rabbitmq_url=urls["broker"])
         wait_until(_is(orderd, "healthy"), timeout_s=20, what="healthy")
 
-        gate.shut()
+        proxy.shut()
         shop.send_all([product(id="during")])
         wait_until(_is(orderd, "unhealthy"), timeout_s=40, what="unhealthy")
         assert orderd.ctl("health", "--ready").returncode == LIVE_NOT_READY
         assert orderd.ctl("health", "--live").returncode == LIVE_AND_READY
 
-        gate.open()
+        proxy.open()
         wait_until(_is(orderd, "healthy"), timeout_s=40, what="healthy again")
         assert orderd.ctl("health", "--ready").returncode == LIVE_AND_READY
         assert shop.wait_for("during") == {"during": "applied"}

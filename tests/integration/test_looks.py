@@ -48,7 +48,7 @@ KINDS: tuple[tuple[str, ...], ...] = (
 )
 
 
-class House:
+class Environment:
     """Letters on a node, and orderctl against it."""
 
     def __init__(self, broker: Broker, plain: letters.Broker, database_url: str) -> None:
@@ -107,44 +107,44 @@ class House:
 
 
 @pytest.fixture
-def house(broker: Broker, database_url: str) -> Iterator[House]:
+def environment(broker: Broker, database_url: str) -> Iterator[Environment]:
     with broker_at(broker.url) as plain:
-        yield House(broker, plain, database_url)
+        yield Environment(broker, plain, database_url)
 
 
-def test_many_looks_of_each_kind_lose_nothing(house: House) -> None:
-    house.bury()
+def test_many_looks_of_each_kind_lose_nothing(environment: Environment) -> None:
+    environment.bury()
 
     for kind in KINDS:
-        assert house.look_often(*kind)[-1:] == ["0"], kind
+        assert environment.look_often(*kind)[-1:] == ["0"], kind
 
-    house.assert_all_is_there()
+    environment.assert_all_is_there()
 
 
-def test_many_looks_for_one_request_lose_nothing(house: House) -> None:
-    house.bury()
+def test_many_looks_for_one_request_lose_nothing(environment: Environment) -> None:
+    environment.bury()
 
     # It is not among them: to say so, all have to be looked at.
-    assert house.look_often("explain", "nobody") == ["1"]
+    assert environment.look_often("explain", "nobody") == ["1"]
 
-    house.assert_all_is_there()
+    environment.assert_all_is_there()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
 def test_a_low_limit_is_known_by_the_api_or_by_the_queues_argument(
-    house: House, limit: int
+    environment: Environment, limit: int
 ) -> None:
-    house.bury(delivery_limit=limit)
+    environment.bury(delivery_limit=limit)
 
-    assert house.look_often("dlq", "list") == ["0"]
-    assert house.look_often("dlq", "show", RABBITMQ_MANAGEMENT_URL=NOWHERE)[-1:] == ["0"]
+    assert environment.look_often("dlq", "list") == ["0"]
+    assert environment.look_often("dlq", "show", RABBITMQ_MANAGEMENT_URL=NOWHERE)[-1:] == ["0"]
 
-    house.assert_all_is_there()
+    environment.assert_all_is_there()
 
 
-def test_a_low_limit_by_policy_is_known_by_the_api(house: House) -> None:
-    house.plain.declare(queue_type="quorum")
-    api, vhost = house.broker.rabbit.require_management(), house.broker.vhost
+def test_a_low_limit_by_policy_is_known_by_the_api(environment: Environment) -> None:
+    environment.plain.declare(queue_type="quorum")
+    api, vhost = environment.broker.rabbit.require_management(), environment.broker.vhost
     policy = {"pattern": "dlq$", "definition": {"delivery-limit": 2}, "apply-to": "queues"}
     api.request("PUT", f"/api/policies/{vhost}/low", policy)
 
@@ -152,60 +152,60 @@ def test_a_low_limit_by_policy_is_known_by_the_api(house: House) -> None:
         return api.request("GET", f"/api/queues/{vhost}/user.dlq").get("policy") == "low"
 
     wait_until(is_in_force, timeout_s=20, what="the policy")
-    house.bury()
+    environment.bury()
 
-    assert house.look_often("dlq", "list") == ["0"]
+    assert environment.look_often("dlq", "list") == ["0"]
 
-    house.assert_all_is_there()
+    environment.assert_all_is_there()
 
 
-def test_a_replay_that_is_killed_again_and_again_loses_nothing(house: House) -> None:
-    house.bury()
+def test_a_replay_that_is_killed_again_and_again_loses_nothing(environment: Environment) -> None:
+    environment.bury()
 
     for number in range(1, LOOKS + 1):
-        done = house.orderctl("dlq", "replay", ORDERD_FAILPOINT="dlq_replay_published")
+        done = environment.orderctl("dlq", "replay", ORDERD_FAILPOINT="dlq_replay_published")
         assert done.returncode == -signal.SIGKILL
-        house.plain.wait_for("user.dlq", len(SENT))
-        assert house.plain.ready("user") == number * len(SENT)
+        environment.plain.wait_for("user.dlq", len(SENT))
+        assert environment.plain.ready("user") == number * len(SENT)
 
-    assert house.orderctl("dlq", "replay").returncode == 0
-    assert house.plain.ready("user.dlq") == 0
-    replayed = house.plain.take_bodies("user")
+    assert environment.orderctl("dlq", "replay").returncode == 0
+    assert environment.plain.ready("user.dlq") == 0
+    replayed = environment.plain.take_bodies("user")
     assert sorted(replayed) == sorted([*SENT] * (LOOKS + 1))
 
 
-def test_letters_that_must_be_renewed_are_replayed_all_the_same(house: House) -> None:
-    house.bury(delivery_limit=2)
-    house.orderctl("dlq", "list")
+def test_letters_that_must_be_renewed_are_replayed_all_the_same(environment: Environment) -> None:
+    environment.bury(delivery_limit=2)
+    environment.orderctl("dlq", "list")
 
-    done = house.orderctl("dlq", "replay", "--json")
+    done = environment.orderctl("dlq", "replay", "--json")
 
     assert (done.returncode, loads(done.stdout.encode())["replayed"]) == (0, len(SENT))
-    assert house.plain.take_bodies("user") == [*SENT]
-    assert house.plain.ready("user.dlq") == 0
+    assert environment.plain.take_bodies("user") == [*SENT]
+    assert environment.plain.ready("user.dlq") == 0
 
 
 @pytest.mark.parametrize("broker_version", ["4.0"])
-def test_a_letter_that_cannot_be_renewed_is_reported(house: House) -> None:
-    house.bury(delivery_limit=6, max_length=len(SENT) - 1, overflow="reject-publish")
+def test_a_letter_that_cannot_be_renewed_is_reported(environment: Environment) -> None:
+    environment.bury(delivery_limit=6, max_length=len(SENT) - 1, overflow="reject-publish")
     for _ in range(3):
-        assert house.orderctl("dlq", "list").returncode == 0
+        assert environment.orderctl("dlq", "list").returncode == 0
 
-    done = house.orderctl("dlq", "list")
+    done = environment.orderctl("dlq", "list")
 
     assert done.returncode == 1
     assert "user.dlq: a message with 3 deliveries of 6 cannot be renewed: nacked" in done.stderr
-    house.assert_all_is_there()
+    environment.assert_all_is_there()
 
 
 @pytest.mark.parametrize("broker_version", ["3.10", "4.0"])
-def test_letters_that_cannot_be_given_back_are_not_looked_at(house: House) -> None:
-    house.bury(delivery_limit=0)
+def test_letters_that_cannot_be_given_back_are_not_looked_at(environment: Environment) -> None:
+    environment.bury(delivery_limit=0)
 
     for verb in ("list", "show", "replay", "discard"):
-        done = house.orderctl("dlq", verb)
+        done = environment.orderctl("dlq", verb)
         assert (done.returncode, done.stdout) == (1, "")
         assert "queue user.dlq: delivery limit 0" in done.stderr
-    assert "not looked at" in house.orderctl("explain", "0").stdout
+    assert "not looked at" in environment.orderctl("explain", "0").stdout
 
-    house.assert_all_is_there()
+    environment.assert_all_is_there()

@@ -13,8 +13,8 @@ from typing import Any
 
 from tests.soak.evidence import Entry, Evidence
 from tests.soak.load import Load
-from tests.soak.mix import Kind, Request
 from tests.soak.revisions import misnumbered
+from tests.soak.workload import Kind, Request
 
 TRANSITIONS = ("order.processing", "order.shipped", "order.cancelled")
 

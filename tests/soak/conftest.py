@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartDaemon
-from tests.soak.arena import Arena
+from tests.soak.chaos_run import ChaosRun
 from tests.soak.figures import Figures, table
 from tools.daemon import DaemonProcess
 
 FIGURES = pytest.StashKey[list[Figures]]()
 
-KeepFigures = Callable[[Arena], None]
+KeepFigures = Callable[[ChaosRun], None]
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def chance(seed: int) -> random.Random:
 
 @pytest.fixture
 def keep_figures(pytestconfig: pytest.Config) -> KeepFigures:
-    """End the load of an arena, and keep its figures for the table."""
+    """End the load of a chaos run, and keep its figures for the table."""
     kept = pytestconfig.stash.setdefault(FIGURES, [])
 
-    def keep(one: Arena) -> None:
+    def keep(one: ChaosRun) -> None:
         one.abandon()
         if one.figures.fault:
             kept.append(one.figures)
@@ -36,17 +36,17 @@ def keep_figures(pytestconfig: pytest.Config) -> KeepFigures:
 
 
 @pytest.fixture
-def open_arena(
+def open_chaos_run(
     keep_figures: KeepFigures, daemon: StartDaemon, vhost_url: str, seed: int
-) -> Iterator[Callable[[str], Arena]]:
-    """Make an arena on a database that is given."""
-    opened: list[Arena] = []
+) -> Iterator[Callable[[str], ChaosRun]]:
+    """Make a chaos run on a database that is given."""
+    opened: list[ChaosRun] = []
 
-    def open_one(database_url: str) -> Arena:
+    def open_one(database_url: str) -> ChaosRun:
         def start(**settings: Any) -> DaemonProcess:
             return daemon(**{"database_url": database_url} | settings)
 
-        one = Arena(start, vhost_url, database_url, seed)
+        one = ChaosRun(start, vhost_url, database_url, seed)
         opened.append(one)
         return one
 
@@ -56,9 +56,9 @@ def open_arena(
 
 
 @pytest.fixture
-def arena(open_arena: Callable[[str], Arena], database_url: str) -> Arena:
+def chaos(open_chaos_run: Callable[[str], ChaosRun], database_url: str) -> ChaosRun:
     """The stage of a fault, on a database of its own."""
-    return open_arena(database_url)
+    return open_chaos_run(database_url)
 
 
 def pytest_terminal_summary(

@@ -10,7 +10,7 @@ import pika
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from tests.acceptance.shop import parameters
-from tests.soak.mix import Mix, Request
+from tests.soak.workload import Request, Workload
 
 PATIENCE_S = 0.1
 STOP_TIMEOUT_S = 30
@@ -18,18 +18,18 @@ CONNECT_TIMEOUT_S = 5
 
 
 class Load:
-    """Publishes the requests of a mix from a thread, *rate* a second at most.
+    """Publishes the requests of a workload from a thread, *rate* a second at most.
 
     A publish that was not confirmed is repeated, as good producers do, until it is.
     """
 
-    def __init__(self, url: str, mix: Mix, rate: float) -> None:
+    def __init__(self, url: str, workload: Workload, rate: float) -> None:
         self._parameters = parameters(url)
         for one in self._parameters:
             one.heartbeat = 0
             one.socket_timeout = CONNECT_TIMEOUT_S
             one.stack_timeout = CONNECT_TIMEOUT_S
-        self._mix = mix
+        self._workload = workload
         self._interval_s = 1 / rate
         self._pending: Request | None = None
         self._given_up = False
@@ -85,7 +85,7 @@ class Load:
                 self._going.wait()
                 next_s = time.monotonic()
                 continue
-            request = self._pending = self._pending or self._mix.next()
+            request = self._pending = self._pending or self._workload.next()
             self._publish(channel, request)
             next_s = max(next_s + self._interval_s, time.monotonic() - 1)
             self._stopping.wait(max(0.0, next_s - time.monotonic()))

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from tests.acceptance.shop import COMMAND_QUEUES
-from tests.soak.arena import Arena, times
+from tests.soak.chaos_run import ChaosRun, times
 from tools.daemon import DaemonProcess
 from tools.rabbitmq import PrivateRabbit
 from tools.waiting import wait_until
@@ -26,81 +26,83 @@ ALARM_S = 5
 ANSWER_WITHIN_S = 5
 
 
-def test_restarts_of_the_broker_cost_nothing(arena: Arena, private_rabbit: PrivateRabbit) -> None:
-    arena.begin("broker restarted", daemons=2)
+def test_restarts_of_the_broker_cost_nothing(
+    chaos: ChaosRun, private_rabbit: PrivateRabbit
+) -> None:
+    chaos.begin("broker restarted", daemons=2)
     ways: list[Callable[[], None]] = [private_rabbit.kill, private_rabbit.stop]
 
     for end in ways * times(1):
-        arena.wait_for_work()
-        marks = [(one, one.mark()) for one in arena.daemons]
+        chaos.wait_for_work()
+        marks = [(one, one.mark()) for one in chaos.daemons]
         end()
         for one, mark in marks:
             one.wait_for_event("intake.paused", after=mark, timeout_s=30)
         private_rabbit.start()
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 def test_connections_that_the_broker_closes_cost_nothing(
-    arena: Arena, private_rabbit: PrivateRabbit, vhost: str
+    chaos: ChaosRun, private_rabbit: PrivateRabbit, vhost: str
 ) -> None:
-    arena.begin("connections closed by the broker", daemons=2)
+    chaos.begin("connections closed by the broker", daemons=2)
 
     for _ in range(times(8)):
-        arena.wait_for_work(50)
+        chaos.wait_for_work(50)
         private_rabbit.ctl("close_all_connections", "--vhost", vhost, "a test")
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 def test_deleted_queues_and_cancelled_consumers_cost_nothing(
-    arena: Arena, private_rabbit: PrivateRabbit, vhost: str
+    chaos: ChaosRun, private_rabbit: PrivateRabbit, vhost: str
 ) -> None:
-    arena.begin("queues deleted, consumers cancelled", daemons=2)
+    chaos.begin("queues deleted, consumers cancelled", daemons=2)
 
     for queue in COMMAND_QUEUES * times(2):
-        arena.wait_for_work(50)
+        chaos.wait_for_work(50)
         # What is in a queue goes with it, by whoever deletes it: so it has to be empty.
-        arena.load.pause()
-        with closing(arena.shop()) as shop:
+        chaos.load.pause()
+        with closing(chaos.shop()) as shop:
             wait_until(
                 lambda: _is_empty(private_rabbit, vhost),
                 timeout_s=30,
                 what="queues without messages",
             )
-            marks = [(one, one.mark()) for one in arena.daemons]
+            marks = [(one, one.mark()) for one in chaos.daemons]
             shop.channel.queue_delete(queue)
         for one, mark in marks:
             lost = one.wait_for_event("broker.disconnected", after=mark)
             assert "cancelled" in lost["message"]
-        arena.load.resume()
-        arena.recover()
+        chaos.load.resume()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 @pytest.mark.parametrize("kind", ALARMS)
 def test_alarms_of_the_broker_hang_nothing_and_cost_nothing(
-    arena: Arena, private_rabbit: PrivateRabbit, kind: str
+    chaos: ChaosRun, private_rabbit: PrivateRabbit, kind: str
 ) -> None:
-    arena.begin(f"{kind} alarm of the broker", daemons=2)
+    chaos.begin(f"{kind} alarm of the broker", daemons=2)
     on, off = ALARMS[kind]
 
     for _ in range(times(2)):
-        arena.wait_for_work()
+        chaos.wait_for_work()
         private_rabbit.ctl(*on)
         try:
-            for one in arena.daemons:
+            for one in chaos.daemons:
                 one.wait_for_event("broker.blocked", timeout_s=30)
-            _assert_answer(arena.daemons, ALARM_S)
+            _assert_answer(chaos.daemons, ALARM_S)
         finally:
             private_rabbit.ctl(*off)
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
-    for one in arena.daemons:
+    chaos.finish()
+    for one in chaos.daemons:
         assert one.events("broker.disconnected") == []
 
 

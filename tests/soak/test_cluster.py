@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import StartDaemonOn
-from tests.soak.arena import Arena, times
+from tests.soak.chaos_run import ChaosRun, times
 from tests.soak.conftest import KeepFigures
 from tests.support.cluster import Cluster, cluster_of
 from tests.support.versions import NotHere
@@ -34,50 +34,50 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def arena(
+def chaos(
     cluster: Cluster,
     database_url: str,
     daemon_on: StartDaemonOn,
     seed: int,
     keep_figures: KeepFigures,
-) -> Iterator[Arena]:
+) -> Iterator[ChaosRun]:
     """A stage on a virtual host of the cluster, whose queues are quorum queues."""
     management = cluster.first.require_management()
     management.add_vhost(VHOST)
     management.request("PUT", f"/api/vhosts/{quote(VHOST)}", {"default_queue_type": "quorum"})
     urls = cluster.urls(VHOST)
-    one = Arena(partial(daemon_on, urls), urls, database_url, seed)
+    one = ChaosRun(partial(daemon_on, urls), urls, database_url, seed)
     yield one
     keep_figures(one)
     cluster.start()
     cluster.first.require_management().delete_vhost(VHOST)
 
 
-def test_nodes_that_are_killed_cost_nothing(cluster: Cluster, arena: Arena) -> None:
-    arena.begin("node of the cluster killed", daemons=2)
+def test_nodes_that_are_killed_cost_nothing(cluster: Cluster, chaos: ChaosRun) -> None:
+    chaos.begin("node of the cluster killed", daemons=2)
 
     for node in cluster.nodes * times(1):
-        kill_and_start_again(cluster, arena, node)
+        kill_and_start_again(cluster, chaos, node)
 
-    arena.finish()
+    chaos.finish()
 
 
-def test_leaders_that_are_killed_cost_nothing(cluster: Cluster, arena: Arena) -> None:
-    arena.begin("leader of the order queue killed", daemons=2)
+def test_leaders_that_are_killed_cost_nothing(cluster: Cluster, chaos: ChaosRun) -> None:
+    chaos.begin("leader of the order queue killed", daemons=2)
 
     for _ in range(times(3)):
-        kill_and_start_again(cluster, arena, cluster.leader(VHOST, "order"))
+        kill_and_start_again(cluster, chaos, cluster.leader(VHOST, "order"))
 
-    arena.finish()
+    chaos.finish()
 
 
 @pytest.mark.parametrize("end", [PrivateRabbit.stop, PrivateRabbit.kill])
 def test_a_cluster_that_goes_away_and_comes_back_costs_nothing(
-    cluster: Cluster, arena: Arena, end: Callable[[PrivateRabbit], None]
+    cluster: Cluster, chaos: ChaosRun, end: Callable[[PrivateRabbit], None]
 ) -> None:
-    arena.begin(f"all nodes of the cluster, {end.__name__}", daemons=2)
-    arena.wait_for_work()
-    marks = [(one, one.mark()) for one in arena.daemons]
+    chaos.begin(f"all nodes of the cluster, {end.__name__}", daemons=2)
+    chaos.wait_for_work()
+    marks = [(one, one.mark()) for one in chaos.daemons]
 
     for node in cluster.nodes:
         end(node)
@@ -85,14 +85,14 @@ def test_a_cluster_that_goes_away_and_comes_back_costs_nothing(
         one.wait_for_event("intake.paused", after=mark, timeout_s=60)
     cluster.start()
 
-    arena.recover(BACK_WITHIN_S)
-    arena.finish()
+    chaos.recover(BACK_WITHIN_S)
+    chaos.finish()
 
 
-def kill_and_start_again(cluster: Cluster, arena: Arena, node: PrivateRabbit) -> None:
+def kill_and_start_again(cluster: Cluster, chaos: ChaosRun, node: PrivateRabbit) -> None:
     """Kill a node, see that work goes on without it, and have it back as a full member."""
     cluster.wait_whole()
-    arena.wait_for_work()
+    chaos.wait_for_work()
     node.kill()
-    arena.recover(BACK_WITHIN_S)
+    chaos.recover(BACK_WITHIN_S)
     node.start()

@@ -8,7 +8,7 @@ import pytest
 
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
-from tests.soak.arena import Arena, times
+from tests.soak.chaos_run import ChaosRun, times
 from tools.postgresql import PrivatePostgres
 from tools.servers import Servers
 
@@ -38,63 +38,63 @@ AWAY_S = 60.0
 
 
 def test_immediate_restarts_of_the_database_cost_nothing(
-    arena: Arena, private_postgres: PrivatePostgres
+    chaos: ChaosRun, private_postgres: PrivatePostgres
 ) -> None:
-    arena.begin("PostgreSQL restarted, immediate", daemons=2)
+    chaos.begin("PostgreSQL restarted, immediate", daemons=2)
 
     for _ in range(times(4)):
-        arena.wait_for_work()
+        chaos.wait_for_work()
         private_postgres.restart("immediate")
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 def test_kills_of_a_server_that_commits_lazily_cost_nothing(
-    arena: Arena, private_postgres: PrivatePostgres
+    chaos: ChaosRun, private_postgres: PrivatePostgres
 ) -> None:
     private_postgres.run(*LAZY, RELOAD)
     try:
-        arena.begin("postmaster kill -9, synchronous_commit off", daemons=2)
+        chaos.begin("postmaster kill -9, synchronous_commit off", daemons=2)
         # The rows that the shop was opened with were not orderd's to make sure of.
         private_postgres.run("CHECKPOINT")
         for _ in range(times(KILLS)):
-            arena.wait_for_work()
+            chaos.wait_for_work()
             private_postgres.restart("kill")
-            arena.recover()
+            chaos.recover()
     finally:
         private_postgres.run(*NOT_LAZY, RELOAD)
 
-    arena.finish()
+    chaos.finish()
 
 
 def test_a_database_that_is_away_for_a_minute_costs_nothing(
-    arena: Arena, private_postgres: PrivatePostgres
+    chaos: ChaosRun, private_postgres: PrivatePostgres
 ) -> None:
-    arena.begin("PostgreSQL stopped for a minute", daemons=2, rate=50)
+    chaos.begin("PostgreSQL stopped for a minute", daemons=2, rate=50)
     private_postgres.stop()
     try:
-        for one in arena.daemons:
+        for one in chaos.daemons:
             one.wait_for_event("message.requeued", timeout_s=AWAY_S)
-        stopped = arena.daemons[0]
+        stopped = chaos.daemons[0]
         assert stopped.stop() == 0
-        arena.hire(ready=False)
+        chaos.hire(ready=False)
         time.sleep(AWAY_S / 2)
     finally:
         private_postgres.start()
-    arena.recover()
+    chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 def test_a_database_that_is_read_only_for_a_while_costs_nothing(
-    arena: Arena, private_postgres: PrivatePostgres
+    chaos: ChaosRun, private_postgres: PrivatePostgres
 ) -> None:
-    arena.begin("PostgreSQL read-only", daemons=2)
+    chaos.begin("PostgreSQL read-only", daemons=2)
 
     for _ in range(times(3)):
-        arena.wait_for_work()
-        marks = [(one, one.mark()) for one in arena.daemons]
+        chaos.wait_for_work()
+        marks = [(one, one.mark()) for one in chaos.daemons]
         private_postgres.run(READ_ONLY, RELOAD)
         try:
             for one, mark in marks:
@@ -102,9 +102,9 @@ def test_a_database_that_is_read_only_for_a_while_costs_nothing(
                 assert "read-only" in lost["message"]
         finally:
             private_postgres.run(READ_WRITE, RELOAD)
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 @pytest.fixture
@@ -129,20 +129,20 @@ def pair(servers: Servers) -> Iterator[list[PrivatePostgres]]:
 
 
 def test_a_failover_to_a_standby_costs_nothing(
-    open_arena: Callable[[str], Arena], pair: list[PrivatePostgres]
+    open_chaos_run: Callable[[str], ChaosRun], pair: list[PrivatePostgres]
 ) -> None:
     primary, standby = pair
     hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-    arena = open_arena(f"postgresql://postgres@{hosts}/orderd")
-    arena.begin("PostgreSQL failed over to a standby", daemons=2)
-    arena.wait_for_work(300)
+    chaos = open_chaos_run(f"postgresql://postgres@{hosts}/orderd")
+    chaos.begin("PostgreSQL failed over to a standby", daemons=2)
+    chaos.wait_for_work(300)
 
     primary.stop("immediate")
     # The standby is there, and takes no writes yet.
-    for one in arena.daemons:
+    for one in chaos.daemons:
         one.wait_for_event("intake.paused")
     standby.promote()
-    arena.recover()
+    chaos.recover()
 
-    arena.wait_for_work(200)
-    arena.finish()
+    chaos.wait_for_work(200)
+    chaos.finish()

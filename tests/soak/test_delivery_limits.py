@@ -15,7 +15,7 @@ from tests.acceptance.deliveries import (
     settled,
 )
 from tests.conftest import StartDaemonOn
-from tests.soak.arena import times
+from tests.soak.chaos_run import times
 from tests.soak.conftest import FIGURES
 from tests.soak.figures import Figures
 from tests.support.versions import Broker

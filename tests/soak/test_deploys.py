@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.soak.arena import Arena, times
+from tests.soak.chaos_run import ChaosRun, times
 
 pytestmark = pytest.mark.soak
 
@@ -13,16 +13,16 @@ DEPLOYS = 30
 DRAIN_WITHIN_S = 10.0
 
 
-def test_deploys_cost_nothing_and_end_in_time(arena: Arena, chance: random.Random) -> None:
-    arena.begin("30 deploys under load", daemons=2)
+def test_deploys_cost_nothing_and_end_in_time(chaos: ChaosRun, chance: random.Random) -> None:
+    chaos.begin("30 deploys under load", daemons=2)
 
     for _ in range(times(DEPLOYS)):
-        arena.wait_for_work(chance.randint(10, 60))
-        oldest = next(one for one in arena.daemons if one.is_running)
+        chaos.wait_for_work(chance.randint(10, 60))
+        oldest = next(one for one in chaos.daemons if one.is_running)
         started_s = time.monotonic()
         oldest.terminate()
         assert oldest.exit_code() == 0
         assert time.monotonic() - started_s < DRAIN_WITHIN_S
-        arena.hire()
+        chaos.hire()
 
-    arena.finish()
+    chaos.finish()

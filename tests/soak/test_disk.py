@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.arena import Arena, times
+from tests.soak.chaos_run import ChaosRun, times
 from tools.daemon import DaemonProcess
 from tools.postgresql import PrivatePostgres
 from tools.waiting import wait_until
@@ -66,14 +66,14 @@ def small_database_url(
 
 
 def test_a_full_disk_costs_nothing(
-    open_arena: Callable[[str], Arena], small_database_url: str, small_disk: Path
+    open_chaos_run: Callable[[str], ChaosRun], small_database_url: str, small_disk: Path
 ) -> None:
-    arena = open_arena(small_database_url)
-    arena.begin("disk full for PostgreSQL", daemons=2)
+    chaos = open_chaos_run(small_database_url)
+    chaos.begin("disk full for PostgreSQL", daemons=2)
 
     for _ in range(times(3)):
-        arena.wait_for_work()
-        marks = [(one, one.mark()) for one in arena.daemons]
+        chaos.wait_for_work()
+        marks = [(one, one.mark()) for one in chaos.daemons]
         filler = small_disk / "filler"
         _fill(filler)
         try:
@@ -88,9 +88,9 @@ def test_a_full_disk_costs_nothing(
                 assert one.events("intake.resumed", after=mark) == []
         finally:
             filler.unlink()
-        arena.recover()
+        chaos.recover()
 
-    arena.finish()
+    chaos.finish()
 
 
 def _has_tried(one: DaemonProcess, mark: int) -> bool:

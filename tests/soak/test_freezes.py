@@ -9,9 +9,9 @@ from functools import partial
 import psycopg2
 import pytest
 
-from tests.soak.arena import Arena
 from tests.soak.audit import Pardon
-from tests.soak.mix import HOT
+from tests.soak.chaos_run import ChaosRun
+from tests.soak.workload import HOT
 from tools.daemon import DaemonProcess
 from tools.rabbitmq import PrivateRabbit
 from tools.waiting import wait_until
@@ -33,23 +33,23 @@ RETRY_DELAYS = "1s, 2s, 4s, 8s, 16s, 32s, 64s"
 
 
 def test_frozen_daemons_do_nothing_twice_when_they_go_on(
-    arena: Arena, private_rabbit: PrivateRabbit, chance: random.Random
+    chaos: ChaosRun, private_rabbit: PrivateRabbit, chance: random.Random
 ) -> None:
-    arena.begin(
+    chaos.begin(
         "SIGSTOP past heartbeat and watchdog",
         daemons=3,
         rate=30,
         heartbeat=HEARTBEAT_S,
         retry_delays=RETRY_DELAYS,
     )
-    in_transaction, anywhere, _ = arena.daemons
+    in_transaction, anywhere, _ = chaos.daemons
     last = max(HOT)
 
-    with closing(psycopg2.connect(arena.database_url)) as holder:
+    with closing(psycopg2.connect(chaos.database_url)) as holder:
         holder.cursor().execute("SELECT FROM products WHERE id = %s FOR UPDATE", [last])
-        wait_until(lambda: arena.waiting_for_locks() > 0, timeout_s=20, what="a daemon at a lock")
+        wait_until(lambda: chaos.waiting_for_locks() > 0, timeout_s=20, what="a daemon at a lock")
         in_transaction.send(signal.SIGSTOP)
-    arena.wait_for_work(chance.randint(1, 5))
+    chaos.wait_for_work(chance.randint(1, 5))
     anywhere.send(signal.SIGSTOP)
     try:
         wait_until(
@@ -57,23 +57,23 @@ def test_frozen_daemons_do_nothing_twice_when_they_go_on(
             timeout_s=FROZEN_S,
             what="the broker to hang up on frozen daemons",
         )
-        arena.wait_for_work(100)
+        chaos.wait_for_work(100)
     finally:
         for one in (in_transaction, anywhere):
             one.send(signal.SIGCONT)
     for one in (in_transaction, anywhere):
         one.wait_for_event("broker.disconnected")
         one.wait_for_event("intake.resumed")
-    arena.recover()
+    chaos.recover()
 
-    arena.finish(Pardon(deferred={"transient"}))
+    chaos.finish(Pardon(deferred={"transient"}))
 
 
 @pytest.mark.parametrize("place", ["in transaction", "around it"])
 def test_daemons_frozen_at_each_point_do_nothing_twice_when_they_go_on(
-    arena: Arena, private_rabbit: PrivateRabbit, chance: random.Random, place: str
+    chaos: ChaosRun, private_rabbit: PrivateRabbit, chance: random.Random, place: str
 ) -> None:
-    arena.begin(
+    chaos.begin(
         f"SIGSTOP at each point {place}, another daemon at work",
         daemons=1,
         rate=40,
@@ -84,17 +84,17 @@ def test_daemons_frozen_at_each_point_do_nothing_twice_when_they_go_on(
     chance.shuffle(points)
 
     for point in points:
-        frozen = arena.hire(ready=False, failpoint=f"stop:{point}:{chance.randint(1, 4)}")
+        frozen = chaos.hire(ready=False, failpoint=f"stop:{point}:{chance.randint(1, 4)}")
         wait_until(partial(_is_frozen, frozen), timeout_s=60, what=f"a daemon at {point}")
         _hang_up(private_rabbit, frozen)
-        arena.wait_for_work(50)
+        chaos.wait_for_work(50)
         mark = frozen.mark()
         frozen.send(signal.SIGCONT)
         frozen.wait_for_event("broker.disconnected", after=mark)
         frozen.wait_for_event("intake.resumed", after=mark)
         assert frozen.stop() == 0
 
-    arena.finish(Pardon(deferred={"transient"}))
+    chaos.finish(Pardon(deferred={"transient"}))
 
 
 def _is_frozen(one: DaemonProcess) -> bool:

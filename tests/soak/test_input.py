@@ -10,8 +10,8 @@ import pytest
 
 from tests.acceptance.bad_bodies import bad_bodies
 from tests.acceptance.shop import PERSISTENT, Message
-from tests.soak.arena import Arena, times
-from tests.soak.mix import UNREADABLE
+from tests.soak.chaos_run import ChaosRun, times
+from tests.soak.workload import UNREADABLE
 
 pytestmark = pytest.mark.soak
 
@@ -30,25 +30,27 @@ HEADERS = [
 ]
 
 
-def test_malformed_input_ends_in_one_dead_letter_each(arena: Arena, chance: random.Random) -> None:
-    arena.begin("malformed input")
-    one = arena.daemons[0]
+def test_malformed_input_ends_in_one_dead_letter_each(
+    chaos: ChaosRun, chance: random.Random
+) -> None:
+    chaos.begin("malformed input")
+    one = chaos.daemons[0]
     before_mb = one.rss_mb()
     bodies = [body for body, _ in bad_bodies(COUNT)] + [*_fuzzed(chance, times(COUNT))]
     bodies += [b"[" * 100_000, b'{"a":' * 100_000, b"\xef\xbb\xbf{}", b"9" * 1_000_000]
     messages = [Message("product", body, _properties(chance)) for body in bodies]
 
     chance.shuffle(messages)
-    arena.send_raw(messages)
-    arena.wait_for_work(200)
+    chaos.send_raw(messages)
+    chaos.wait_for_work(200)
 
     after_mb = one.rss_mb()
-    found = arena.finish()
+    found = chaos.finish()
     letters = Counter(letter.body for letter in found.letters)
     sent = Counter(bodies)
     assert {body: letters[body] for body in sent} == sent
     assert after_mb < before_mb + RSS_GROWTH_MB_MAX
-    assert len(arena.daemons) == 1
+    assert len(chaos.daemons) == 1
 
 
 def _fuzzed(chance: random.Random, count: int) -> list[bytes]:

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 
 from tests.acceptance.shop import order
-from tests.soak.arena import Arena, times
 from tests.soak.audit import Pardon
-from tests.soak.mix import Kind, Request
+from tests.soak.chaos_run import ChaosRun, times
+from tests.soak.workload import Kind, Request
 from tools.daemon import clean_environment
 from tools.waiting import wait_until
 
@@ -43,53 +43,53 @@ QUARANTINE_TIMEOUT_S = 90
 POISON = {"poison-1": "decoded", "poison-2": "decided", "poison-3": "before_commit"}
 
 
-def test_kills_at_each_crash_point_cost_nothing(arena: Arena, chance: random.Random) -> None:
-    arena.begin("kill -9 at each crash point")
+def test_kills_at_each_crash_point_cost_nothing(chaos: ChaosRun, chance: random.Random) -> None:
+    chaos.begin("kill -9 at each crash point")
     points = [point for point in ON_THE_WAY for _ in range(times(ROUNDS))]
     chance.shuffle(points)
 
     for point in points:
         passes = chance.randint(1, ON_THE_WAY[point])
-        one = arena.hire(ready=False, failpoint=f"{point}:{passes}")
+        one = chaos.hire(ready=False, failpoint=f"{point}:{passes}")
         assert one.exit_code(DEATH_TIMEOUT_S) == -signal.SIGKILL, point
-        arena.figures.kills += 1
+        chaos.figures.kills += 1
 
-    arena.finish()
+    chaos.finish()
 
 
-def test_kills_at_the_beginning_of_a_drain_cost_nothing(arena: Arena) -> None:
-    arena.begin("kill -9 in a drain")
+def test_kills_at_the_beginning_of_a_drain_cost_nothing(chaos: ChaosRun) -> None:
+    chaos.begin("kill -9 in a drain")
 
     for _ in range(times(5)):
-        one = arena.hire(failpoint="drain_started")
-        arena.wait_for_work(30)
+        one = chaos.hire(failpoint="drain_started")
+        chaos.wait_for_work(30)
         one.terminate()
         assert one.exit_code(DEATH_TIMEOUT_S) == -signal.SIGKILL
-        arena.figures.kills += 1
+        chaos.figures.kills += 1
 
-    arena.finish()
+    chaos.finish()
 
 
-def test_poison_is_quarantined_and_its_neighbours_are_done(arena: Arena) -> None:
+def test_poison_is_quarantined_and_its_neighbours_are_done(chaos: ChaosRun) -> None:
     failpoints = ",".join(f"{point}@{token}" for token, point in POISON.items())
-    arena.begin("poison", daemons=2, failpoint=failpoints)
+    chaos.begin("poison", daemons=2, failpoint=failpoints)
     for token in POISON:
-        arena.send(Request(token, Kind.RECORDED, order({1: 1}, id=token), "order.created"))
+        chaos.send(Request(token, Kind.RECORDED, order({1: 1}, id=token), "order.created"))
 
-    with closing(arena.shop()) as shop:
+    with closing(chaos.shop()) as shop:
 
         def quarantined() -> bool:
-            arena.replace_the_dead()
+            chaos.replace_the_dead()
             put_aside = {
                 line["message"] + str(line["timestamp"])
-                for one in arena.daemons
+                for one in chaos.daemons
                 for line in one.events("message.dead_lettered", code="poison")
             }
             return len(put_aside) >= len(POISON) and shop.ready("order.dlq") >= len(POISON)
 
         wait_until(quarantined, timeout_s=QUARANTINE_TIMEOUT_S, what="all poison put aside")
 
-    found = arena.finish(Pardon(poison=POISON.keys()))
+    found = chaos.finish(Pardon(poison=POISON.keys()))
     codes = {
         json.loads(letter.body)["id"]: letter.headers["orderd-code"]
         for letter in found.letters
@@ -97,28 +97,28 @@ def test_poison_is_quarantined_and_its_neighbours_are_done(arena: Arena) -> None
     }
     assert codes == dict.fromkeys(POISON, "poison")
     # Each message takes three daemons with it; several daemons may die of one at a time.
-    assert arena.figures.kills <= 4 * len(POISON)
+    assert chaos.figures.kills <= 4 * len(POISON)
 
 
-def test_kills_in_the_midst_of_a_replay_cost_nothing(arena: Arena) -> None:
-    arena.begin("kill -9 in orderctl dlq replay")
-    with closing(arena.shop()) as shop:
+def test_kills_in_the_midst_of_a_replay_cost_nothing(chaos: ChaosRun) -> None:
+    chaos.begin("kill -9 in orderctl dlq replay")
+    with closing(chaos.shop()) as shop:
         for number in range(times(5)):
             wait_until(
                 lambda: shop.ready("product.dlq") >= 3, timeout_s=60, what="some dead letters"
             )
             code = _orderctl(
-                arena, "dlq", "replay", "product", ORDERD_FAILPOINT="dlq_replay_published"
+                chaos, "dlq", "replay", "product", ORDERD_FAILPOINT="dlq_replay_published"
             )
             assert code == -signal.SIGKILL, f"replay {number}"
-            arena.figures.kills += 1
-        assert _orderctl(arena, "dlq", "replay", "product") == 0
+            chaos.figures.kills += 1
+        assert _orderctl(chaos, "dlq", "replay", "product") == 0
 
-    arena.finish()
+    chaos.finish()
 
 
-def _orderctl(arena: Arena, *args: str, **env: str) -> int:
-    urls = {"ORDERD_DATABASE_URL": arena.database_url, "ORDERD_RABBITMQ_URL": arena.rabbitmq_url}
+def _orderctl(chaos: ChaosRun, *args: str, **env: str) -> int:
+    urls = {"ORDERD_DATABASE_URL": chaos.database_url, "ORDERD_RABBITMQ_URL": chaos.rabbitmq_url}
     return subprocess.run(
         [sys.executable, "-m", "orderd.ctl", *args],
         env=clean_environment() | urls | env,

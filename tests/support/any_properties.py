@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.wire import meaning, read_properties
+from tests.support.raw_amqp import meaning, read_properties
 
 # Beyond the year 9999 too: milliseconds where seconds belong are enough for that.
 moments = st.integers(0, 2**64 - 1) | st.sampled_from([0, 253_402_300_800, 1_763_777_777_000])

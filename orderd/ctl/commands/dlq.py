@@ -102,7 +102,7 @@ def _end(console: Console, letters: Letters, filters: Filters, shown: int, limit
         unseen = letters.total - letters.seen
         console.note(f"stopped at {limit}; {unseen} more were not looked at: see --limit")
     elif not shown and letters.total:
-        console.note(f"none of {letters.total} dead letters is like that")
+        console.note(f"no match ({letters.total} dead letters checked)")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
     is_missing = filters.ids and not shown and not letters.failing
     return letters.code(is_whole=not is_missing, console=console)

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd.config import bounded_read
-from orderd.config.durations import parse_duration
+from orderd.ctl.durations import duration
 from orderd.ctl.errors import Misconfigured
 from orderd.ctl.streams import discard_stdout
 from orderd.protocol.exit_codes import ExitCode
@@ -41,7 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--max-age",
         dest="max_age_s",
         metavar="DURATION",
-        type=_duration,
+        type=duration,
         default=MAX_AGE_S,
         help="the loop's last turn may be so long ago, as 10s or 2min; default: 60s",
     )
@@ -129,10 +129,3 @@ def _configured(config: str | None) -> str:
     except (OSError, ValueError, RecursionError) as error:
         raise Misconfigured(f"configuration: {file}: {error}") from error
     return path or health_file.default_path(os.environ)
-
-
-def _duration(value: str) -> float:
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,27 +1,25 @@
 """`orderctl ledger`: which requests were settled, how, and what was answered."""
 
 import argparse
-from typing import Any, Final
+from typing import Final
 
 from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
+from orderd.ctl.durations import duration
 from orderd.ctl.entity import Shown, plainly
 from orderd.ctl.errors import Failure
 from orderd.ctl.json_text import compact
 from orderd.ctl.pagination import add_limit_argument, show_page
-from orderd.ctl.request import duration, request_id, text
+from orderd.ctl.records import LEDGER_FIELDS, ledger_row, read_ledger
+from orderd.ctl.request import request_id, text
 from orderd.ctl.tables import Column, Table
-from orderd.db.transaction import Transaction
 from orderd.protocol.exit_codes import ExitCode
-from orderd.protocol.rows import rfc3339
-from orderd.protocol.strict_json import loads
 
 SINCE_S: Final = 86_400.0
 # Longer ago than any row, and still within what PostgreSQL can subtract.
 SINCE_MAX_S: Final = 1e9
 OUTCOMES: Final = ("applied", "refused")
-_FIELDS: Final = ("id", "queue", "action", "outcome", "code", "created_at")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
     Shown("id", plainly("id"), is_long=True),
@@ -52,13 +50,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 def show(options: argparse.Namespace, context: Context) -> int:
     """Print the row; a failure where there is none."""
     with database_of(context.settings) as database, database.transaction() as tx:
-        row = read(tx, options.id)
+        row = read_ledger(tx, options.id)
     if row is None:
         raise Failure(f"the ledger has no request {options.id}; see orderctl explain")
     if context.console.is_json:
         context.console.document(row)
     else:
-        cells = [(name, plainly(name)(row)) for name in _FIELDS]
+        cells = [(name, plainly(name)(row)) for name in LEDGER_FIELDS]
         cells.append(("response", compact(row["response"])))
         context.console.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE
@@ -74,20 +72,7 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
             since_s=min(options.since, SINCE_MAX_S),
             rows_max=options.limit + 1,
         )
-    show_page(context.console, _COLUMNS, [_row(*fields) for fields in found], options.limit)
+    show_page(context.console, _COLUMNS, [ledger_row(*fields) for fields in found], options.limit)
     if not found:
         context.console.note(f"nothing in the last {format_duration(options.since)}: see --since")
     return ExitCode.DONE
-
-
-def read(tx: Transaction, wanted: str) -> dict[str, Any] | None:
-    """Return the row of a request, None where there is none."""
-    for queue, action, outcome, code, created_at, response in tx.rows("read_ledger", id=wanted):
-        row = _row(wanted, queue, action, outcome, code, created_at)
-        return {**row, "response": loads(response.encode())}
-    return None
-
-
-def _row(*fields: Any) -> dict[str, Any]:
-    row = dict(zip(_FIELDS, fields, strict=True))
-    return {**row, "created_at": rfc3339(row["created_at"])}

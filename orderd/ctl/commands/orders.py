@@ -5,8 +5,7 @@ from typing import Final
 
 from orderd.ctl.entity import Entity, Row, Shown, plainly, register_entity, whole_number
 from orderd.protocol.names import Queue
-
-STATUSES: Final = ("pending", "processing", "shipped", "delivered", "cancelled")
+from orderd.shop.order_status import STATUSES
 
 
 def register(parser: argparse.ArgumentParser) -> None:

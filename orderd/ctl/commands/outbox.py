@@ -1,17 +1,15 @@
 """`orderctl outbox`: events between their commit and the broker's confirm."""
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.entity import Row, Shown, plainly, whole_number
 from orderd.ctl.errors import Failure, WrongUsage
 from orderd.ctl.pagination import add_limit_argument, show_page
+from orderd.ctl.records import outbox_event
 from orderd.protocol.exit_codes import ExitCode
-from orderd.protocol.rows import rfc3339
-from orderd.protocol.strict_json import MalformedJson, loads
 
 
 def next_try(row: Row) -> str:
@@ -56,7 +54,7 @@ def list_events(options: argparse.Namespace, context: Context) -> int:
     """Print the rows of the outbox; one more than asked for tells whether there are more."""
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("list_outbox", rows_max=options.limit + 1)
-    show_page(context.console, _COLUMNS, [event(fields) for fields in found], options.limit)
+    show_page(context.console, _COLUMNS, [outbox_event(fields) for fields in found], options.limit)
     return ExitCode.DONE
 
 
@@ -78,33 +76,3 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     if missing:
         raise Failure(f"not in the outbox, so sent or never there: {', '.join(map(str, missing))}")
     return ExitCode.DONE
-
-
-def event(fields: Sequence[Any]) -> dict[str, Any]:
-    """Return a row of the outbox for JSON, with what its body says of itself."""
-    row_id, message_id, event_type, body, created_at, claimed_at, age_s, *refused = fields
-    refusals, not_before, is_set_aside, because = refused
-    said = _said(body)
-    return {
-        "id": row_id,
-        "message_id": message_id,
-        "type": event_type,
-        "subject": said.get("subject"),
-        "correlationid": said.get("correlationid"),
-        "created_at": rfc3339(created_at),
-        "claimed_at": None if claimed_at is None else rfc3339(claimed_at),
-        "age_s": round(age_s),
-        "refusals": refusals,
-        "next_try": None if not_before is None else rfc3339(not_before),
-        "set_aside": is_set_aside,
-        "refused_because": because,
-    }
-
-
-def _said(body: str) -> dict[str, Any]:
-    """Return what a body says of itself; somebody else may have put it there."""
-    try:
-        said = loads(body.encode())
-    except MalformedJson:
-        said = None
-    return said if isinstance(said, dict) else {}

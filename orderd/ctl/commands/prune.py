@@ -7,9 +7,9 @@ from typing import Any, Final
 from orderd.config.durations import format_duration
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
+from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.errors import Failure
-from orderd.ctl.request import duration
 from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, TransactionConflict
 from orderd.protocol.exit_codes import ExitCode
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
         done = "were deleted" if is_meant else "would be deleted"
         console.line(f"{rows} requests older than {older_than} {done}")
     if not (options.yes or options.dry_run):
-        console.complain("nothing was deleted: give --yes for that")
+        console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return ExitCode.DONE
 

@@ -78,7 +78,7 @@ def _with_one_here(finding: Finding, settings: "Settings") -> Finding:
 
 
 def _unknown(part: str) -> Finding:
-    return Finding(part, is_well=False, summary="not known, see above")
+    return Finding(part, is_well=False, summary="unknown (no connection)")
 
 
 def _parts(findings: Sequence[Finding]) -> Table:

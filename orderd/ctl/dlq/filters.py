@@ -9,8 +9,9 @@ from typing import Final
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.dlq.dead_letters import Letter
+from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
-from orderd.ctl.request import duration, request_id, text
+from orderd.ctl.request import request_id, text
 from orderd.protocol.names import Queue, dead_letter_queue
 
 WINDOW_LETTERS: Final = 100

@@ -80,7 +80,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
         letters = _go_through(options, context, publisher, move, is_moving=is_meant)
     code = _report(options, context.console, tally, letters, "discarded", is_meant=is_meant)
     if not (options.yes or options.dry_run):
-        context.console.complain("nothing was deleted: give --yes for that")
+        context.console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return code
 

@@ -64,9 +64,10 @@ def test_past_the_patience_the_dead_letter_names_the_holder(
     assert letter.headers["orderd-reason"].startswith("transient: waited ")
     named = f"row 1 of table products is locked by pid {frozen.info.backend_pid} (frozen, "
     assert named in letter.headers["orderd-reason"]
+    # The reply follows the dead letter; a stop settles it.
+    assert orderd.stop() == 0
     (reply,) = [one for one in shop.take_all(REPLIES) if one.json["status"] == "error"]
     assert reply.json["code"] == "retries_exhausted"
-    assert orderd.stop() == 0
     assert shop.value("SELECT count(*) FROM deferrals") == 0
 
 

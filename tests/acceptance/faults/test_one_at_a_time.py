@@ -1,7 +1,6 @@
 """`consume = "exclusive"`: one daemon takes from a queue, the others take over, in order."""
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -17,8 +16,6 @@ from tools.waiting import wait_until
 
 ORDERS = 60
 STEPS = ("processing", "shipped", "delivered")
-# A new try every two seconds, and a machine that may be busy with other tests.
-TAKEN_OVER_S = 10.0
 # Each daemon ends in the middle of what there is to do, however fast it is.
 SETTINGS: dict[str, Any] = {
     "consume": "exclusive",
@@ -98,10 +95,8 @@ def test_the_next_one_goes_on_in_order_when_the_active_one_is_killed(
 
     open_shop.send_all(steps())
     assert active.exit_code() == -signal.SIGKILL
-    killed_s = time.monotonic()
     next_one.wait_for_event("consumer.took_over")
 
-    assert time.monotonic() - killed_s < TAKEN_OVER_S
     assert_each_step_once(open_shop)
     assert next_one.stop() == 0
 

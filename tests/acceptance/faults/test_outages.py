@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.acceptance.gate import Gate, gate_before
 from tests.acceptance.shop import Shop, order, product
 from tests.conftest import StartDaemon
+from tests.support.tcp_proxy import TcpProxy, proxy_before
 from tools.daemon import DaemonProcess
 from tools.postgresql import PrivatePostgres
 from tools.rabbitmq import PrivateRabbit
@@ -91,25 +91,25 @@ def test_a_wire_that_is_cut_again_and_again_under_load_costs_nothing(
 ) -> None:
     shop.open_with(stock=10_000)
     urls = {"database": database_url, "broker": vhost_url}
-    with gate_before(urls[server]) as gate:
-        gate.open()
-        urls[server] = gate.url
+    with proxy_before(urls[server]) as proxy:
+        proxy.open()
+        urls[server] = proxy.url
         orderd = daemon(batch_max=10, database_url=urls["database"], rabbitmq_url=urls["broker"])
         shop.send_all([order({1: 1}, id=f"order-{n}") for n in range(COUNT)])
         for _ in range(3):
-            _cut(gate, orderd)
+            _cut(proxy, orderd)
 
         shop.wait_for_rows(COUNT, "processed_requests", timeout_s=60)
 
         _assert_uncharged(shop, orderd, COUNT)
 
 
-def _cut(gate: Gate, orderd: DaemonProcess) -> None:
-    """Cut the wire in the midst of work, and let it be mended."""
+def _cut(proxy: TcpProxy, orderd: DaemonProcess) -> None:
+    """Cut the connection during work, and let it be opened again."""
     mark = orderd.mark()
     orderd.wait_for_event("batch.committed", after=mark)
-    gate.shut()
-    gate.open()
+    proxy.shut()
+    proxy.open()
     orderd.wait_for_event("intake.resumed", after=mark, timeout_s=10)
 
 

@@ -7,10 +7,10 @@ from typing import Self
 import psycopg2
 import pytest
 
-from tests.acceptance.gate import Gate
 from tests.acceptance.shop import Shop, order
 from tests.conftest import StartDaemon
 from tests.support.pgbouncer import pgbouncer_before
+from tests.support.tcp_proxy import TcpProxy
 from tools.servers import Servers
 from tools.waiting import wait_until
 
@@ -73,16 +73,16 @@ def test_work_goes_on_through_a_pooler_that_is_cut_and_restarted(
     shop.send_all([order({1: 1}, id=f"order-{n}") for n in range(COUNT)])
     with (
         pgbouncer_before(servers, database_url, mode, pool_size=2) as pooler,
-        Gate(pooler.url(database_url)) as gate,
+        TcpProxy(pooler.url(database_url)) as proxy,
         Neighbour(pooler.url(database_url)) as neighbour,
     ):
-        gate.open()
-        orderd = daemon(batch_max=10, database_url=gate.url)
+        proxy.open()
+        orderd = daemon(batch_max=10, database_url=proxy.url)
         mark = 0
         for cut in range(CUTS):
             orderd.wait_for_event("batch.committed", after=mark)
             mark = orderd.mark()
-            pooler.restart() if cut % 2 else gate.cut()
+            pooler.restart() if cut % 2 else proxy.cut()
             orderd.wait_for_event("database.connected", after=mark)
         shop.wait_for_rows(COUNT, "processed_requests", timeout_s=60)
         wait_until(lambda: shop.waiting() == 0, timeout_s=20, what="empty queues")

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.acceptance.shop import Shop, user
 from tests.conftest import StartDaemonOn
-from tests.integration.amqp.proxy import Proxy
 from tests.support.connections import orderd_connections, wait_for_connections
+from tests.support.tcp_proxy import TcpProxy
 from tools.rabbitmq import PrivateRabbit
 from tools.waiting import wait_until
 
@@ -13,7 +13,7 @@ OTHERS = 200
 LISTING = {"limit": 1}
 
 
-def through(proxy: Proxy, url: str) -> str:
+def through(proxy: TcpProxy, url: str) -> str:
     """Return the URL of the same virtual host behind the proxy."""
     parts = urlsplit(url)
     host = f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"
@@ -27,10 +27,11 @@ def test_a_host_that_never_answers_holds_up_neither_callers_nor_others(
     private_rabbit: PrivateRabbit,
     daemon_on: StartDaemonOn,
 ) -> None:
-    with Proxy(private_rabbit.amqp_port) as proxy:
+    with TcpProxy(vhost_url) as proxy:
+        proxy.open()
         orderd = daemon_on(f"{through(proxy, vhost_url)},{vhost_url}")
         *_, (replying, _) = wait_for_connections(private_rabbit, vhost, 3)
-        proxy.deaf = True
+        proxy.is_deaf = True
         private_rabbit.ctl("close_connection", replying, "a test")
         wait_until(lambda: proxy.unanswered == 1, timeout_s=20, what="another try to connect")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.acceptance.shop import Message, Received
 from tests.acceptance.state_machine.asking import SPOILT
-from tests.acceptance.state_machine.books import Books, Request, Row, timeless
 from tests.acceptance.state_machine.explain import Happened, Search, Seen, Tables
+from tests.acceptance.state_machine.reference_model import ReferenceModel, Request, Row, timeless
 
 ATTEMPTS = {"retries_exhausted": 2}
 # What is told each time anew.
@@ -38,7 +38,7 @@ class Allowed:
 class Account:
     """Everything from the beginning of a sequence on; `due` counts what was sent lately."""
 
-    books: Books = field(default_factory=Books)
+    model: ReferenceModel = field(default_factory=ReferenceModel)
     sent: dict[str, Sent] = field(default_factory=dict)
     due: Counter[str] = field(default_factory=Counter)
     letters: Counter[str] = field(default_factory=Counter)
@@ -72,8 +72,8 @@ class Account:
     ) -> None:
         """Check everything that came since the last time; AssertionError says what is amiss."""
         seen = self._seen(allowed)
-        self.books, happened = Search(self.books, seen, tables).result()
-        recorded = {key: told.code or "applied" for key, (_, told) in self.books.ledger.items()}
+        self.model, happened = Search(self.model, seen, tables).result()
+        recorded = {key: told.code or "applied" for key, (_, told) in self.model.ledger.items()}
         assert outcomes == recorded, "the ledger"
         self._check_told(happened)
         self._check_letters(letters, happened, allowed)

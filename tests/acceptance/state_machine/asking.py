@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.acceptance.state_machine.books import Books, Row
+from tests.acceptance.state_machine.reference_model import ReferenceModel, Row
 
 STATUSES = ["pending", "processing", "shipped", "delivered", "cancelled"]
 ONLY_V2 = {"delta", "priority"}
@@ -31,16 +31,16 @@ class Wish:
     action: str
     data: Row
 
-    def in_terms_of(self, books: Books) -> Row:
+    def in_terms_of(self, model: ReferenceModel) -> Row:
         """Return the data with ids; a number too high becomes an id that may come next."""
         named = {**NAMED, "id": f"{self.queue}s"}
         data = dict(self.data)
         for name, table in named.items():
             if name in data:
-                data[name] = _id(getattr(books, table), data[name])
+                data[name] = _id(getattr(model, table), data[name])
         if "items" in data:
             data["items"] = [
-                item | {"product_id": _id(books.products, item["product_id"])}
+                item | {"product_id": _id(model.products, item["product_id"])}
                 for item in data["items"]
             ]
         return data

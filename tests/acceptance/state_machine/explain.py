@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from tests.acceptance.state_machine.books import Books, Event, Request, Row, Told
 from tests.acceptance.state_machine.model import tell
+from tests.acceptance.state_machine.reference_model import Event, ReferenceModel, Request, Row, Told
 
 Tables = Mapping[str, Mapping[int, Row]]
 
@@ -54,10 +54,10 @@ class Unexplained(AssertionError):
 
 
 class Search:
-    """The search for the order in which *seen* happened, from *books* to *tables*."""
+    """The search for the order in which *seen* happened, from *model* to *tables*."""
 
-    def __init__(self, books: Books, seen: Sequence[Seen], tables: Tables) -> None:
-        self._start = books
+    def __init__(self, model: ReferenceModel, seen: Sequence[Seen], tables: Tables) -> None:
+        self._start = model
         self._seen = seen
         self._tables = tables
         self._ids = {one.request.id for one in seen}
@@ -65,8 +65,8 @@ class Search:
         self._longest: list[Happened] = []
         self._contradiction = ""
 
-    def result(self) -> tuple[Books, list[Happened]]:
-        """Return the books at the end and what happened, in order, or raise Unexplained."""
+    def result(self) -> tuple[ReferenceModel, list[Happened]]:
+        """Return the model at the end and what happened, in order, or raise Unexplained."""
         found = self._go_on(self._start, [], list(self._seen))
         if found is None:
             so_far = "".join(f"\n  {one.request} was told {one.told}" for one in self._longest)
@@ -74,17 +74,17 @@ class Search:
         return found
 
     def _go_on(
-        self, books: Books, before: list[Happened], left: list[Seen]
-    ) -> tuple[Books, list[Happened]] | None:
+        self, model: ReferenceModel, before: list[Happened], left: list[Seen]
+    ) -> tuple[ReferenceModel, list[Happened]] | None:
         if not left:
-            return (books, before) if self._are_as_seen(books, before) else None
-        place = self._place(books, left)
+            return (model, before) if self._are_as_seen(model, before) else None
+        place = self._place(model, left)
         if place in self._dead_ends:
             return None
         for one in left:
             if any(one.must_wait_for(other) for other in left):
                 continue
-            after, told, events = tell(books, one.request, one.reply)
+            after, told, events = tell(model, one.request, one.reply)
             if not told.is_like(one.reply):
                 self._note(before, f"{one.request} was told {one.reply}, should be {told}")
                 continue
@@ -95,15 +95,15 @@ class Search:
         self._dead_ends.add(place)
         return None
 
-    def _place(self, books: Books, left: list[Seen]) -> str:
+    def _place(self, model: ReferenceModel, left: list[Seen]) -> str:
         """Return what is the same wherever the same follows, so that it is tried once."""
-        told = [(one, books.ledger[one][0]) for one in sorted(self._ids & books.ledger.keys())]
-        rows = [sorted(table.items()) for table in (books.users, books.products, books.orders)]
+        told = [(one, model.ledger[one][0]) for one in sorted(self._ids & model.ledger.keys())]
+        rows = [sorted(table.items()) for table in (model.users, model.products, model.orders)]
         return repr([[id(one) for one in left], told, rows])
 
-    def _are_as_seen(self, books: Books, happened: list[Happened]) -> bool:
+    def _are_as_seen(self, model: ReferenceModel, happened: list[Happened]) -> bool:
         for name, rows in self._tables.items():
-            expected = getattr(books, name)
+            expected = getattr(model, name)
             if rows != expected:
                 odd = [key for key in {*rows, *expected} if rows.get(key) != expected.get(key)]
                 rows_there = {key: rows.get(key) for key in odd}

@@ -12,8 +12,8 @@ from tests.acceptance.shop import PERSISTENT, REPLIES, Message, command
 from tests.acceptance.state_machine import asking
 from tests.acceptance.state_machine.account import Account, Allowed, Sent
 from tests.acceptance.state_machine.asking import Wish
-from tests.acceptance.state_machine.books import Request
-from tests.acceptance.state_machine.house import House
+from tests.acceptance.state_machine.environment import Environment
+from tests.acceptance.state_machine.reference_model import Request
 
 # With so many requests to be explained at once, everything has to come to rest.
 DUE_MAX = 10
@@ -32,11 +32,11 @@ numbers = st.integers(0, 30)
 
 
 class AnySequence(RuleBasedStateMachine):
-    """Whatever is done, everything that was sent has one outcome, and the books say which."""
+    """Whatever is done, everything that was sent has the outcome that the reference model says."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, environment: Environment) -> None:
         super().__init__()
-        self.house = house
+        self.environment = environment
         self.account = Account()
         self._faults: set[str] = set()
         # Known from what was drawn alone: what may be done next must not depend on how fast
@@ -49,7 +49,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.house.empty()
+        self.environment.empty()
         for wishes in asking.FIRST:
             self._send([self._request(wish) for wish in wishes])
             self.reckon()
@@ -61,10 +61,10 @@ class AnySequence(RuleBasedStateMachine):
     @rule(wish=asking.wishes)
     def publish_what_cannot_be_written(self, wish: Wish) -> None:
         request = self._request(wish)
-        books = self.account.books
-        self.account.books = replace(books, cursed=books.cursed | {request.id})
+        model = self.account.model
+        self.account.model = replace(model, cursed=model.cursed | {request.id})
         self._may_have_letters = True
-        self.house.shop.query("INSERT INTO curses VALUES (%s)", request.id)
+        self.environment.shop.query("INSERT INTO curses VALUES (%s)", request.id)
         self._send([request])
 
     @rule(number=numbers)
@@ -94,7 +94,7 @@ class AnySequence(RuleBasedStateMachine):
         self._end_the_first(is_kind=is_kind)
         if self._kills + sum(self._armed) >= KILLS_MAX:
             failpoint = ""
-        self.house.start(batch_max=batch_max, failpoint=failpoint)
+        self.environment.start(batch_max=batch_max, failpoint=failpoint)
         self._armed.append(bool(failpoint))
 
     @rule(batch_max=batch_sizes)
@@ -102,8 +102,8 @@ class AnySequence(RuleBasedStateMachine):
         if len(self._armed) > 1:
             self._end_the_first(is_kind=True)
         else:
-            self.house.replace_dead()
-            self.house.start(batch_max=batch_max)
+            self.environment.replace_dead()
+            self.environment.start(batch_max=batch_max)
             self._armed.append(False)
             self._faults.add("company")
 
@@ -111,15 +111,15 @@ class AnySequence(RuleBasedStateMachine):
     def cut_the_wire(self, server: str, *, is_over: bool) -> None:
         """Cut it; where it is not over at once, it lasts until the next reckoning or cut."""
         self._faults.add(server)
-        self.house.shut_gate(server)
+        self.environment.shut_proxy(server)
         if is_over:
-            self.house.open_gates()
+            self.environment.open_proxies()
 
-    @precondition(lambda self: self.house.postgres is not None)
+    @precondition(lambda self: self.environment.postgres is not None)
     @rule()
     def crash_the_database(self) -> None:
         self._faults.add("database")
-        self.house.crash_database()
+        self.environment.crash_database()
 
     @precondition(lambda self: self._may_have_letters)
     @rule(is_killed=st.booleans())
@@ -127,10 +127,10 @@ class AnySequence(RuleBasedStateMachine):
         self.reckon()
         self._lift_curses()
         again = list(self.account.letters.elements())
-        ended = self.house.replay("dlq_replay_published" if is_killed and again else "")
+        ended = self.environment.replay("dlq_replay_published" if is_killed and again else "")
         if is_killed and again:
             assert ended.returncode < 0, ended.stderr
-            self.house.kills += 1
+            self.environment.kills += 1
         else:
             assert ended.returncode == 0, ended.stderr
             tally = {"replayed": len(again), "skipped": 0, "failed": 0}
@@ -141,41 +141,41 @@ class AnySequence(RuleBasedStateMachine):
     @rule()
     def reckon(self) -> None:
         """Let everything come to rest, and see whether all that came is explained."""
-        house, account = self.house, self.account
+        environment, account = self.environment, self.account
         try:
-            house.open_gates()
-            house.wait(self._is_answered, f"replies to {dict(account.due)}")
-            house.look_busy()
-            house.wait_idle()
+            environment.open_proxies()
+            environment.wait(self._is_answered, f"replies to {dict(account.due)}")
+            environment.look_busy()
+            environment.wait_idle()
             self._is_answered()
             account.reckon(
-                tables=house.tables(),
-                outcomes=house.shop.outcomes(),
-                letters=house.letters(),
-                events=house.heard(),
+                tables=environment.tables(),
+                outcomes=environment.shop.outcomes(),
+                letters=environment.letters(),
+                events=environment.heard(),
                 allowed=self._allowed(),
             )
         except AssertionError as error:
             self._is_refuted = True
-            error.add_note(house.log())
+            error.add_note(environment.log())
             raise
-        self._faults = {"company"} if len(house.daemons) > 1 else set()
-        house.kills = 0
+        self._faults = {"company"} if len(environment.daemons) > 1 else set()
+        environment.kills = 0
         self._kills = 0
 
     def teardown(self) -> None:
         if not self._is_refuted:
             self.reckon()
-            self.house.is_at_rest = not self.house.kills_to_come
+            self.environment.is_at_rest = not self.environment.kills_to_come
 
     def _allowed(self) -> Allowed:
         is_late = False
-        for line in self.house.new_log_lines("command.deferred"):
+        for line in self.environment.new_log_lines("command.deferred"):
             is_waiting = line["code"] == "missing_reference"
-            is_due = is_waiting or line["id"] in self.account.books.cursed
+            is_due = is_waiting or line["id"] in self.account.model.cursed
             assert is_due, f"an attempt was spent: {line}"
             is_late = is_late or is_waiting
-        is_copied = self.house.kills > 0 or "broker" in self._faults
+        is_copied = self.environment.kills > 0 or "broker" in self._faults
         return Allowed(
             copies=is_copied,
             event_copies=is_copied or "database" in self._faults,
@@ -183,26 +183,26 @@ class AnySequence(RuleBasedStateMachine):
         )
 
     def _is_answered(self) -> bool:
-        self.account.note_replies(self.house.shop.take_all(REPLIES))
+        self.account.note_replies(self.environment.shop.take_all(REPLIES))
         return self.account.is_answered
 
     def _end_the_first(self, *, is_kind: bool) -> None:
-        self.house.replace_dead()
-        one = self.house.daemons[0]
+        self.environment.replace_dead()
+        one = self.environment.daemons[0]
         # One that is armed may die of that while it is asked to end.
         self._kills += self._armed.pop(0) or not is_kind
         if is_kind:
-            self.house.stop(one)
+            self.environment.stop(one)
         else:
-            self.house.kill(one)
+            self.environment.kill(one)
 
     def _lift_curses(self) -> None:
-        self.house.shop.query("DELETE FROM curses")
-        self.account.books = replace(self.account.books, cursed=frozenset())
+        self.environment.shop.query("DELETE FROM curses")
+        self.account.model = replace(self.account.model, cursed=frozenset())
 
     def _request(self, wish: Wish, request_id: str = "") -> Request:
         number = next(self._numbers)
-        data = wish.in_terms_of(self.account.books)
+        data = wish.in_terms_of(self.account.model)
         return Request(
             f"m{number}", wish.queue, wish.action, data, request_id or f"r{number}", wish.version
         )
@@ -214,7 +214,7 @@ class AnySequence(RuleBasedStateMachine):
         for one in sent:
             self.account.sent[one.request.key] = one
             self.account.due[one.request.key] += 1
-        self.house.shop.send_all([one.message for one in sent])
+        self.environment.shop.send_all([one.message for one in sent])
         if len(self.account.due) >= DUE_MAX:
             self.reckon()
 

@@ -6,46 +6,48 @@ The ids of new rows are the database's to choose, so they are taken from what wa
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests.acceptance.state_machine.books import Books, Event, Request, Row, Told
+from tests.acceptance.state_machine.reference_model import Event, ReferenceModel, Request, Row, Told
 from tests.acceptance.state_machine.rules import RULES, Change, No
 
 
-def tell(books: Books, request: Request, reply: Row) -> tuple[Books, Told, Sequence[Event]]:
-    """Return the books after *request*, what it is told, and its events.
+def tell(
+    model: ReferenceModel, request: Request, reply: Row
+) -> tuple[ReferenceModel, Told, Sequence[Event]]:
+    """Return the reference model after *request*, what it is told, and its events.
 
     *reply* is what it was told in fact; only the ids of new rows are taken from it.
     """
     if request.spoilt:
-        return books, Told(None, request.spoilt), ()
-    known = None if request.is_query else books.ledger.get(request.id)
+        return model, Told(None, request.spoilt), ()
+    known = None if request.is_query else model.ledger.get(request.id)
     if known is not None:
         content, told = known
-        return books, told if content == request.content else Told(None, "id_conflict"), ()
-    if request.id in books.cursed and not request.is_query:
-        return books, Told(None, "retries_exhausted"), ()
+        return model, told if content == request.content else Told(None, "id_conflict"), ()
+    if request.id in model.cursed and not request.is_query:
+        return model, Told(None, "retries_exhausted"), ()
     try:
-        change = RULES[request.queue, request.action](books, request.data, reply["data"] or {})
+        change = RULES[request.queue, request.action](model, request.data, reply["data"] or {})
     except No as no:
-        return _noted(books, request, no.told), no.told, _refusal(request, no.told)
+        return _noted(model, request, no.told), no.told, _refusal(request, no.told)
     subject = f"{request.queue}/{change.row['id']}"
     events = [(event, subject, row) for event, row in change.events]
-    return _changed(books, request, change), Told(change.row), events
+    return _changed(model, request, change), Told(change.row), events
 
 
-def _changed(books: Books, request: Request, change: Change) -> Books:
-    books = replace(
-        books,
-        users={**books.users, **{row["id"]: row for row in change.users}},
-        products={**books.products, **{row["id"]: row for row in change.products}},
-        orders={**books.orders, **{row["id"]: row for row in change.orders}},
+def _changed(model: ReferenceModel, request: Request, change: Change) -> ReferenceModel:
+    model = replace(
+        model,
+        users={**model.users, **{row["id"]: row for row in change.users}},
+        products={**model.products, **{row["id"]: row for row in change.products}},
+        orders={**model.orders, **{row["id"]: row for row in change.orders}},
     )
-    return _noted(books, request, Told(change.row))
+    return _noted(model, request, Told(change.row))
 
 
-def _noted(books: Books, request: Request, told: Told) -> Books:
+def _noted(model: ReferenceModel, request: Request, told: Told) -> ReferenceModel:
     if request.is_query:
-        return books
-    return replace(books, ledger={**books.ledger, request.id: (request.content, told)})
+        return model
+    return replace(model, ledger={**model.ledger, request.id: (request.content, told)})
 
 
 def _refusal(request: Request, told: Told) -> Sequence[Event]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tests.acceptance.state_machine.books import Books, Row, Told
+from tests.acceptance.state_machine.reference_model import ReferenceModel, Row, Told
 
 EDITABLE = ("pending", "processing")
 STEPS = {
@@ -36,52 +36,52 @@ class Change:
     orders: Sequence[Row] = ()
 
 
-def _get(table: str) -> Callable[[Books, Row, Row], Change]:
-    def get(books: Books, data: Row, _new: Row) -> Change:
-        return Change(_row(books, table, data["id"]))
+def _get(table: str) -> Callable[[ReferenceModel, Row, Row], Change]:
+    def get(model: ReferenceModel, data: Row, _new: Row) -> Change:
+        return Change(_row(model, table, data["id"]))
 
     return get
 
 
-def _user_create(books: Books, data: Row, new: Row) -> Change:
-    if any(user["username"] == data["username"] for user in books.users.values()):
+def _user_create(model: ReferenceModel, data: Row, new: Row) -> Change:
+    if any(user["username"] == data["username"] for user in model.users.values()):
         raise No("duplicate_username")
-    if any(user["email"] == data["email"] for user in books.users.values()):
+    if any(user["email"] == data["email"] for user in model.users.values()):
         raise No("duplicate_email")
-    row = {"id": _unused(books.users, new), "full_name": None, "is_active": True} | data
+    row = {"id": _unused(model.users, new), "full_name": None, "is_active": True} | data
     row["revision"] = 1
     return Change(row, [("user.created", row)], users=[row])
 
 
-def _user_update(books: Books, data: Row, _new: Row) -> Change:
-    before = _row_to_change(books, "users", data)
+def _user_update(model: ReferenceModel, data: Row, _new: Row) -> Change:
+    before = _row_to_change(model, "users", data)
     given = before | _given(data)
-    rivals = [user for user in books.users.values() if user["id"] != given["id"]]
+    rivals = [user for user in model.users.values() if user["id"] != given["id"]]
     if any(user["email"] == given["email"] for user in rivals):
         raise No("duplicate_email")
     row = _revised(before, given)
     return Change(row, [("user.updated", row)] if row != before else [], users=[row])
 
 
-def _product_create(books: Books, data: Row, new: Row) -> Change:
-    row = {"id": _unused(books.products, new)} | data | {"price": Decimal(data["price"])}
+def _product_create(model: ReferenceModel, data: Row, new: Row) -> Change:
+    row = {"id": _unused(model.products, new)} | data | {"price": Decimal(data["price"])}
     row["revision"] = 1
     return Change(row, [("product.created", row)], products=[row])
 
 
-def _product_update(books: Books, data: Row, _new: Row) -> Change:
-    before = _row_to_change(books, "products", data)
+def _product_update(model: ReferenceModel, data: Row, _new: Row) -> Change:
+    before = _row_to_change(model, "products", data)
     given = _given(data) | ({"price": Decimal(data["price"])} if "price" in data else {})
     return _product(before, given, "product.updated")
 
 
-def _mark_out_of_stock(books: Books, data: Row, _new: Row) -> Change:
-    before = _row_to_change(books, "products", data)
+def _mark_out_of_stock(model: ReferenceModel, data: Row, _new: Row) -> Change:
+    before = _row_to_change(model, "products", data)
     return _product(before, {"stock_quantity": 0}, "product.out_of_stock")
 
 
-def _adjust_stock(books: Books, data: Row, _new: Row) -> Change:
-    before = _row_to_change(books, "products", data)
+def _adjust_stock(model: ReferenceModel, data: Row, _new: Row) -> Change:
+    before = _row_to_change(model, "products", data)
     if before["stock_quantity"] + data["delta"] < 0:
         raise _insufficient(before, -data["delta"], "to be taken")
     given = {"stock_quantity": before["stock_quantity"] + data["delta"]}
@@ -93,14 +93,14 @@ def _product(before: Row, given: Row, event: str) -> Change:
     return Change(row, [(event, row)] if row != before else [], products=[row])
 
 
-def _order_create(books: Books, data: Row, new: Row) -> Change:
-    if not _row(books, "users", data["user_id"])["is_active"]:
+def _order_create(model: ReferenceModel, data: Row, new: Row) -> Change:
+    if not _row(model, "users", data["user_id"])["is_active"]:
         raise No("user_inactive")
     wanted = _sums(data["items"])
-    taken = _take(books, wanted)
-    items = _items(books, wanted, {}, new)
+    taken = _take(model, wanted)
+    items = _items(model, wanted, {}, new)
     row = {
-        "id": _unused(books.orders, new),
+        "id": _unused(model.orders, new),
         "user_id": data["user_id"],
         "status": "pending",
         "priority": data.get("priority", "normal"),
@@ -111,8 +111,8 @@ def _order_create(books: Books, data: Row, new: Row) -> Change:
     return Change(row, [("order.created", row)], products=taken, orders=[row])
 
 
-def _order_change(books: Books, data: Row, new: Row) -> Change:
-    before = _row_to_change(books, "orders", data)
+def _order_change(model: ReferenceModel, data: Row, new: Row) -> Change:
+    before = _row_to_change(model, "orders", data)
     status = data.get("status", before["status"])
     is_edit = "items" in data or "priority" in data
     if is_edit and before["status"] not in EDITABLE:
@@ -123,11 +123,11 @@ def _order_change(books: Books, data: Row, new: Row) -> Change:
     had = {product_id: item["quantity"] for product_id, item in held.items()}
     wanted = _sums(data["items"]) if "items" in data else had
     for product_id in wanted.keys() - held.keys():
-        _row(books, "products", product_id)
-    taken = _take(books, _more(had, wanted))
+        _row(model, "products", product_id)
+    taken = _take(model, _more(had, wanted))
     if status == "cancelled" != before["status"]:
-        taken = _take(books, _more(had, {}))
-    items = _items(books, wanted, held, new)
+        taken = _take(model, _more(had, {}))
+    items = _items(model, wanted, held, new)
     priority = data.get("priority", before["priority"])
     total = before["total_amount"] if items == before["items"] else _total(items)
     edit = {"items": items, "total_amount": total, "priority": priority}
@@ -138,15 +138,15 @@ def _order_change(books: Books, data: Row, new: Row) -> Change:
     return Change(row, events, products=taken, orders=[row])
 
 
-def _row(books: Books, table: str, row_id: int) -> Row:
-    rows: Mapping[int, Row] = getattr(books, table)
+def _row(model: ReferenceModel, table: str, row_id: int) -> Row:
+    rows: Mapping[int, Row] = getattr(model, table)
     if row_id not in rows:
         raise No(f"{table[:-1]}_not_found")
     return rows[row_id]
 
 
-def _row_to_change(books: Books, table: str, data: Row) -> Row:
-    row = _row(books, table, data.get("order_id") or data["id"])
+def _row_to_change(model: ReferenceModel, table: str, data: Row) -> Row:
+    row = _row(model, table, data.get("order_id") or data["id"])
     wanted = data.get("if_revision", row["revision"])
     if wanted != row["revision"]:
         has = f"{table[:-1].capitalize()} {row['id']} has revision {row['revision']}"
@@ -182,10 +182,10 @@ def _more(had: Mapping[int, int], wanted: Mapping[int, int]) -> dict[int, int]:
     return {one: quantity for one, quantity in more.items() if quantity}
 
 
-def _take(books: Books, wanted: Mapping[int, int]) -> list[Row]:
+def _take(model: ReferenceModel, wanted: Mapping[int, int]) -> list[Row]:
     taken = []
     for product_id, quantity in wanted.items():
-        product = _row(books, "products", product_id)
+        product = _row(model, "products", product_id)
         left = product["stock_quantity"] - quantity
         if quantity > 0 > left:
             raise _insufficient(product, quantity, "ordered")
@@ -198,14 +198,16 @@ def _insufficient(product: Row, wanted: int, purpose: str) -> No:
     return No("insufficient_stock", f"Insufficient stock: {has}, {wanted} {purpose}")
 
 
-def _items(books: Books, wanted: Mapping[int, int], held: Mapping[int, Row], new: Row) -> list[Row]:
+def _items(
+    model: ReferenceModel, wanted: Mapping[int, int], held: Mapping[int, Row], new: Row
+) -> list[Row]:
     given = {item["product_id"]: item["id"] for item in new.get("items", ())}
     items = []
     for product_id, quantity in wanted.items():
         if product_id in held:
             items.append(held[product_id] | {"quantity": quantity})
         else:
-            price = books.products[product_id]["price"]
+            price = model.products[product_id]["price"]
             item = {"product_id": product_id, "quantity": quantity, "unit_price": price}
             items.append({"id": given.get(product_id, 0), **item})
     return sorted(items, key=lambda item: int(item["id"]))
@@ -215,7 +217,7 @@ def _total(items: Sequence[Row]) -> Decimal:
     return sum((item["unit_price"] * item["quantity"] for item in items), Decimal(0))
 
 
-RULES: Mapping[tuple[str, str], Callable[[Books, Row, Row], Change]] = {
+RULES: Mapping[tuple[str, str], Callable[[ReferenceModel, Row, Row], Change]] = {
     ("user", "create"): _user_create,
     ("user", "update"): _user_update,
     ("user", "get"): _get("users"),

@@ -1,9 +1,9 @@
-"""The tables of a shop, in the form of the books."""
+"""The tables of a shop, in the form of the reference model."""
 
 from collections.abc import Callable
 from typing import Any
 
-from tests.acceptance.state_machine.books import Row
+from tests.acceptance.state_machine.reference_model import Row
 
 Tables = dict[str, dict[int, Row]]
 

@@ -1,4 +1,4 @@
-"""Any sequence of requests and faults leaves what dictionaries foretell."""
+"""Any sequence of requests and faults leaves what the reference model says."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.acceptance.gate import Gate, gate_before
 from tests.acceptance.shop import Shop
-from tests.acceptance.state_machine.house import House
+from tests.acceptance.state_machine.environment import Environment
 from tests.acceptance.state_machine.machine import AnySequence
+from tests.support.tcp_proxy import TcpProxy, proxy_before
 from tools.postgresql import PrivatePostgres
 from tools.servers import Servers
 
@@ -28,23 +28,25 @@ MANY = settings(SOME, max_examples=40, stateful_step_count=30)
 
 
 @pytest.fixture
-def house(shop: Shop, servers: Servers, vhost_url: str, database_url: str) -> Iterator[House]:
+def environment(
+    shop: Shop, servers: Servers, vhost_url: str, database_url: str
+) -> Iterator[Environment]:
     postgres = servers.postgres if isinstance(servers.postgres, PrivatePostgres) else None
-    with gate_before(vhost_url) as broker, gate_before(database_url) as database:
-        gates: dict[str, Gate] = {"broker": broker, "database": database}
-        with House(shop, gates, postgres) as house:
-            yield house
+    with proxy_before(vhost_url) as broker, proxy_before(database_url) as database:
+        proxies: dict[str, TcpProxy] = {"broker": broker, "database": database}
+        with Environment(shop, proxies, postgres) as environment:
+            yield environment
 
 
-def run(house: House, how: settings) -> None:
-    begin: Any = partial(AnySequence, house)
+def run(environment: Environment, how: settings) -> None:
+    begin: Any = partial(AnySequence, environment)
     run_state_machine_as_test(begin, settings=how)
 
 
-def test_any_sequence_leaves_what_the_books_say(house: House) -> None:
-    run(house, SOME)
+def test_any_sequence_leaves_what_the_model_says(environment: Environment) -> None:
+    run(environment, SOME)
 
 
 @pytest.mark.soak
-def test_many_sequences_leave_what_the_books_say(house: House) -> None:
-    run(house, MANY)
+def test_many_sequences_leave_what_the_model_says(environment: Environment) -> None:
+    run(environment, MANY)

@@ -12,8 +12,8 @@ from orderd.amqp.declaration import Declaration
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.publisher import Publisher
-from tests.integration.amqp.proxy import Proxy
 from tests.integration.amqp.steps import LIMIT_S, numbered, send
+from tests.support.tcp_proxy import TcpProxy
 from tools.waiting import wait_until
 
 QUEUES = ("user", "order")
@@ -21,7 +21,7 @@ QUEUES = ("user", "order")
 
 @contextmanager
 def consuming_apart(
-    proxy: Proxy, path: str, heartbeat_s: int
+    proxy: TcpProxy, path: str, heartbeat_s: int
 ) -> Iterator[tuple[Intakes, list[str]]]:
     """Give intakes through *proxy*, whose first connection is the main one, and what is lost."""
     lost: list[str] = []
@@ -45,8 +45,9 @@ def consuming_apart(
 
 
 @pytest.fixture
-def proxy(vhost_url: str) -> Iterator[Proxy]:
-    with Proxy(urlsplit(vhost_url).port or 0) as one:
+def proxy(vhost_url: str) -> Iterator[TcpProxy]:
+    with TcpProxy(vhost_url) as one:
+        one.open()
         yield one
 
 
@@ -58,13 +59,12 @@ def is_silent(intakes: Intakes) -> bool:
 # The sockets of a connection that did not answer go with pika's objects.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_silent_one_is_asked_before_anything_is_committed(
-    proxy: Proxy, vhost_url: str, publisher: Publisher
+    proxy: TcpProxy, vhost_url: str, publisher: Publisher
 ) -> None:
     with consuming_apart(proxy, urlsplit(vhost_url).path, heartbeat_s=8) as (intakes, lost):
         send(publisher, numbered("order", 1))
         # The main one and that of user; the heartbeat alone would take far longer.
-        proxy.spared = 2
-        proxy.silent = True
+        proxy.silence(spared=2)
         wait_until(lambda: is_silent(intakes), timeout_s=LIMIT_S, what="a long silence")
 
         intakes.assert_alive()
@@ -74,10 +74,9 @@ def test_a_silent_one_is_asked_before_anything_is_committed(
     gc.collect()
 
 
-def test_a_silent_one_is_found_by_its_heartbeat(proxy: Proxy, vhost_url: str) -> None:
+def test_a_silent_one_is_found_by_its_heartbeat(proxy: TcpProxy, vhost_url: str) -> None:
     with consuming_apart(proxy, urlsplit(vhost_url).path, heartbeat_s=1) as (intakes, lost):
-        proxy.spared = 2
-        proxy.silent = True
+        proxy.silence(spared=2)
 
         def is_lost() -> bool:
             intakes.serve(0.2)

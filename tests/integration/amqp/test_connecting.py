@@ -17,8 +17,8 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import BrokerFault
 from orderd.amqp.publisher import Publisher
 from tests.integration.amqp.conftest import Opened
-from tests.integration.amqp.proxy import Proxy
 from tests.integration.amqp.steps import send, to_queue
+from tests.support.tcp_proxy import TcpProxy
 from tools.rabbitmq import PrivateRabbit
 
 
@@ -127,7 +127,8 @@ def test_amqps_by_url(opened: Opened, vhost_url: str, tmp_path: Path, outside: A
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    with Proxy(parts.port or 0, context) as proxy:
+    with TcpProxy(vhost_url, context) as proxy:
+        proxy.open()
         options = quote(repr({"cafile": str(cert)}))
         url = f"amqps://guest:guest@127.0.0.1:{proxy.port}{parts.path}?ssl_options={options}"
         publisher = opened.publisher(BrokerEndpoint((url,), "orderd-test"))
@@ -165,16 +166,15 @@ def fault_of(use: Callable[[], None]) -> str:
     return ""
 
 
-def test_a_cut_wire_is_found_by_the_heartbeat(opened: Opened, vhost_url: str) -> None:
-    parts = urlsplit(vhost_url)
-    with Proxy(parts.port or 0) as proxy:
-        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}{parts.path}"
-        endpoint = BrokerEndpoint((url,), "orderd-test", heartbeat_s=1)
+def test_a_cut_connection_is_found_by_the_heartbeat(opened: Opened, vhost_url: str) -> None:
+    with TcpProxy(vhost_url) as proxy:
+        proxy.open()
+        endpoint = BrokerEndpoint((proxy.url,), "orderd-test", heartbeat_s=1)
         publisher = opened.publisher(endpoint)
         consumer = opened.consumer(endpoint)
         publisher.connect()
         consumer.connect()
-        proxy.silent = True
+        proxy.silence()
         faults = ("", "")
         deadline = time.monotonic() + 20
 

@@ -52,9 +52,9 @@ def test_a_poll_returns_as_soon_as_something_came(consumer: Consumer, publisher:
     send(publisher, numbered("user", 1))
     began = time.monotonic()
 
-    consumer.poll(20)
+    consumer.poll(120)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert len(consumer.inbox) == 1
 
 

@@ -111,6 +111,6 @@ class TestDiscard:
         done = orderctl("dlq", "discard", *arguments)
 
         assert (done.code, done.out) == (code, "3 would be discarded; 3 looked at of 3\n")
-        assert ("give --yes" in done.err) == (code == 2)
+        assert ("pass --yes" in done.err) == (code == 2)
         broker.wait_for("order.dlq", 3)
         assert broker.take_bodies("order.dlq") == [b"0", b"1", b"2"]

@@ -105,7 +105,7 @@ def test_who_asks_for_an_id_that_is_not_there_is_told(orderctl: Orderctl, broker
     done = orderctl("dlq", "show", "--id", "nobody")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err == "none of 1 dead letters is like that\n"
+    assert done.err == "no match (1 dead letters checked)\n"
 
 
 def test_without_any_queue_there_is_nothing_to_list(orderctl: Orderctl) -> None:

@@ -74,7 +74,7 @@ def test_nothing_goes_unless_that_is_meant(
         done = orderctl("prune", *both, "--limit", "2000")
 
         assert (done.code, done.out) == (code, "2000 requests older than 90d would be deleted\n")
-    assert ("give --yes" in done.err) == (code == 2)
+    assert ("pass --yes" in done.err) == (code == 2)
     assert left(filled) == {"old": 2_500, "mid": 10, "new": 5}
 
 

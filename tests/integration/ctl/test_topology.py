@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orderd.protocol.names import Queue
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import Broker
@@ -20,7 +21,7 @@ def test_everything_is_declared_once_and_again(topology: Any, broker: Broker) ->
 
     assert (first.code, again.code) == (0, 0)
     assert "product.retry.5s" in first.out
-    assert len(again.document["there"]) == 16
+    assert len(again.document["there"]) == 5 * len(Queue) + 1
     for queue in ("user", "product.dlq", "order.retry.5min"):
         assert broker.ready(queue) == 0
 

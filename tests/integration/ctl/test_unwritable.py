@@ -36,6 +36,8 @@ VERBS = (
     "config show",
     "config example",
     "completion bash",
+    "completion zsh",
+    "completion fish",
     "--help",
 )
 

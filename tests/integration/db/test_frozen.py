@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import psycopg2
 import pytest
@@ -11,7 +10,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
-from tests.acceptance.gate import Gate, Wire
+from tests.support.sessions import ask, autocommitting
+from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.waiting import wait_until
 
 ADD = """
@@ -26,15 +26,8 @@ STATE = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
 @pytest.fixture
 def session(database_url: str) -> Iterator[Connection]:
     """Somebody else, who commits each statement."""
-    with closing(psycopg2.connect(database_url)) as session:
-        session.autocommit = True
+    with autocommitting(database_url) as session:
         yield session
-
-
-def ask(session: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
 
 
 def standing_still(url: str, statement: str, name: str) -> Connection:
@@ -47,21 +40,21 @@ def standing_still(url: str, statement: str, name: str) -> Connection:
     return connection
 
 
-class Answers(Gate):
+class Answers(TcpProxy):
     """Counts the bytes of the answer to each message of the client."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.answers: list[int] = []
 
-    def tap_up(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_up(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         self.answers.append(0)
-        return super().tap_up(wire, chunk)
+        return super().tap_up(connection, chunk)
 
-    def tap_down(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_down(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         if self.answers:
             self.answers[-1] += len(chunk)
-        return super().tap_down(wire, chunk)
+        return super().tap_down(connection, chunk)
 
 
 @pytest.mark.parametrize(("name", "is_ended"), [("orderd", True), ("report", False)])
@@ -90,16 +83,16 @@ def test_a_long_answer_comes_in_pieces_that_the_server_can_hand_over(
 ) -> None:
     ask(session, ADD)
     ids = "{" + ",".join(str(i) for i in range(1, 5001)) + "}"
-    with Answers(database_url) as gate, closing(Database(gate.url)) as database:
-        gate.open()
+    with Answers(database_url) as proxy, closing(Database(proxy.url)) as database:
+        proxy.open()
         with database.transaction() as tx:
             whole = tx.rows("lock_products", ids=ids)
-            at_once_bytes = max(gate.answers)
-            gate.answers.clear()
+            at_once_bytes = max(proxy.answers)
+            proxy.answers.clear()
             rows = tx.pieces("lock_products", ids=ids)
 
     assert rows == whole
-    assert at_once_bytes > BUFFER_BYTES > max(gate.answers)
+    assert at_once_bytes > BUFFER_BYTES > max(proxy.answers)
 
 
 @pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 1000])

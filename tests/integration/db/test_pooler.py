@@ -11,8 +11,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage, LockedOut
 from orderd.db.migrations import check_schema, migrate
-from tests.acceptance.gate import Gate, Wire
 from tests.support.pgbouncer import PgBouncer, pgbouncer_before
+from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.servers import Servers
 
 OURS = {
@@ -95,29 +95,29 @@ def test_a_session_that_is_shared_all_the_time_keeps_nothing_between_transaction
     assert before == between == after
 
 
-class Overheard(Gate):
+class Overheard(TcpProxy):
     """Keeps what is sent to the server."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.sent: list[bytes] = []
 
-    def tap_up(self, wire: Wire, chunk: bytes) -> bytes:
+    def tap_up(self, connection: ProxiedConnection, chunk: bytes) -> bytes:
         self.sent.append(chunk)
-        return super().tap_up(wire, chunk)
+        return super().tap_up(connection, chunk)
 
 
 @pytest.mark.parametrize("is_pooled", [True, False])
 def test_limits_cost_no_round_trip(pooler: PgBouncer, database_url: str, is_pooled: bool) -> None:  # noqa: FBT001 - a parameter of the test
     url = pooler.url(database_url) if is_pooled else database_url
-    with Overheard(url) as gate, closing(Database(gate.url)) as database:
-        gate.open()
+    with Overheard(url) as proxy, closing(Database(proxy.url)) as database:
+        proxy.open()
         database.connect()
-        gate.sent.clear()
+        proxy.sent.clear()
 
         run(database, "SELECT 1")
 
-        (sent,) = gate.sent
+        (sent,) = proxy.sent
         assert (b"lock_timeout" in sent) is is_pooled
 
 
@@ -136,13 +136,13 @@ def test_nobodys_transaction_is_ended_by_a_new_connection(
 ) -> None:
     with (
         pgbouncer_before(servers, database_url, mode, pool_size=2) as pooler,
-        Gate(pooler.url(database_url)) as gate,
-        closing(Database(gate.url)) as database,
+        TcpProxy(pooler.url(database_url)) as proxy,
+        closing(Database(proxy.url)) as database,
         closing(psycopg2.connect(pooler.url(database_url), application_name="orderd")) as other,
     ):
-        gate.open()
+        proxy.open()
         run(database, "CREATE TABLE was AS SELECT pg_backend_pid()")
-        gate.cut()
+        proxy.cut()
         with pytest.raises(DatabaseOutage):
             run(database, "SELECT 1")
         # The session that was ours is now in the other's transaction.

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
 
 import psycopg2
 import pytest
@@ -18,7 +17,8 @@ from orderd.db.faults import (
     SchemaFault,
     TransactionConflict,
 )
-from tests.acceptance.gate import Gate
+from tests.support.sessions import ask, autocommitting
+from tests.support.tcp_proxy import TcpProxy
 from tools.waiting import wait_until
 
 ADD_USER = "INSERT INTO users (username, email) VALUES ('ann', 'a@x.org')"
@@ -41,15 +41,8 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def session(database_url: str) -> Iterator[Connection]:
     """Somebody else, who commits each statement."""
-    with closing(psycopg2.connect(database_url)) as session:
-        session.autocommit = True
+    with autocommitting(database_url) as session:
         yield session
-
-
-def ask(session: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
 
 
 def run(database: Database, statement: str) -> None:
@@ -148,10 +141,10 @@ def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next
     def leave(_waited_s: float) -> None:
         raise DatabaseOutage("no answer")
 
-    with Gate(database_url) as gate, closing(Database(gate.url, on_slice=leave)) as database:
-        gate.open()
+    with TcpProxy(database_url) as proxy, closing(Database(proxy.url, on_slice=leave)) as database:
+        proxy.open()
         with pytest.raises(DatabaseOutage):
-            lock_and_be_cut_off(database, gate)
+            lock_and_be_cut_off(database, proxy)
         assert locked(session)
         database.connect()
 
@@ -160,11 +153,11 @@ def test_the_session_that_a_lost_connection_leaves_behind_is_ended_with_the_next
             assert len(tx.rows("lock_products", ids="{1}")) == 1
 
 
-def lock_and_be_cut_off(database: Database, gate: Gate) -> None:
+def lock_and_be_cut_off(database: Database, proxy: TcpProxy) -> None:
     with database.transaction() as tx:
         tx.rows("lock_products", ids="{1}")
         # From now on the server hears nothing more, not even that the connection is closed.
-        gate.forget()
+        proxy.forget()
 
 
 def locked(session: Connection) -> bool:

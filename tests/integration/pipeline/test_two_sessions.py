@@ -24,7 +24,7 @@ from orderd.amqp.message import Delivery
 from orderd.pipeline import commit as committer
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Deferred, Waiting
-from tests.acceptance.state_machine.books import Request, Row
+from tests.acceptance.state_machine.reference_model import Request, Row
 from tests.acceptance.state_machine.tables import Tables, tables_of
 from tests.integration.pipeline.conftest import FIGURES
 from tests.integration.pipeline.requests import stocked_shop
@@ -195,7 +195,7 @@ def place(servers: Servers, template_database: str) -> Iterator[Place]:
 
 
 class TwoSessions(RuleBasedStateMachine):
-    """A batch after the other, and others in their midst, against books for one after the other."""
+    """A batch after the other, and others in their midst, against model for one after the other."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -296,10 +296,10 @@ class TwoSessions(RuleBasedStateMachine):
 
     def _check(self) -> None:
         """Check that the tables, and the ledger, hold what was told."""
-        held, books = self._tables(), self.serial.books
+        held, model = self._tables(), self.serial.model
         for name, rows in held.items():
-            assert rows == getattr(books, name), name
-        told = {key: told.code or "applied" for key, (_, told) in books.ledger.items()}
+            assert rows == getattr(model, name), name
+        told = {key: told.code or "applied" for key, (_, told) in model.ledger.items()}
         assert told == dict(
             self._shop.query("SELECT id, coalesce(code, outcome) FROM processed_requests")
         )

@@ -2,14 +2,11 @@ import os
 import subprocess
 import sys
 from importlib import import_module
-from typing import get_args
 
 import pytest
 
 from orderd import __version__
-from orderd.ctl.commands.orders import STATUSES
 from orderd.ctl.main import COMMANDS, build_parser, main
-from orderd.protocol.fields import Status
 
 HEAVY = ("asyncio", "pika", "psycopg2", "pydantic", "rich")
 
@@ -112,10 +109,6 @@ def test_common_options_may_stand_anywhere(arguments: tuple[str, ...]) -> None:
 
     assert options.json
     assert str(options.config) == "here.toml"
-
-
-def test_the_statuses_to_filter_by_are_those_of_the_contract() -> None:
-    assert get_args(Status) == STATUSES
 
 
 def test_every_command_has_a_module_that_registers_it() -> None:

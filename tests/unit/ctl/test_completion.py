@@ -1,39 +1,40 @@
-"""`orderctl completion bash`, as bash itself uses it."""
+"""`orderctl completion`: what the script offers in bash itself, and that the shells can read it."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from orderd.ctl.commands.completion import bash_completion
-from orderd.ctl.main import COMMANDS, build_parser, main
+from orderd.ctl.main import COMMANDS, main
+from tools.completions import SHELLS, scripts
 
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = tmp_path_factory.mktemp("completion") / "orderctl"
-    script.write_text(bash_completion(build_parser()))
+    script.write_text(scripts()["bash"])
     return script
 
 
 def complete(script: Path, *words: str) -> list[str]:
-    """Return what bash offers for the last of the words."""
+    """Return what bash offers for the last of the words, in the script's directory."""
     code = (
-        'set -eu; source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
-        '_orderctl || true; printf "%s\\n" ${COMPREPLY[@]+"${COMPREPLY[@]}"}'
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        '_shtab_orderctl; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
         ["bash", "-c", code, "bash", str(script), *words],
         capture_output=True,
         text=True,
         check=True,
+        cwd=script.parent,
     )
-    assert done.stderr == ""
     return done.stdout.split()
 
 
 def test_every_command_is_offered(script: Path) -> None:
-    assert set(COMMANDS) <= set(complete(script, "orderctl", ""))
+    assert set(complete(script, "orderctl", "")) == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +48,13 @@ def test_every_command_is_offered(script: Path) -> None:
         (("ledger", "list", "--outcome", "re"), {"refused"}),
         (("orders", "list", "--status", "p"), {"pending", "processing"}),
         (("call", "--version", ""), {"v1", "v2"}),
-        (("completion", "b"), {"bash"}),
+        (("completion", ""), {"bash", "zsh", "fish"}),
         (("health", "--l"), {"--live"}),
-        (("nonsense", "hea"), {"health"}),
+        (("health", "--file", ""), {"orderctl"}),
     ],
 )
 def test_what_fits_is_offered(script: Path, words: tuple[str, ...], offered: set[str]) -> None:
     assert set(complete(script, "orderctl", *words)) == offered
-
-
-def test_after_an_option_with_a_free_value_the_shell_offers_its_files(script: Path) -> None:
-    assert complete(script, "orderctl", "health", "--file", "") == []
-    assert "-o default" in script.read_text()
 
 
 def test_what_was_typed_is_never_run(script: Path, tmp_path: Path) -> None:
@@ -69,6 +65,21 @@ def test_what_was_typed_is_never_run(script: Path, tmp_path: Path) -> None:
     assert not trap.exists()
 
 
-def test_the_command_prints_the_script(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", "bash"]) == 0
-    assert capsys.readouterr().out == script.read_text()
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_can_read_its_script(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "orderctl"
+    script.write_text(scripts()[shell])
+
+    done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_command_prints_the_current_script(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    assert capsys.readouterr().out == scripts()[shell]

@@ -1,6 +1,6 @@
 import pytest
 
-from orderd.logs.redaction import redact
+from orderd.logs.redaction import redact, redact_url
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ from orderd.logs.redaction import redact
 )
 def test_passwords_are_hidden_and_the_rest_is_kept(text: str, redacted: str) -> None:
     assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://u:secret@host/v", "amqp://u:***@host/v"),
+        ("amqp://u:se/cr@et@host/v", "amqp://u:***@host/v"),
+        ("amqp://u:se:cret?@host/v", "amqp://u:***@host/v"),
+        ("amqp://u/x:secret@host/v", "amqp://u:***@host/v"),
+        ("amqps://u@host/?ssl_options={'password':'secret'}", "amqps://u@host/"),
+        ("amqp://host", "amqp://host"),
+    ],
+)
+def test_a_redacted_url_has_no_password(url: str, shown: str) -> None:
+    assert redact_url(url) == shown

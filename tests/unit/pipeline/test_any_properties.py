@@ -8,7 +8,7 @@ from orderd.amqp.message import Properties
 from orderd.amqp.wire.properties import check, decode, encode
 from orderd.pipeline.outbound import Purpose
 from tests.support.any_properties import found_in_the_copy, of_the_copy, properties
-from tests.support.wire import write_properties
+from tests.support.raw_amqp import write_properties
 from tests.unit.pipeline.results import DEFERRED, only, result, spoilt
 
 FRAME_BYTES_MAX = 131_072

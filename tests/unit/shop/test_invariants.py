@@ -2,17 +2,18 @@
 
 from collections import Counter
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from orderd.protocol.envelope import Command
-from orderd.protocol.fields import Priority, Status
+from orderd.protocol.fields import Priority
 from orderd.protocol.names import Queue
 from orderd.shop.decide import Decision, decide
 from orderd.shop.order_rows import ORDERS
+from orderd.shop.order_status import STATUSES
 from orderd.shop.outcomes import Applied, Duplicate, Refused
 from orderd.shop.products import PRODUCTS
 from orderd.shop.registry import SHOP
@@ -120,14 +121,14 @@ class Orders(RuleBasedStateMachine):
     ) -> None:
         self.ask("order", "create", {"user_id": user_id, "items": basket}, request_id)
 
-    @rule(order_id=order_ids, status=st.from_type(Status), request_id=request_ids)  # type: ignore[arg-type]
+    @rule(order_id=order_ids, status=st.sampled_from(STATUSES), request_id=request_ids)
     def update_status(self, order_id: int, status: str, request_id: str | None) -> None:
         self.ask("order", "update_status", {"order_id": order_id, "status": status}, request_id)
 
     @rule(order_id=order_ids, request_id=request_ids, basket=baskets, change=st.fixed_dictionaries(
         {}, optional={
-            "status": st.from_type(Status),  # type: ignore[arg-type]
-            "priority": st.from_type(Priority),  # type: ignore[arg-type]
+            "status": st.sampled_from(STATUSES),
+            "priority": st.sampled_from(get_args(Priority)),
             "if_revision": st.integers(1, 3),
         }
     ))  # fmt: skip

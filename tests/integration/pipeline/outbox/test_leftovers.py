@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.db.connection import Database
 from orderd.pipeline.outbox.leftovers import ROWS_MAX, Leftovers
+from tests.support.sessions import ask, autocommitting
 from tools.waiting import wait_until
 
 GRACE_S = 5.0
@@ -32,14 +33,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def session(database_url: str) -> Iterator[Connection]:
-    with closing(psycopg2.connect(database_url)) as session:
-        session.autocommit = True
+    with autocommitting(database_url) as session:
         yield session
-
-
-def run(session: Connection, sql: str, *parameters: object) -> None:
-    with session.cursor() as cursor:
-        cursor.execute(sql, parameters or None)
 
 
 def claimer(leftovers: Leftovers) -> tuple[list[int], Callable[[], int]]:
@@ -54,7 +49,7 @@ def claimer(leftovers: Leftovers) -> tuple[list[int], Callable[[], int]]:
 
 
 def test_all_rows_are_claimed_once_and_in_order(database: Database, session: Connection) -> None:
-    run(session, ADD, 1, 2 * ROWS_MAX + 100)
+    ask(session, ADD, 1, 2 * ROWS_MAX + 100)
     ids, claim = claimer(Leftovers(database))
 
     wait_until(lambda: claim() >= 2 * ROWS_MAX + 100, timeout_s=60, what="all rows claimed")
@@ -68,8 +63,8 @@ def test_all_rows_are_claimed_once_and_in_order(database: Database, session: Con
 def test_rows_that_cannot_be_claimed_hold_up_no_others(
     database: Database, session: Connection, guard: str
 ) -> None:
-    run(session, ADD, 1, 20)
-    run(
+    ask(session, ADD, 1, 20)
+    ask(
         session,
         "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" IF OLD.id = 3 THEN {GUARDS[guard]}; END IF; RETURN NEW; END $$;"
@@ -81,18 +76,18 @@ def test_rows_that_cannot_be_claimed_hold_up_no_others(
     # What is claimed for long may be claimed once more.
     assert {*ids} == {row_id for row_id in range(1, 21) if row_id != 3}
 
-    run(session, "DROP TRIGGER guard ON outbox")
+    ask(session, "DROP TRIGGER guard ON outbox")
     wait_until(lambda: (claim(), 3 in ids)[1], timeout_s=60, what="the row claimed")
 
 
 def test_rows_are_found_behind_many_that_a_held_snapshot_keeps(
     database: Database, session: Connection, database_url: str
 ) -> None:
-    run(session, ADD, 1, 200_000)
+    ask(session, ADD, 1, 200_000)
     with closing(psycopg2.connect(database_url)) as holder:
         holder.set_session(isolation_level="REPEATABLE READ")
-        run(holder, "SELECT count(*) FROM outbox")
-        run(session, "DELETE FROM outbox WHERE id <> 150000")
+        ask(holder, "SELECT count(*) FROM outbox")
+        ask(session, "DELETE FROM outbox WHERE id <> 150000")
         ids, claim = claimer(Leftovers(database))
 
         wait_until(lambda: claim() == 1, timeout_s=60, what="the row claimed")
@@ -103,13 +98,13 @@ def test_rows_are_found_behind_many_that_a_held_snapshot_keeps(
 def test_a_search_that_is_too_long_for_one_statement_goes_on_in_pieces(
     database: Database, session: Connection, database_url: str
 ) -> None:
-    run(session, ADD, 1, 200_000)
+    ask(session, ADD, 1, 200_000)
     short = {"bound_look": "SELECT set_config('statement_timeout', '10ms', true)"}
     database._queries = {**database._queries, **short}  # noqa: SLF001 - stands for 100 times the rows
     with closing(psycopg2.connect(database_url)) as holder:
         holder.set_session(isolation_level="REPEATABLE READ")
-        run(holder, "SELECT count(*) FROM outbox")
-        run(session, "DELETE FROM outbox WHERE id <> 150000")
+        ask(holder, "SELECT count(*) FROM outbox")
+        ask(session, "DELETE FROM outbox WHERE id <> 150000")
         ids, claim = claimer(Leftovers(database))
 
         wait_until(lambda: claim() == 1, timeout_s=60, what="the row claimed")

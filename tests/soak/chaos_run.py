@@ -14,7 +14,7 @@ from tests.soak.audit import Pardon, audit
 from tests.soak.evidence import Evidence, gather
 from tests.soak.figures import Figures
 from tests.soak.load import Load
-from tests.soak.mix import HOT, HOT_STOCK, SCARCE, SCARCE_STOCK, USERS, Kind, Mix, Request
+from tests.soak.workload import HOT, HOT_STOCK, SCARCE, SCARCE_STOCK, USERS, Kind, Request, Workload
 from tools.daemon import DaemonProcess
 from tools.waiting import NotObserved, wait_until
 
@@ -35,7 +35,7 @@ def times(count: int) -> int:
     return max(1, round(count * FACTOR))
 
 
-class Arena:
+class ChaosRun:
     """A shop of its own with its load, its daemons and its figures.
 
     Whatever fault is made happens between `begin` and `finish`.
@@ -60,7 +60,7 @@ class Arena:
 
     @property
     def load(self) -> Load:
-        assert self._load is not None, "the arena has not begun"
+        assert self._load is not None, "the chaos run has not begun"
         return self._load
 
     def begin(self, fault: str, *, daemons: int = 1, rate: float = RATE, **settings: Any) -> None:
@@ -72,7 +72,7 @@ class Arena:
             shop.listen()
             shop.open_with(users=USERS, stock=HOT_STOCK, products=len(HOT))
             shop.open_with(users=0, stock=SCARCE_STOCK, products=len(SCARCE))
-        self._load = Load(self.rabbitmq_url, Mix(self.seed, "r"), rate)
+        self._load = Load(self.rabbitmq_url, Workload(self.seed, "r"), rate)
         self.load.start()
         for _ in range(daemons):
             self.hire()

@@ -51,7 +51,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class ReferenceModel:
     """Every row of the shop by table and id, and what each request id was told.
 
     `cursed` are the ids of which the database refuses to write anything.
@@ -65,5 +65,5 @@ class Books:
 
 
 def timeless(row: Mapping[str, Any]) -> Row:
-    """Return *row* without its times, which no model can foretell."""
+    """Return *row* without its times, which no model can predict."""
     return {name: row[name] for name in row if name not in ("created_at", "updated_at")}

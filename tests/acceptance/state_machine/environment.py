@@ -1,4 +1,4 @@
-"""The servers, the gates before them, and the daemons behind: what a sequence works on."""
+"""The servers, the proxies before them, and the daemons behind: what a sequence works on."""
 
 import signal
 import subprocess
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from tests.acceptance.gate import Gate
 from tests.acceptance.shop import COMMAND_QUEUES, HEARD, REPLIES, Received, Shop, command
 from tests.acceptance.state_machine.tables import Tables, tables_of
+from tests.support.tcp_proxy import TcpProxy
 from tools.daemon import DaemonProcess, clean_environment
 from tools.postgresql import PrivatePostgres
 from tools.waiting import wait_until
@@ -39,14 +39,14 @@ EMPTIED = (
 )
 
 
-class House:
+class Environment:
     """One virtual host and one database, kept over many sequences, each of which finds it empty."""
 
     def __init__(
-        self, shop: Shop, gates: Mapping[str, Gate], postgres: PrivatePostgres | None
+        self, shop: Shop, proxies: Mapping[str, TcpProxy], postgres: PrivatePostgres | None
     ) -> None:
         self.shop = shop
-        self.gates = gates
+        self.proxies = proxies
         self.postgres = postgres
         self.daemons: list[DaemonProcess] = []
         self.ended: list[DaemonProcess] = []
@@ -55,15 +55,15 @@ class House:
         self._armed: dict[DaemonProcess, str] = {}
         self._read_to: dict[DaemonProcess, int] = {}
         self._env = {
-            "ORDERD_DATABASE_URL": gates["database"].url,
-            "ORDERD_RABBITMQ_URL": gates["broker"].url,
+            "ORDERD_DATABASE_URL": proxies["database"].url,
+            "ORDERD_RABBITMQ_URL": proxies["broker"].url,
             "ORDERD_RETRY_DELAYS": ",".join(RETRY_DELAYS),
             "ORDERD_OUTBOX_GRACE": "0.5",
         }
-        self._shut: set[str] = set(gates)
+        self._shut: set[str] = set(proxies)
         shop.query(CURSES)
         shop.channel.queue_declare(SENTINELS)
-        self.open_gates()
+        self.open_proxies()
         # Which makes all the queues.
         self.start().wait_ready(timeout_s=TIMEOUT_S)
 
@@ -76,7 +76,7 @@ class House:
 
     def empty(self) -> None:
         """Take everything out; one daemon is left, or started, on what is empty then."""
-        self.open_gates()
+        self.open_proxies()
         if not (len(self.daemons) == 1 and self.is_at_rest):
             for one in list(self.daemons):
                 self.kill(one)
@@ -112,15 +112,15 @@ class House:
                 self._note_end(one, one.exit_code())
                 self._start(place)
 
-    def shut_gate(self, server: str) -> None:
-        """Cut the wire to a server; nobody gets through until the gates are opened."""
-        self.gates[server].shut()
+    def shut_proxy(self, server: str) -> None:
+        """Cut the connections to a server; nobody gets through until the proxies are opened."""
+        self.proxies[server].shut()
         self._shut.add(server)
 
-    def open_gates(self) -> None:
-        """Open the gates that are shut."""
+    def open_proxies(self) -> None:
+        """Open the proxies that are shut."""
         while self._shut:
-            self.gates[self._shut.pop()].open()
+            self.proxies[self._shut.pop()].open()
 
     def look_busy(self) -> None:
         """Return once what was settled is also acked: two questions one after the other went by."""

@@ -43,7 +43,7 @@ class Request:
     moved: tuple[int, int] = (0, 0)
 
 
-class Mix:
+class Workload:
     """Makes requests, the same ones for the same seed; what it made may come again."""
 
     def __init__(self, seed: int, name: str) -> None:

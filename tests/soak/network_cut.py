@@ -1,4 +1,4 @@
-"""A network cable that can be pulled: packets are lost from then on, and neither side is told."""
+"""A network that can be cut: packets are lost from then on, and neither side is told."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ PORT = 5432
 START_TIMEOUT_S = 20
 
 
-class Cable:
+class NetworkCut:
     """A network of its own, in which a relay leads to a server's Unix socket."""
 
     def __init__(self, server_socket: Path) -> None:
@@ -30,12 +30,12 @@ class Cable:
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
-            pytest.skip("to lay a cable takes root")
+            pytest.skip("only root can make a network")
         laid = _ip("netns", "add", self._network)
         if laid.returncode != 0:
             pytest.skip(f"no network of our own here: {laid.stderr.strip()}")
         try:
-            self._lay()
+            self._connect()
         except BaseException:
             self._remove()
             raise
@@ -49,13 +49,13 @@ class Cable:
     ) -> None:
         self._remove()
 
-    def pull(self) -> None:
+    def cut(self) -> None:
         _must("-n", self._network, "link", "set", self._device, "down")
 
-    def plug(self) -> None:
+    def restore(self) -> None:
         _must("-n", self._network, "link", "set", self._device, "up")
 
-    def _lay(self) -> None:
+    def _connect(self) -> None:
         near = f"{self._device}n"
         _must(
             *("link", "add", near, "type", "veth"),
@@ -64,8 +64,15 @@ class Cable:
         _must("addr", "add", f"{NEAR}/30", "dev", near)
         _must("link", "set", near, "up")
         _must("-n", self._network, "addr", "add", f"{FAR}/30", "dev", self._device)
-        self.plug()
-        relay = [sys.executable, "-m", "tests.soak.relay", FAR, str(PORT), str(self._server_socket)]
+        self.restore()
+        relay = [
+            sys.executable,
+            "-m",
+            "tests.support.tcp_proxy",
+            FAR,
+            str(PORT),
+            str(self._server_socket),
+        ]
         self._relay = subprocess.Popen(["ip", "netns", "exec", self._network, *relay])
         wait_until(self._is_up, timeout_s=START_TIMEOUT_S, what="the relay")
 
@@ -80,7 +87,7 @@ class Cable:
         if self._relay is not None:
             self._relay.kill()
             self._relay.wait()
-        # The cable goes with the network at its far end.
+        # The devices go with the network at the far end.
         _ip("netns", "delete", self._network)
 
 

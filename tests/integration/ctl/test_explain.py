@@ -168,7 +168,7 @@ def test_a_request_that_never_came_is_said_to_be_so(orderctl: Orderctl, broker: 
     assert (done.code, done.document["state"]) == (1, "never_seen")
     assert done.document["commands_ready"] == {"user": 1, "product": 0, "order": 0}
     assert "never seen" in readable.out
-    assert "user 1: commands wait there" in readable.out
+    assert "user 1: commands are ready in that queue" in readable.out
 
 
 def test_what_one_server_knows_is_told_without_the_other(

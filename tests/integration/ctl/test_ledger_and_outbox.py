@@ -156,4 +156,4 @@ class TestLedger:
     def test_an_empty_time_is_told(self, orderctl: Orderctl) -> None:
         done = orderctl("ledger", "list", "--since", "1h")
 
-        assert done.err == "nothing in the last 1h: see --since\n"
+        assert done.err == "no requests in the last 1h; see --since\n"

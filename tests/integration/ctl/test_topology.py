@@ -94,7 +94,7 @@ def test_without_the_management_api_the_rest_is_still_shown(orderctl: Orderctl) 
     linted = orderctl("topology", "lint", "--json", "--management-url", nowhere)
 
     assert (shown.code, "as needed" in shown.out) == (0, True)
-    assert "are not known: http://127.0.0.1:1" in shown.err
+    assert "arguments and policies: http://127.0.0.1:1" in shown.err
     assert (linted.code, linted.document["ok"]) == (3, False)
     assert [text.split(":")[0] for text in linted.document["not_checked"]][:5] == [
         "policies and arguments",

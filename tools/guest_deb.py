@@ -15,7 +15,6 @@ from tools.debian_root import TREE, MakingFailed
 DIST: Final = TREE / "dist"
 SOURCES: Final = (
     "orderd",
-    "share",
     "sql",
     "systemd",
     "pyproject.toml",

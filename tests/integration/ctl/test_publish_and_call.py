@@ -61,7 +61,7 @@ def test_a_queue_that_is_not_there_is_said_so(orderctl: Orderctl, verb: str) -> 
     done = orderctl(verb, "prodcut", "create", "{}")
 
     assert done.code == 1
-    assert "there is no queue prodcut" in done.err
+    assert "no queue prodcut; orderd's are user, product, order" in done.err
     assert done.out == ""
 
 

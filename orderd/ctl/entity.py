@@ -119,7 +119,7 @@ def whole_number(text: str, least: int = 1, most: int = 2**63 - 1) -> int:
     """Return the number that *text* says, for argparse."""
     number = int(text) if text.isdecimal() and len(text) <= len(str(most)) else -1
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"should be a whole number from {least} to {most}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
     return number
 
 

@@ -113,7 +113,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise WrongUsage("the URL of the management API should be http://HOST:PORT or https://…")
+        raise WrongUsage("the management URL must be http://HOST:PORT or https://…")
     return parts
 
 

@@ -139,14 +139,14 @@ def text(value: str) -> str:
 def request_id(value: str) -> str:
     """Return *value*, an argument, if it can be the id of a request."""
     if not 1 <= len(value) <= REQUEST_ID_MAX:
-        raise argparse.ArgumentTypeError(f"should have 1 to {REQUEST_ID_MAX} characters")
+        raise argparse.ArgumentTypeError(f"must have 1 to {REQUEST_ID_MAX} characters")
     return text(value)
 
 
 def _timeout(value: str) -> float:
     seconds = duration(value)
     if not 0 < seconds <= TIMEOUT_MAX_S:
-        raise argparse.ArgumentTypeError(f"should be over 0 and at most {TIMEOUT_MAX_S:g} s")
+        raise argparse.ArgumentTypeError(f"must be greater than 0 and at most {TIMEOUT_MAX_S:g} s")
     return seconds
 
 
@@ -162,7 +162,7 @@ def _content(argument: str) -> dict[str, Any]:
     except MalformedJson as error:
         raise WrongUsage(f"{source}: {error}") from error
     if not isinstance(content, dict):
-        raise WrongUsage(f"{source}: should be a JSON object, the action's data")
+        raise WrongUsage(f"{source}: must be a JSON object with the action's data")
     return content
 
 

@@ -170,7 +170,7 @@ def test_a_service_manager_that_cannot_be_reached_holds_no_start_up(
         orderd.wait_for_event("database.disconnected")
 
         [told] = orderd.events("systemd.failed")
-        assert told["message"].startswith(f"{socket[:200]}: ")
+        assert told["message"].startswith(f"cannot notify the service manager: {socket[:200]}: ")
         assert orderd.stop() == 0
     finally:
         closed.chmod(0o700)

@@ -118,5 +118,5 @@ def test_several_that_share_a_queue_say_what_that_does_to_the_order(daemon: Star
 
     shared = second.wait_for_event("consumer.shared")
     assert shared["message"].startswith("several consumers: user (2), product (2), order (2): ")
-    assert 'consume = "exclusive" keeps the order' in shared["message"]
+    assert 'set consume = "exclusive" to keep the order' in shared["message"]
     assert first.events("consumer.shared") == []

@@ -125,11 +125,11 @@ def fault(step: Step, reply: Reply) -> str | None:
     if step.refusal is not None:
         if reply.document.get("code") == step.refusal:
             return None
-        return f"should be refused with {step.refusal}, was {reply.error or 'done'}"
+        return f"expected a refusal with {step.refusal}; got {reply.error or 'ok'}"
     if reply.error is not None:
-        return f"should be done, was {reply.error}"
+        return f"expected ok; got {reply.error}"
     row_id = reply.content()["id"]
-    return None if row_id == step.row_id else f"should have id {step.row_id}, has {row_id}"
+    return None if row_id == step.row_id else f"expected id {step.row_id}; got {row_id}"
 
 
 def differences(
@@ -137,9 +137,9 @@ def differences(
 ) -> list[str]:
     """Return each field of *rows* that is not as *wanted*, in words."""
     if [row["id"] for row in rows] != [row["id"] for row in wanted]:
-        return [f"{kind}s: there should be {len(wanted)}, with ids from 1 on"]
+        return [f"{kind}s: expected {len(wanted)}, with ids from 1"]
     return [
-        f"{kind} {row['id']}: {name} should be {value}, is {row[name]}"
+        f"{kind} {row['id']}: {name}: expected {value}; got {row[name]}"
         for fields, row in zip(wanted, rows, strict=True)
         for name, value in fields.items()
         if not _matches(value, row[name])

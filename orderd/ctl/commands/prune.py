@@ -121,5 +121,5 @@ def _count(database: Database, horizon: Any, limit: int | None) -> int:
 def _age(value: str) -> float:
     seconds = duration(value)
     if not OLDER_THAN_MIN_S <= seconds <= OLDER_THAN_MAX_S:
-        raise argparse.ArgumentTypeError("should be from 1h to 36500d")
+        raise argparse.ArgumentTypeError("must be between 1h and 36500d")
     return seconds

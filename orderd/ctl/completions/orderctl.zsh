@@ -481,7 +481,7 @@ _shtab_orderctl_topology_apply_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--events[also the queues that listen for events\; one that nobody reads fills the disk]"
+  "--events[also declare the queues that receive events\; a queue without a consumer fills the disk]"
 )
 
 # guard to ensure default positional specs are added only once per session

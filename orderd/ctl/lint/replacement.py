@@ -25,7 +25,11 @@ def replace(connection: Connection, former: Needed) -> str | None:
         is_kept = retry_queues.declare(scratch, former.returns_to, delay_s)
     finally:
         scratch.close()
-    return None if is_kept else "a daemon of a former version has declared it anew; stop it first"
+    return (
+        None
+        if is_kept
+        else "a daemon of an earlier version has declared it again; stop that daemon first"
+    )
 
 
 def _delete(scratch: ScratchChannel, former: Needed) -> str | None:

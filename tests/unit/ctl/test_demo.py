@@ -41,10 +41,10 @@ def test_a_step_that_comes_out_as_it_should_has_no_fault() -> None:
 
 
 def test_a_step_that_comes_out_otherwise_has_a_fault_that_says_how() -> None:
-    assert fault(STEPS[1], done(PRODUCT | {"id": 9})) == "should have id 1, has 9"
-    assert fault(STEPS[1], failed("x")) == "should be done, was x: No."
-    refused = "should be refused with insufficient_stock, was "
-    assert fault(STEPS[-1], done({"id": 4})) == f"{refused}done"
+    assert fault(STEPS[1], done(PRODUCT | {"id": 9})) == "expected id 1; got 9"
+    assert fault(STEPS[1], failed("x")) == "expected ok; got x: No."
+    refused = "expected a refusal with insufficient_stock; got "
+    assert fault(STEPS[-1], done({"id": 4})) == f"{refused}ok"
     assert fault(STEPS[-1], failed("x")) == f"{refused}x: No."
 
 

@@ -69,8 +69,8 @@ def test_data_can_come_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     ("argument", "reason"),
     [
         ("{", "JSON: is not JSON"),
-        ("[]", "should be a JSON object"),
-        ("3", "should be a JSON object"),
+        ("[]", "must be a JSON object"),
+        ("3", "must be a JSON object"),
         ('{"a": NaN}', "NaN, which is not a JSON number"),
         ('{"a": 1, "a": 2}', "has the key"),
         ('{"a": "\udcff"}', "not UTF-8"),

@@ -47,7 +47,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     applied.add_argument(
         "--events",
         action="store_true",
-        help="also declare the queues that receive events; a queue without a consumer fills the disk",
+        help="also declare the queues that receive events; one without a consumer fills the disk",
     )
     applied.set_defaults(run=apply)
     shown = verbs.add_parser("show", help="show the actual and the required topology")

@@ -240,7 +240,7 @@ complete -c orderctl -n '_shtab_orderctl_using topology; and test $_shtab_orderc
 complete -c orderctl -n '_shtab_orderctl_using topology apply' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using topology apply' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using topology apply' -l json -d 'print one JSON document instead of text'
-complete -c orderctl -n '_shtab_orderctl_using topology apply' -l events -d 'also declare the queues that receive events; a queue without a consumer fills the disk'
+complete -c orderctl -n '_shtab_orderctl_using topology apply' -l events -d 'also declare the queues that receive events; one without a consumer fills the disk'
 complete -c orderctl -n '_shtab_orderctl_using topology; and test $_shtab_orderctl_npos -eq 0' -a show -d 'show the actual and the required topology'
 complete -c orderctl -n '_shtab_orderctl_using topology show' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using topology show' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

@@ -481,7 +481,7 @@ _shtab_orderctl_topology_apply_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--events[also declare the queues that receive events\; a queue without a consumer fills the disk]"
+  "--events[also declare the queues that receive events\; one without a consumer fills the disk]"
 )
 
 # guard to ensure default positional specs are added only once per session

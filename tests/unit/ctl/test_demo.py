@@ -66,12 +66,12 @@ def test_every_difference_of_the_end_is_named() -> None:
 
     found = differences("order", END_ORDERS, rows)
 
-    assert found[0] == "order 1: total_amount should be 1459.97, is 1"
-    assert found[1].startswith("order 3: items should be [")
+    assert found[0] == "order 1: total_amount: expected 1459.97; got 1"
+    assert found[1].startswith("order 3: items: expected [")
     assert len(found) == 2
 
 
 def test_missing_rows_are_a_difference() -> None:
     assert differences("product", END_PRODUCTS, END_PRODUCTS[:4]) == [
-        "products: there should be 5, with ids from 1 on"
+        "products: expected 5, with ids from 1"
     ]

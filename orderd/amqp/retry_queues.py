@@ -1,4 +1,4 @@
-"""Retry queues: how they are declared, and which ones were declared by a former version.
+"""Retry queues: how they are declared, and which ones were declared by an earlier version.
 
 On its way back a message must survive a command queue that is full, missing or down. A quorum queue
 that dead-letters at least once keeps it until the command queue has confirmed it, and tries again
@@ -86,7 +86,7 @@ def hindrance(connection: Connection) -> str | None:
 def declare(scratch: ScratchChannel, queue: str, delay_s: float, *, can_keep: bool = True) -> bool:
     """Make sure that the retry queue of *queue* exists; return whether it keeps its messages.
 
-    One of a former version is left as it is, whatever its type. Where the broker cannot have one
+    One of an earlier version is left as it is, whatever its type. Where the broker cannot have one
     that keeps its messages, a classic one is created. Raises TopologyMismatch, ChannelFault.
     """
     former = [former_arguments(queue, delay_s) | {"x-queue-type": kind} for kind in FORMER_TYPES]

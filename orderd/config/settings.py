@@ -152,13 +152,14 @@ class Settings(LayeredSettings):
         ge=10,
         le=600,
         multiple_of=1,
-        description="AMQP heartbeat asked for, 10s to 10min, whole seconds",
+        description="requested AMQP heartbeat, 10s to 10min, whole seconds",
     )
     poison_after: Annotated[WholeNumber, RELOADABLE] = Field(
         default=3,
         ge=2,
         le=100,
-        description="tries of a redelivered message that end in a crash before it is dead-lettered",
+        description="number of crashes with the same message in hand after which it is "
+        "dead-lettered",
     )
     give_back_after: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0,
@@ -171,7 +172,7 @@ class Settings(LayeredSettings):
         default=_DAY_S,
         ge=1,
         le=30 * _DAY_S,
-        description="how long a command waits for a lock that another session holds before it is "
+        description="maximum time that a command waits for a lock of another session before it is "
         "dead-lettered, 1s to 30d",
     )
     wait_for_servers: bool = Field(
@@ -197,13 +198,12 @@ class Settings(LayeredSettings):
         default=30.0,
         ge=0,
         le=3_600,
-        description="time of the service manager's watchdog where it does not pass it on itself "
-        "(podman); 0: none",
+        description="watchdog interval if the service manager passes none (podman); 0: none",
     )
     authorization: Annotated[Literal["", "none", "tokens", "jwt"], Lowered, RELOADABLE] = Field(
         default="",
-        description="none: every command is allowed; tokens: those that a token allows; jwt: not "
-        "in this version; empty: tokens where there are any, else none",
+        description="none: every command is allowed; tokens: only commands that a token allows; "
+        "jwt: not in this version; empty: tokens if any are configured, else none",
     )
     # The last one: in the file, nothing but tables can stand behind it.
     tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(

@@ -159,7 +159,7 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
         raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits, nesting without end.
-        raise ConfigError([Problem("config", "holds more than can be read", str(file))]) from error
+        raise ConfigError([Problem("config", "is too large", str(file))]) from error
     layer = Layer()
     for key, value in values.items():
         layer.put((key,), value, f"file {file}")

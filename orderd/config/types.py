@@ -98,7 +98,7 @@ def _amqp_url_fault(url: str) -> str:
     if not url.startswith(("amqp://", "amqps://")):
         return "must start with amqp:// or amqps://"
     if not url.isprintable() or " " in url:
-        return "must not hold blanks or control characters"
+        return "must not contain blanks or control characters"
     try:
         parts = urlsplit(url)
         host, port, rest = parts.hostname, parts.port, "".join(parts[2:])
@@ -106,7 +106,7 @@ def _amqp_url_fault(url: str) -> str:
         host, port, rest = None, 0, ""
     # An "@" behind host and port: what comes before it is part of a password.
     if port == 0 or (host and "," in host) or "@" in rest:
-        return "host and port are not readable; / # ? @ : in a password must be percent-encoded"
+        return "host and port cannot be parsed; percent-encode / # ? @ : in a password"
     return "" if host else "names no host"
 
 

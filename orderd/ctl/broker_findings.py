@@ -70,7 +70,8 @@ def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
     if former:
         more = f" and {len(former) - 1} more" if former[1:] else ""
         said.append(
-            f"of a former version, may lose retries: {former[0]}{more} (orderctl topology apply)"
+            f"declared by an earlier version, may lose retries: {former[0]}{more} "
+            "(orderctl topology apply)"
         )
     facts = {
         "former": list(former),
@@ -97,7 +98,7 @@ def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: fl
     try:
         answer = client.ask(request, timeout_s)
     except NoAnswer:
-        waits = "it waits for the database, or is busy with what came before"
+        waits = "it is waiting for the database or processing earlier messages"
         summary = f"no answer in {timeout_s:g} s: {waits}"
         return Finding("daemon", is_well=False, summary=summary)
     except Failure as failure:

@@ -133,7 +133,7 @@ class Client:
             except NoReply:
                 raise NoAnswer(
                     f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s; "
-                    "orderctl status tells whether a daemon is there"
+                    "orderctl status shows whether a daemon is running"
                 ) from None
         try:
             document = loads(body)

@@ -79,9 +79,9 @@ def _authorization(mode: str | None, settings: "Settings") -> Finding:
 
     here = described(settings)
     if mode is None:
-        summary = f"not on record yet; by the settings here: {here}"
+        summary = f"not recorded yet; according to the settings here: {here}"
     else:
-        summary = f"{mode} by the last start or reload; by the settings here: {here}"
+        summary = f"{mode} since the last start or reload; according to the settings here: {here}"
     facts = {"mode": mode, "settings": settings.authorization_mode}
     return Finding("authorization", is_well=True, summary=summary, facts=facts)
 

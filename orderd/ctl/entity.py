@@ -40,7 +40,7 @@ class Entity:
 def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
     """Add the verbs `list` and `get`."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    listed = verbs.add_parser("list", help="the rows in the order of their ids")
+    listed = verbs.add_parser("list", help="list rows ordered by id")
     entity.add_filters(listed)
     extent = listed.add_mutually_exclusive_group()
     extent.add_argument(
@@ -49,11 +49,14 @@ def register_entity(parser: argparse.ArgumentParser, entity: Entity) -> None:
         type=partial(whole_number, most=LIST_LIMIT_MAX),
         help=f"maximum number of rows, 1 to {LIST_LIMIT_MAX}; default: {LIST_LIMIT_DEFAULT}",
     )
-    extent.add_argument("--all", action="store_true", help="all rows, however many there are")
+    extent.add_argument("--all", action="store_true", help="all rows")
     listed.add_argument(
-        "--after", metavar="ID", type=partial(whole_number, least=0), help="only ids above this one"
+        "--after",
+        metavar="ID",
+        type=partial(whole_number, least=0),
+        help="only rows with a greater id",
     )
-    got = verbs.add_parser("get", help="the row with an id")
+    got = verbs.add_parser("get", help="show one row")
     got.add_argument("id", metavar="ID", type=whole_number, help="the row's id")
     for verb, run in ((listed, list_rows), (got, get_row)):
         add_token_argument(verb)
@@ -78,7 +81,7 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
         console.note(f"skipped, with values that cannot be represented: {entity.queue} {ids}")
     if page["next"] is not None:
         total = "more than 10000" if page["total"] is None else page["total"]
-        console.note(f"{len(page['items'])} of {total}; go on with --after {page['next']}")
+        console.note(f"{len(page['items'])} of {total}; continue with --after {page['next']}")
     return ExitCode.DONE
 
 

@@ -42,7 +42,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
         dest="request_id",
         metavar="ID",
         type=request_id,
-        help="the request's id; default: a new UUID. With the same id it is done only once",
+        help="the request's id; default: a new UUID. requests with the same id are applied once",
     )
     parser.add_argument(
         "--version",
@@ -71,7 +71,7 @@ def add_timeout_argument(parser: argparse.ArgumentParser, default_s: float) -> N
         metavar="SECONDS",
         type=_timeout,
         default=default_s,
-        help=f"longest wait for a reply, as 10, 500ms or 2min; default: {default_s:g}",
+        help=f"maximum wait for a reply, for example 10, 500ms or 2min; default: {default_s:g}",
     )
 
 
@@ -98,7 +98,7 @@ def token_of(options: argparse.Namespace) -> str | None:
     except UnicodeDecodeError:
         token = ""
     if not token:
-        raise WrongUsage(f"--auth-file {options.auth_file}: holds no token in UTF-8")
+        raise WrongUsage(f"--auth-file {options.auth_file}: does not contain a token in UTF-8")
     return token
 
 
@@ -111,8 +111,8 @@ def telling_id(request: Request, console: Console) -> Iterator[None]:
     """
     console.note(f"id {request.request_id}")
     said = (
-        f"it may still be carried out as {request.request_id}; "
-        "with the same id it is safe to send it again"
+        f"it may still be applied as {request.request_id}; "
+        "it is safe to send it again with the same id"
     )
     try:
         yield

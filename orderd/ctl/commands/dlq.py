@@ -35,19 +35,19 @@ _COLUMNS: Final = (
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    listed = verbs.add_parser("list", help="the dead letters, a line each")
+    listed = verbs.add_parser("list", help="list dead letters, one per line")
     listed.set_defaults(run=list_letters)
     add_limit_argument(listed, LIST_LIMIT)
-    shown = verbs.add_parser("show", help="dead letters with all they hold, a JSON document each")
+    shown = verbs.add_parser("show", help="show dead letters completely, one JSON document each")
     shown.set_defaults(run=show_letters)
     add_limit_argument(shown, SHOW_LIMIT)
-    replayed = verbs.add_parser("replay", help="send them to their queues again, as they were")
+    replayed = verbs.add_parser("replay", help="republish them to their queues, unchanged")
     replayed.set_defaults(run=replay)
     replayed.add_argument(
         "--force",
         action="store_true",
-        help="also those whose request already has an outcome in the ledger, or whose row was "
-        "changed after them",
+        help="include dead letters whose request has an outcome in the ledger or whose row has "
+        "changed since",
     )
     discarded = verbs.add_parser("discard", help="delete them")
     discarded.set_defaults(run=discard)

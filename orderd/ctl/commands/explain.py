@@ -138,4 +138,4 @@ def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, count in known["not_looked_at"].items():
         yield "not looked at", f"{name}: {count} messages behind those that were"
     if known["state"] == NEVER_SEEN:
-        yield "", "queries, and what was pruned or applied without this id, leave no trace"
+        yield "", "queries, pruned requests, and commands applied without this id leave no trace"

@@ -33,7 +33,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     shown = verbs.add_parser("show", help="show the outcome of one request, and its reply")
     shown.add_argument("id", metavar="ID", type=request_id, help="the request's id")
     shown.set_defaults(run=show)
-    listed = verbs.add_parser("list", help="requests, the latest first")
+    listed = verbs.add_parser("list", help="list requests, latest first")
     listed.add_argument("--outcome", choices=OUTCOMES, help="only requests with this outcome")
     listed.add_argument(
         "--code", metavar="CODE", type=text, help="only requests refused with this code"

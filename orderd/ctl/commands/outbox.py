@@ -40,11 +40,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     listed.set_defaults(run=list_events)
     retried = verbs.add_parser(
         "retry",
-        help="have the daemon send them at its next sweep, also those that another daemon has "
-        "claimed, that were refused or are set aside",
+        help="have the daemon send events at its next sweep, including those that another daemon "
+        "has claimed, that were refused or set aside",
     )
     retried.add_argument(
-        "ids", metavar="ID", nargs="*", type=whole_number, help="as orderctl outbox list shows it"
+        "ids",
+        metavar="ID",
+        nargs="*",
+        type=whole_number,
+        help="row id as shown by orderctl outbox list",
     )
     retried.add_argument("--all", action="store_true", help="all of them")
     retried.set_defaults(run=retry)

@@ -15,14 +15,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
-        "--in-stock", action="store_const", const=True, help="only what is in stock"
+        "--in-stock", action="store_const", const=True, help="only products in stock"
     )
     either.add_argument(
         "--out-of-stock",
         dest="in_stock",
         action="store_const",
         const=False,
-        help="only what is not in stock",
+        help="only products out of stock",
     )
 
 

@@ -30,7 +30,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         dest="older_than_s",
         metavar="DURATION",
         type=_age,
-        help="settled longer ago than that, as 90d or 12h; default: setting ledger_retention",
+        help="minimum age of requests, for example 90d or 12h; default: setting ledger_retention",
     )
     parser.add_argument(
         "--limit", metavar="N", type=whole_number, help="maximum number, oldest first"

@@ -28,7 +28,7 @@ from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
 
 MISSING: Final = "missing"
-FORMER: Final = "of a former version; may lose messages when their delay ends"
+FORMER: Final = "declared by an earlier version; may lose messages when their delay ends"
 _COLUMNS: Final = (
     Column("name"),
     Column("for"),
@@ -54,8 +54,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(run=show)
     linted = verbs.add_parser(
         "lint",
-        help="what in the broker contradicts the settings, with the fix; exit with 1 then, with 3 "
-        "where the management API does not answer",
+        help="report what in the broker contradicts the settings, with the fix; exit with 1 if "
+        "anything does, with 3 if the management API does not answer",
     )
     linted.set_defaults(run=check)
     for verb in (shown, linted):
@@ -63,8 +63,8 @@ def register(parser: argparse.ArgumentParser) -> None:
             "--management-url",
             metavar="URL",
             default=os.environ.get(URL_VARIABLE) or None,
-            help="RabbitMQ's management API, as http://HOST:PORT, with user:password@ if it is not "
-            f"that of the broker's URL; default: {URL_VARIABLE}, else port 15672 of its host",
+            help="RabbitMQ's management API: http://[USER:PASSWORD@]HOST:PORT, by default with the "
+            f"user of the broker's URL; default: {URL_VARIABLE}, else port 15672 of its host",
         )
 
 
@@ -97,7 +97,7 @@ def apply(options: argparse.Namespace, context: Context) -> int:
     if replaced:
         console.line(f"replaced: {', '.join(replaced)}")
     for name, why in left.items():
-        console.note(f"{name} is left as a former version declared it: {why}")
+        console.note(f"{name} remains as an earlier version declared it: {why}")
     return ExitCode.DONE
 
 
@@ -210,8 +210,8 @@ def _show_sharing(console: Console, lint: Lint) -> None:
         counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
         console.line()
         console.line(
-            f"several consumers: {counts}: commands take effect in the order sent only among those "
-            'that one daemon takes; consume = "exclusive" keeps it'
+            f"several consumers: {counts}: only the commands that one daemon consumes take effect "
+            'in the order sent; set consume = "exclusive" to keep the order of all'
         )
 
 

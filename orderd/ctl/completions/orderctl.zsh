@@ -43,16 +43,16 @@ _shtab_orderctl_config_commands() {
 _shtab_orderctl_dlq_commands() {
   local _commands=(
     discard:'delete them'
-    list:'the dead letters, a line each'
-    replay:'send them to their queues again, as they were'
-    show:'dead letters with all they hold, a JSON document each'
+    list:'list dead letters, one per line'
+    replay:'republish them to their queues, unchanged'
+    show:'show dead letters completely, one JSON document each'
   )
   _describe 'orderctl dlq commands' _commands
 }
 
 _shtab_orderctl_ledger_commands() {
   local _commands=(
-    list:'requests, the latest first'
+    list:'list requests, latest first'
     show:'show the outcome of one request, and its reply'
   )
   _describe 'orderctl ledger commands' _commands
@@ -60,8 +60,8 @@ _shtab_orderctl_ledger_commands() {
 
 _shtab_orderctl_orders_commands() {
   local _commands=(
-    get:'the row with an id'
-    list:'the rows in the order of their ids'
+    get:'show one row'
+    list:'list rows ordered by id'
   )
   _describe 'orderctl orders commands' _commands
 }
@@ -69,15 +69,15 @@ _shtab_orderctl_orders_commands() {
 _shtab_orderctl_outbox_commands() {
   local _commands=(
     list:'list unsent events, oldest first'
-    retry:'have the daemon send them at its next sweep, also those that another daemon has claimed, that were refused or are set aside'
+    retry:'have the daemon send events at its next sweep, including those that another daemon has claimed, that were refused or set aside'
   )
   _describe 'orderctl outbox commands' _commands
 }
 
 _shtab_orderctl_products_commands() {
   local _commands=(
-    get:'the row with an id'
-    list:'the rows in the order of their ids'
+    get:'show one row'
+    list:'list rows ordered by id'
   )
   _describe 'orderctl products commands' _commands
 }
@@ -85,7 +85,7 @@ _shtab_orderctl_products_commands() {
 _shtab_orderctl_topology_commands() {
   local _commands=(
     apply:'declare the missing exchanges and queues'
-    lint:'what in the broker contradicts the settings, with the fix; exit with 1 then, with 3 where the management API does not answer'
+    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if the management API does not answer'
     show:'show the actual and the required topology'
   )
   _describe 'orderctl topology commands' _commands
@@ -93,8 +93,8 @@ _shtab_orderctl_topology_commands() {
 
 _shtab_orderctl_users_commands() {
   local _commands=(
-    get:'the row with an id'
-    list:'the rows in the order of their ids'
+    get:'show one row'
+    list:'list rows ordered by id'
   )
   _describe 'orderctl users commands' _commands
 }
@@ -113,10 +113,10 @@ _shtab_orderctl_call_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--id[the request\'s id\; default\: a new UUID. With the same id it is done only once]:ID:"
+  "--id[the request\'s id\; default\: a new UUID. requests with the same id are applied once]:ID:"
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
   ":product, order or user:"
   ":for example create, get or list:"
   ":the action\'s data, an object\; - reads stdin, \@FILE a file\; default\: \{\}:"
@@ -176,7 +176,7 @@ _shtab_orderctl_demo_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -229,7 +229,7 @@ _shtab_orderctl_dlq_replay_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--force[also those whose request already has an outcome in the ledger, or whose row was changed after them]"
+  "--force[include dead letters whose request has an outcome in the ledger or whose row has changed since]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
   "*--code[only dead letters with this error code\; repeatable]:CODE:"
@@ -339,7 +339,7 @@ _shtab_orderctl_orders_get_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
   ":the row\'s id:"
 )
 
@@ -353,10 +353,10 @@ _shtab_orderctl_orders_list_options=(
   "--status[only orders in this status\: pending, processing, shipped, delivered, cancelled]:STATUS:(pending processing shipped delivered cancelled)"
   "--user[only this user\'s orders]:ID:"
   "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
-  "--all[all rows, however many there are]"
-  "--after[only ids above this one]:ID:"
+  "--all[all rows]"
+  "--after[only rows with a greater id]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -386,7 +386,7 @@ _shtab_orderctl_outbox_retry_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--all[all of them]"
-  "(*)::as orderctl outbox list shows it:"
+  "(*)::row id as shown by orderctl outbox list:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -406,7 +406,7 @@ _shtab_orderctl_products_get_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
   ":the row\'s id:"
 )
 
@@ -417,13 +417,13 @@ _shtab_orderctl_products_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--in-stock[only what is in stock]"
-  "--out-of-stock[only what is not in stock]"
+  "--in-stock[only products in stock]"
+  "--out-of-stock[only products out of stock]"
   "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
-  "--all[all rows, however many there are]"
-  "--after[only ids above this one]:ID:"
+  "--all[all rows]"
+  "--after[only rows with a greater id]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -433,7 +433,7 @@ _shtab_orderctl_prune_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--older-than[settled longer ago than that, as 90d or 12h\; default\: setting ledger_retention]:DURATION:"
+  "--older-than[minimum age of requests, for example 90d or 12h\; default\: setting ledger_retention]:DURATION:"
   "--limit[maximum number, oldest first]:N:"
   "--dry-run[change nothing\; show what would be done]"
   "--yes[confirm the deletion\; required to delete anything]"
@@ -446,7 +446,7 @@ _shtab_orderctl_publish_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--id[the request\'s id\; default\: a new UUID. With the same id it is done only once]:ID:"
+  "--id[the request\'s id\; default\: a new UUID. requests with the same id are applied once]:ID:"
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   ":product, order or user:"
@@ -462,7 +462,7 @@ _shtab_orderctl_status_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 3]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 3]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -491,7 +491,7 @@ _shtab_orderctl_topology_lint_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--management-url[RabbitMQ\'s management API, as http\:\/\/HOST\:PORT, with user\:password\@ if it is not that of the broker\'s URL\; default\: RABBITMQ_MANAGEMENT_URL, else port 15672 of its host]:URL:"
+  "--management-url[RabbitMQ\'s management API\: http\:\/\/\[USER\:PASSWORD\@\]HOST\:PORT, by default with the user of the broker\'s URL\; default\: RABBITMQ_MANAGEMENT_URL, else port 15672 of its host]:URL:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -501,7 +501,7 @@ _shtab_orderctl_topology_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--management-url[RabbitMQ\'s management API, as http\:\/\/HOST\:PORT, with user\:password\@ if it is not that of the broker\'s URL\; default\: RABBITMQ_MANAGEMENT_URL, else port 15672 of its host]:URL:"
+  "--management-url[RabbitMQ\'s management API\: http\:\/\/\[USER\:PASSWORD\@\]HOST\:PORT, by default with the user of the broker\'s URL\; default\: RABBITMQ_MANAGEMENT_URL, else port 15672 of its host]:URL:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -521,7 +521,7 @@ _shtab_orderctl_users_get_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
   ":the row\'s id:"
 )
 
@@ -533,10 +533,10 @@ _shtab_orderctl_users_list_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number of rows, 1 to 500\; default\: 50]:N:"
-  "--all[all rows, however many there are]"
-  "--after[only ids above this one]:ID:"
+  "--all[all rows]"
+  "--after[only rows with a greater id]:ID:"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  "--timeout[longest wait for a reply, as 10, 500ms or 2min\; default\: 10]:SECONDS:"
+  "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
 )
 
 # guard to ensure default positional specs are added only once per session

@@ -57,16 +57,16 @@ class DeadLetters:
         for name in self._depths:
             if is_stream(publisher.connection, name):
                 raise Misconfigured(
-                    f"queue {name} is a stream: letters can neither be looked at nor taken out "
-                    "there; delete it, then: orderctl topology apply; others can be looked at by "
-                    "name"
+                    f"queue {name} is a stream: its dead letters can be neither read nor removed; "
+                    "delete it, then run: orderctl topology apply; name another queue to see its "
+                    "dead letters"
                 )
         filled = [name for name, ready in self._depths.items() if ready]
         self._renewals = Renewals(settings, publisher, filled, console.note)
         if self._renewals.untouchable:
             raise Failure(
-                f"queue {self._renewals.untouchable[0]}: delivery limit 0: the broker drops what "
-                "is given back, so the letters cannot be looked at; see: orderctl topology lint"
+                f"queue {self._renewals.untouchable[0]}: delivery limit 0: the broker drops "
+                "returned messages, so dead letters cannot be read; see: orderctl topology lint"
             )
         self.total = sum(self._depths.values())
         self.seen = 0

@@ -9,11 +9,11 @@ from orderd.amqp.inspection import Needed
 from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.topology import depth_on
 
-_HOLDS: Final = "it holds messages; run this again once they have come back"
+_HOLDS: Final = "it holds messages; run this again when they have returned to their queues"
 
 
 def replace(connection: Connection, former: Needed) -> str | None:
-    """Replace a retry queue of a former version; return why it was left, None where it was not.
+    """Replace a retry queue of an earlier version; return why it was left, None where it was not.
 
     No message is lost by it. Raises BrokerFault.
     """
@@ -50,7 +50,7 @@ def _delete_quorum(scratch: ScratchChannel, former: Needed) -> str | None:
     Whoever publishes to it consumes the queue of commands, too.
     """
     if depth_on(scratch, former.returns_to).consumers:
-        return f"a quorum queue; stop what consumes {former.returns_to}, then run this again"
+        return f"a quorum queue; stop the consumers of {former.returns_to}, then run this again"
     if depth_on(scratch, former.name).ready:
         return _HOLDS
     scratch.call("queue_delete", queue=former.name)

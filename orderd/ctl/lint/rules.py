@@ -45,8 +45,8 @@ def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Co
 def judge_former(wanted: Needed, fix: str) -> Contradiction:
     """Return what is wrong with a retry queue that was declared as former versions did it."""
     problem = (
-        f"of a former version: a message whose delay ends while {wanted.returns_to} is full, "
-        "missing or down is lost"
+        f"declared by an earlier version: a message whose delay ends while {wanted.returns_to} "
+        "is full, missing or down is lost"
     )
     return Contradiction(wanted.name, problem, fix)
 

@@ -13,7 +13,7 @@ from tools.rabbitmq import PrivateRabbit
 from tools.waiting import wait_until
 
 NEIGHBOURS = 20
-# The retry queue of a former version: a quorum queue takes one message more than its limit.
+# The retry queue of an earlier version: a quorum queue takes one message more than its limit.
 CLASSIC = {
     "x-message-ttl": 500,
     "x-dead-letter-exchange": "",
@@ -42,7 +42,7 @@ def unidentified(shop: Shop, count: int) -> None:
 
 
 def open_of_old(shop: Shop) -> None:
-    """Have something to order, and a retry queue of a former version."""
+    """Have something to order, and a retry queue of an earlier version."""
     shop.open_with(stock=1000)
     shop.channel.queue_declare("order.retry.500ms", durable=True, arguments=CLASSIC)
 

@@ -10,8 +10,8 @@ from tools.management import Management
 from tools.waiting import wait_until
 
 ORDER_LOST = (
-    "several consumers: user (2), product (2), order (2): commands take effect in the order sent "
-    'only among those that one daemon takes; consume = "exclusive" keeps it\n'
+    "several consumers: user (2), product (2), order (2): only the commands that one daemon "
+    'consumes take effect in the order sent; set consume = "exclusive" to keep the order of all\n'
 )
 
 

@@ -52,7 +52,7 @@ def test_the_demo_stops_where_an_id_is_another(
     done = orderctl("demo")
 
     assert done.code == 1
-    assert "step 2: should have id 1, has 2" in done.err
+    assert "step 2: expected id 1; got 2" in done.err
     assert len(done.out.splitlines()) == 2
 
 

@@ -19,7 +19,7 @@ FORMER = {
 
 @pytest.fixture(params=["classic", "quorum"])
 def kind(request: pytest.FixtureRequest, broker: Broker) -> str:
-    """The type of a retry queue of a former version, the only one that is there."""
+    """The type of a retry queue declared by an earlier version, the only one that is there."""
     kind = str(request.param)
     arguments = FORMER | {"x-queue-type": kind}
     broker.channel.queue_declare(RETRY, durable=True, arguments=arguments)
@@ -49,9 +49,12 @@ def test_one_with_messages_is_left_and_replaced_when_it_is_empty(
     third = topology("apply", "--json", **DELAYS)
 
     assert (first.code, second.code) == (0, 0)
-    assert f"{RETRY} is left as a former version declared it: it holds messages" in first.err
+    assert f"{RETRY} remains as an earlier version declared it: it holds messages" in first.err
     [told] = [one for one in linted.document["contradictions"] if one["subject"] == RETRY]
-    assert (linted.code, told["problem"].startswith("of a former version: ")) == (1, True)
+    assert (linted.code, told["problem"].startswith("declared by an earlier version: ")) == (
+        1,
+        True,
+    )
     assert told["fix"] == "orderctl topology apply replaces it once it is empty"
     assert (second.document["replaced"], second.document["left"]) == ([RETRY], {})
     assert (third.document["replaced"], third.document["left"]) == ([], {})
@@ -70,7 +73,7 @@ def test_a_quorum_queue_is_left_while_somebody_may_publish_to_it(
         assert applied.document["replaced"] == [RETRY]
     else:
         assert applied.document["replaced"] == []
-        assert "stop what consumes user" in applied.document["left"][RETRY]
+        assert "stop the consumers of user" in applied.document["left"][RETRY]
 
 
 @pytest.mark.usefixtures("kind")
@@ -83,7 +86,7 @@ def test_it_is_shown_and_its_presence_is_no_fault(
     status = orderctl("status", "--json", **DELAYS)
 
     rows = {row["name"]: row for row in shown.document}
-    assert rows[RETRY]["state"].startswith("of a former version")
+    assert rows[RETRY]["state"].startswith("declared by an earlier version")
     assert rows[RETRY]["needed_arguments"]["x-dead-letter-strategy"] == "at-least-once"
     assert rows["user"]["state"] == "as needed"
     assert status.document["queues"]["former"] == [RETRY]

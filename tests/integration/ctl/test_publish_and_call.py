@@ -96,7 +96,7 @@ def test_a_call_without_reply_can_be_repeated_safely(
 
     assert (first.code, first.out) == (1, "")
     assert "no reply from queue product in 0.2 s" in first.err
-    assert "it may still be carried out as p1" in first.err
+    assert "it may still be applied as p1" in first.err
     assert (second.code, second.document["data"]["id"]) == (0, 1)
     assert listed.document["total"] == 1
 

@@ -44,7 +44,7 @@ def test_rows_are_listed_page_by_page(orderctl: Orderctl) -> None:
     last = orderctl("products", "list", "--after", "4")
 
     assert first_cells(first.out) == ["id", "1", "2"]
-    assert first.err == "2 of 5; go on with --after 2\n"
+    assert first.err == "2 of 5; continue with --after 2\n"
     assert first_cells(second.out) == ["id", "3", "4"]
     assert (first_cells(last.out), last.err) == (["id", "5"], "")
 

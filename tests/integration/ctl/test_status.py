@@ -47,8 +47,8 @@ def test_how_commands_are_authorized_is_told_from_the_record_and_from_here(
     assert done.code == 0
     assert done.document["authorization"] == {
         "ok": True,
-        "summary": "tokens by the last start or reload; by the settings here: none (every command "
-        "is allowed)",
+        "summary": "tokens since the last start or reload; according to the settings here: none "
+        "(every command is allowed)",
         "mode": "tokens",
         "settings": "none",
     }

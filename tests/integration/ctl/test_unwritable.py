@@ -90,8 +90,8 @@ def test_a_request_whose_end_cannot_be_shown_can_be_repeated(  # noqa: PLR0917
     assert said[1:] == [
         f"orderctl: stdout: {why}",
         (
-            f"orderctl: it may still be carried out as {request_id}; "
-            "with the same id it is safe to send it again"
+            f"orderctl: it may still be applied as {request_id}; "
+            "it is safe to send it again with the same id"
         ),
     ]
     again = orderctl("call", "product", "create", PRODUCT, "--id", request_id)
@@ -106,7 +106,7 @@ def test_a_reader_that_has_gone_is_no_reason_to_hide_the_id(
     _, said = shell(env, "call product list --id p1 | true")
 
     assert said[0] == "id p1"
-    assert "may still be carried out as p1" in said[-1]
+    assert "may still be applied as p1" in said[-1]
 
 
 @pytest.mark.parametrize("verb", ["publish", "call"])
@@ -153,7 +153,7 @@ def test_ctrl_c_in_the_wait_for_a_reply_tells_the_id(env: dict[str, str], broker
     request_id = told.removeprefix("id ")
     assert (orderctl.returncode, out) == (130, "")
     assert len(request_id) == 36
-    assert f"it may still be carried out as {request_id}" in warned
+    assert f"it may still be applied as {request_id}" in warned
 
 
 @pytest.mark.parametrize("redirections", [CLOSED, f"<&- {CLOSED}", f"<&- {CLOSED} 2>&-", FULL])

@@ -117,9 +117,7 @@ def test_a_file_that_overstrains_its_parser_is_refused(tmp_path: Path, text: str
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "orderd.toml").write_text(text)
 
-    assert (
-        reason_of(tmp_path) == f"config ({tmp_path}/etc/orderd.toml): holds more than can be read"
-    )
+    assert reason_of(tmp_path) == f"config ({tmp_path}/etc/orderd.toml): is too large"
 
 
 def test_a_pipe_is_read_to_its_end_and_not_waited_for_longer_than_some_seconds(

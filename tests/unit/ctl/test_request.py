@@ -106,5 +106,5 @@ def test_an_empty_token_file_is_wrong_usage(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("\n")
 
-    with pytest.raises(WrongUsage, match="holds no token"):
+    with pytest.raises(WrongUsage, match="does not contain a token"):
         asked("--auth-file", str(file))

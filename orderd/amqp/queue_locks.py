@@ -50,7 +50,7 @@ class QueueLocks:
             scratch.close()
             return _busy(consumers) if consumers else None
         scratch.close()
-        return _busy(consumers) if consumers else "another daemon is about to leave it"
+        return _busy(consumers) if consumers else "another daemon is releasing it"
 
     def forget(self) -> None:
         """Hold no lock any more: the connection is gone."""

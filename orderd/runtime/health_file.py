@@ -90,7 +90,7 @@ def _known(content: Any) -> dict[str, Any]:
         and math.isfinite(age_s)
     )
     if not is_told:
-        raise ValueError("a value is none that a daemon writes")
+        raise ValueError("it has a value that no daemon writes")
     return {**known, "age_s": round(age_s, 3)}
 
 

@@ -108,7 +108,7 @@ def _outcome(world: World, command: Command) -> Outcome:
             message = f"id: {command.request_id!a} was used before, for another request"
             return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
     if command.is_expired:
-        return Refused(RefusalCode.EXPIRED, "its expiration was over before it could be applied")
+        return Refused(RefusalCode.EXPIRED, "expired before it could be applied")
     ahead = world.turns.ahead_of(command)
     if ahead is not None:
         return Waiting.behind(ahead)

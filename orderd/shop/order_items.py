@@ -43,8 +43,8 @@ def too_many(wanted: Mapping[int, int]) -> Invalid | None:
     """Return the refusal for items of one product that no single item could have."""
     for product_id, quantity in wanted.items():
         if quantity > QUANTITY_MAX:
-            has = f"data.items: product {product_id} has a quantity of {quantity} in all"
-            message = f"{has}, at most {QUANTITY_MAX} are allowed"
+            has = f"data.items: product {product_id} adds up to a quantity of {quantity}"
+            message = f"{has}; at most {QUANTITY_MAX} are allowed"
             return Invalid(InvalidCode.INVALID_DATA, message)
     return None
 

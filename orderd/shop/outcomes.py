@@ -109,7 +109,7 @@ class Waiting:
     @classmethod
     def behind(cls, ahead: Place) -> "Waiting":
         """Return the outcome of a command that has *ahead* before it in its line."""
-        return cls(f"an earlier command of its row has no outcome yet: {ahead}")
+        return cls(f"an earlier command for the same row is pending: {ahead}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,6 @@ def test_items_of_one_product_are_no_more_in_all_than_one_item_may_be(
 
     assert decision.outcome == Invalid(
         InvalidCode.INVALID_DATA,
-        "data.items: product 1 has a quantity of 1000001 in all, at most 1000000 are allowed",
+        "data.items: product 1 adds up to a quantity of 1000001; at most 1000000 are allowed",
     )
     applied(do(world, "order", action, {**named, "items": items(desk=QUANTITY_MAX)}))

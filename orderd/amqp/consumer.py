@@ -213,18 +213,14 @@ class Consumer:
                 return QueueDepth(ready=0, consumers=0)
 
     def change_prefetch(self, prefetch: int) -> None:
-        """Let the broker send so many from each queue; what is in hand stays in hand.
-
-        Raises BrokerFault as `poll` does.
-        """
+        """Let the broker send so many from each queue. Raises BrokerFault as `poll` does."""
         with self._voiding():
             self.flow.change_prefetch(prefetch)
 
     def pause(self, keep_alive: Callable[[], None]) -> int:
-        """Consume nothing until `resume`, and give back what waits; return how many those were.
+        """Consume nothing until `resume`; return how many waiting deliveries were given back.
 
-        What is on lease stays in hand. *keep_alive* is called at least once a second, and must not
-        touch this consumer. Raises BrokerFault as `poll` does.
+        *keep_alive* is called at least once a second, and must not touch this consumer.
         """
         with self._voiding():
             return self.flow.pause(self._queues, keep_alive)

@@ -6,11 +6,12 @@ from itertools import count
 from typing import Final
 
 from orderd.amqp import topology
+from orderd.amqp.admission import admit
 from orderd.amqp.connection import Connection
 from orderd.amqp.faults import INTERNAL_ERROR, BrokerFault, ChannelFault, TopologyMismatch
 from orderd.amqp.intake import CAUTIOUS_PREFETCH, Arrive, Intake, Send
 from orderd.amqp.message import Delivery
-from orderd.amqp.queue_locks import QueueLocks, is_in_use
+from orderd.amqp.queue_locks import QueueLocks
 from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.amqp.separate import SeparateConnections
 
@@ -201,7 +202,7 @@ class Intakes:
         try:
             if is_failing:
                 self._declare(queue)
-            why = self._hindrance(intake)
+            why = admit(intake, self._locks, self.apart, self._consume_first)
         except (BrokerFault, TopologyMismatch) as fault:
             self._connection.raise_if_lost()
             self.standing_by.pop(queue, None)
@@ -215,28 +216,10 @@ class Intakes:
             intake.try_at_s = time.monotonic() + TRY_AGAIN_S
             self.standing_by[queue] = why
 
-    def _hindrance(self, intake: Intake) -> str | None:
-        """Return None where the queue is consumed now, else to whom it is left."""
-        # A queue with a single active consumer of its own lets nobody consume exclusively.
-        is_exclusive = self._locks.is_exclusive(intake.queue)
-        for is_alone in (True, False) if is_exclusive else (False,):
-            if (hindrance := self._locks.hindrance(intake.queue)) is not None:
-                return hindrance
-            if self._is_let_in(intake, is_alone=is_alone):
-                return None
-        return "another program consumes it exclusively"
-
-    def _is_let_in(self, intake: Intake, *, is_alone: bool) -> bool:
-        intake.open(self.apart.connection_for(intake.queue), is_exclusive=is_alone)
+    def _consume_first(self, intake: Intake) -> None:
+        # It is not known yet whether the queue holds messages that were tried before.
         intake.is_cautious = self.prefetch > CAUTIOUS_PREFETCH
-        try:
-            self.consume(intake)
-        except ChannelFault as fault:
-            intake.drop()
-            if not is_in_use(fault):
-                raise
-            return False
-        return True
+        self.consume(intake)
 
     def consume(self, intake: Intake) -> None:
         """Have the broker deliver from the queue of *intake*, as much as it may have in hand."""

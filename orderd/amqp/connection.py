@@ -210,7 +210,9 @@ class Connection:
             self._lose(BrokerFault(f"{self.where}: {purpose}: the connection is closed"))
         except pika.exceptions.NoFreeChannels:
             # It was not asked for: the connection is well.
-            raise BrokerFault(f"{self.where}: {purpose}: {self.channels_max} are open") from None
+            raise BrokerFault(
+                f"{self.where}: {purpose}: all {self.channels_max} channels are in use"
+            ) from None
         except (TimedOut, *LOSSES) as error:
             self._lose(fault_of(error, self.where, purpose), error)
         except BaseException:

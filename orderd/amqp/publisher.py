@@ -146,7 +146,7 @@ class Publisher:
 
         # A broker that takes its time is no alarm.
         with suppress(NoAnswer):
-            self.connection.run_until(is_known, _ALARM_WAIT_S, "finding out about alarms")
+            self.connection.run_until(is_known, _ALARM_WAIT_S, "checking for alarms")
 
     def pump(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""

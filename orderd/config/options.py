@@ -15,7 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="orderd",
         description="Apply a shop's commands from RabbitMQ to PostgreSQL, exactly once in effect.",
         epilog="Every setting can also be set in the configuration file or as ORDERD_<NAME> in "
-        "the environment. Exit codes: 0 stopped as asked, 1 failed, 2 usage, 69 a server is "
+        "the environment. Exit codes: 0 stopped on request, 1 failed, 2 usage, 69 a server is "
         "unavailable (with --no-wait), 78 bad configuration or schema not migrated.",
     )
     parser.add_argument("--version", action="version", version=f"orderd {__version__}")

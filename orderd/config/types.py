@@ -62,7 +62,7 @@ def _modes(value: object) -> object:
     if not isinstance(value, Mapping):
         return _mode(value)
     if unknown := [name for name in value if name not in tuple(Queue)]:
-        raise ValueError(f"{unknown[0]} is no queue; they are {', '.join(Queue)}")
+        raise ValueError(f"unknown queue {unknown[0]}; known: {', '.join(Queue)}")
     return {str(queue): _mode(mode) for queue, mode in value.items()}
 
 

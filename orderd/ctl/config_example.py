@@ -13,10 +13,10 @@ from orderd.runtime.paths import CONFIG_FILE
 _WIDTH: Final = 98
 _HEAD: Final = f"""\
 # Configuration of orderd, for {CONFIG_FILE}.
-# What stands here are the defaults, or examples where there are none: remove the first # of a line
-# to set it. The environment and credentials count more than this file. Passwords are better kept in
-# credentials (database_url, rabbitmq_url) than here. What is marked [restart] changes by a restart
-# only, all else also by a reload.
+# The values below are the defaults, or examples where there is no default; remove the first # of a
+# line to set it. The environment and credentials override this file. Keep passwords in credentials
+# (database_url, rabbitmq_url) rather than here. Settings marked [restart] take effect after a
+# restart, all others after a reload too.
 """
 _TOKENS: Final = """\
 #[tokens.shop]

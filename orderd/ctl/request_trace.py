@@ -46,7 +46,7 @@ def in_broker(
     """Return what waits in retry queues and dead letter queues, and how full the others are.
 
     A message that cannot be renewed is reported to *tell*.
-    Command queues are not looked into: what is given back counts as redelivered there.
+    Command queues are not searched: what is given back counts as redelivered there.
     """
     messages = Messages()
     retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]

@@ -24,6 +24,6 @@ def load_queries() -> Mapping[str, str]:
             _, *parts = _NAME.split(source.read_text(encoding="utf-8"))
             for name, sql in zip(parts[::2], parts[1::2], strict=True):
                 if name in queries:
-                    raise ValueError(f"{source.name}: the query {name} stands twice")
+                    raise ValueError(f"{source.name}: the query {name} is defined twice")
                 queries[name] = sql.strip()
     return queries

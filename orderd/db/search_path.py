@@ -64,4 +64,4 @@ def _raise_if_in_the_way(tables: Iterable[_Found]) -> None:
     """Raise `SchemaFault` where another program has a table that orderd is yet to create."""
     for table in tables:
         if table.is_in_first_schema:
-            raise SchemaFault(f"{table} is not orderd's, which has created nothing here; {_ADVICE}")
+            raise SchemaFault(f"{table} was not created by orderd; {_ADVICE}")

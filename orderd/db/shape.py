@@ -239,12 +239,12 @@ def _missing_references(tx: Transaction) -> list[str]:
 def _missing_checks(tx: Transaction) -> list[str]:
     tables, columns = zip(*_CHECKS, strict=True)
     said = [
-        f"column {table}.{column} has no CHECK: others may write what orderd never does"
+        f"column {table}.{column} has no CHECK: other programs can write values that orderd rejects"
         for table, column in tx.rows("missing_checks", tables=list(tables), columns=list(columns))
     ]
     return said + [
         f"table {table} has no constraint {table}_can_be_told: "
-        "others may write what no reply can tell"
+        "other programs can write values that no reply can represent"
         for (table,) in tx.rows("missing_limits", tables=list(SHOP.table_names))
     ]
 

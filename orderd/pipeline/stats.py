@@ -33,13 +33,11 @@ class Stats:
     def batch(self) -> Iterator[None]:
         """Log how many commands were counted in the block, and how long they took."""
         started_s, before = self._now_s(), self._commands
-        yield
-        if size := self._commands - before:
-            duration_ms = (self._counted_s - started_s) * 1_000
-            text = (
-                f"committed {size} {'command' if size == 1 else 'commands'} in {duration_ms:.0f} ms"
-            )
-            emit(LogEvent.BATCH_COMMITTED, text, batch_size=size, duration_ms=round(duration_ms, 1))
+        try:
+            yield
+        finally:
+            if size := self._commands - before:
+                _log_batch(size, (self._counted_s - started_s) * 1_000)
 
     def brief(self) -> str:
         """Return rate since the last call, total and last outcome, as one short line."""

@@ -175,9 +175,9 @@ def _difference(table: str, expected: str, found: str) -> str | None:
     for row_id in dict.fromkeys([*were, *are]):
         name = f"table {table}, row {row_id}"
         if row_id not in are:
-            return f"{name}: is not there after it was written"
+            return f"{name}: is missing after the write"
         if row_id not in were:
-            return f"{name}: is there, and was not written or was deleted"
+            return f"{name}: exists, although it was deleted or not written"
         for column in COLUMNS[table]:
             if not _is_same(column, were[row_id].get(column), are[row_id].get(column)):
                 return f"{name}: {column} is not what was written"

@@ -18,9 +18,9 @@ class ExitCode(IntEnum):
 
 # In the words of the documentation and of the manual.
 ENDS_OF_ORDERD: Final = {
-    ExitCode.DONE: "stopped as asked",
+    ExitCode.DONE: "stopped on request",
     ExitCode.FAILED: "failed: an unexpected fault, which the last line names",
-    ExitCode.USAGE: "wrong usage of the command line",
+    ExitCode.USAGE: "invalid command-line usage",
     ExitCode.UNAVAILABLE: "a server cannot be reached at start, and `--no-wait` asked not to wait",
     ExitCode.CONFIG: "bad configuration, schema not migrated, a missing privilege, or a topology "
     "it cannot use",
@@ -30,7 +30,7 @@ ENDS_OF_ORDERCTL: Final = {
     ExitCode.FAILED: "failed, refused, or something is not well",
     ExitCode.USAGE: "usage",
     ExitCode.NOT_CHECKED: "nothing wrong was found, but not everything could be checked",
-    ExitCode.UNAVAILABLE: "a server cannot be reached, or the daemon does not live",
+    ExitCode.UNAVAILABLE: "a server cannot be reached, or the daemon is not running",
     ExitCode.CONFIG: "bad configuration, or a schema not migrated",
     ExitCode.INTERRUPTED: "interrupted",
 }

@@ -59,7 +59,7 @@ class Action(Generic[M]):
                 raise WrongRegistry(f"action {self.name}: changes cause events, queries do not")
             is_change = issubclass(model, ConditionalChange)
             if is_change and model.identity_field not in model.model_fields:
-                raise WrongRegistry(f"action {self.name}: {model.__name__} names no row")
+                raise WrongRegistry(f"action {self.name}: {model.__name__} does not identify a row")
         choices = product(*(((), *((each,) for each in one_of)) for one_of in self.events))
         permitted = frozenset(tuple(str(e) for part in choice for e in part) for choice in choices)
         object.__setattr__(self, "permitted", permitted)
@@ -104,7 +104,7 @@ class Entity:
         told = {each for code in self.refusals for each in type(code)}
         if told != set(self.refusals):
             names = ", ".join(sorted(told - set(self.refusals)))
-            raise WrongRegistry(f"entity {self.queue}: it is not said when it refuses with {names}")
+            raise WrongRegistry(f"entity {self.queue}: there is no description of refusal {names}")
         for column in self.logged.values():
             if column not in {each.name for each in self.table.columns}:
                 raise WrongRegistry(f"entity {self.queue}: there is no column {column} to log")

@@ -43,7 +43,7 @@ class Needs:
     def to_refer_to(self, table: Table[Any], row_id: int) -> None:
         """Load the row and keep others from deleting it, as another row is to refer to it."""
         if not table.is_referred_to:
-            raise LookupError(f"table {table.name} does not say that it is referred to")
+            raise LookupError(f"table {table.name} is not declared as referred to")
         self.referred_to[table].add(row_id)
 
     def to_see(self, table: Table[Any], row_id: int) -> None:
@@ -53,7 +53,7 @@ class Needs:
     def to_look_up(self, table: Table[Any], column: str, value: str) -> None:
         """Load the row that has *value* in the unique *column*, if there is one."""
         if column not in table.unique:
-            raise LookupError(f"column {table.name}.{column} does not say that it is unique")
+            raise LookupError(f"column {table.name}.{column} is not declared as unique")
         self.looked_up[table, column].add(value)
 
     def to_make(self, table: Table[Any], *, lines: int = 0) -> None:

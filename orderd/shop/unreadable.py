@@ -46,7 +46,9 @@ def flaw_of(row: Row) -> str | None:
     values: tuple[Any, ...] = _VALUES[kind](row)
     if None in values:
         name = _NEVER_NULL[kind][values.index(None)]
-        return f"{name} is {'no time from year 1 to 9999' if name in _TIMES else 'null'}"
+        return (
+            f"{name} is {'not a timestamp between years 1 and 9999' if name in _TIMES else 'null'}"
+        )
     for name in _AMOUNTS[kind]:
         amount = getattr(row, name)
         if not amount.is_finite():

@@ -206,6 +206,6 @@ def test_letters_that_cannot_be_given_back_are_not_looked_at(environment: Enviro
         done = environment.orderctl("dlq", verb)
         assert (done.returncode, done.stdout) == (1, "")
         assert "queue user.dlq: delivery limit 0" in done.stderr
-    assert "not looked at" in environment.orderctl("explain", "0").stdout
+    assert "not searched" in environment.orderctl("explain", "0").stdout
 
     environment.assert_all_is_there()

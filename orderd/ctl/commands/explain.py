@@ -123,8 +123,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if place["row_id"] is not None:
-        ahead = f"behind {place['ahead']} earlier" if place["ahead"] else "the first"
-        line = f"{ahead} in the line of {place['queue']} {place['row_id']}"
+        ahead = f"behind {place['ahead']} earlier commands" if place["ahead"] else "the first"
+        line = f"{ahead} for {place['queue']} {place['row_id']}"
         yield "place", f"{line}, since {place['since']}, to {place['ends_at']} at most"
     if place["waits_for"] is not None:
         yield "waits", f"since {place['waits_since']}: {place['waits_for']}"
@@ -134,8 +134,8 @@ def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     waiting = [f"{queue} {ready}" for queue, ready in known["commands_ready"].items() if ready]
     if waiting and known["ledger"] is None:
         hint = "commands are ready in that queue; the request may be one of them"
-        yield "not looked into", f"{', '.join(waiting)}: {hint}"
+        yield "not searched", f"{', '.join(waiting)}: {hint}"
     for name, count in known["not_looked_at"].items():
-        yield "not looked at", f"{name}: {count} messages behind those that were"
+        yield "not searched", f"{name}: {count} messages behind those that were searched"
     if known["state"] == NEVER_SEEN:
         yield "", "queries, pruned requests, and commands applied without this id leave no trace"

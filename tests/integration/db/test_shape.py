@@ -229,7 +229,7 @@ def test_a_table_of_another_program_in_the_place_of_orderds_is_named(
         with pytest.raises(SchemaFault) as caught:
             look(unmigrated)
         assert str(caught.value) == (
-            "public.orders of role postgres is not orderd's, which has created nothing here; "
+            "public.orders of role postgres was not created by orderd; "
             "give orderd a schema of its own, first in search_path"
         )
 

@@ -81,7 +81,8 @@ def test_a_date_that_cannot_be_told_costs_its_row_alone(shop: Shop, table: str, 
         )
     )
 
-    told = f"{queue.capitalize()} 2 cannot be read: created_at is no time from year 1 to 9999"
+    why = "created_at is not a timestamp between years 1 and 9999"
+    told = f"{queue.capitalize()} 2 cannot be read: {why}"
     assert bad == Refused(RefusalCode.UNREADABLE_ROW, f"{told}; correct the row")
     assert answer(good)["id"] == 1
     found = answer(page)

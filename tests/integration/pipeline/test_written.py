@@ -67,7 +67,7 @@ AUDITED = (
     "CREATE TABLE audit (id bigint);"
     "CREATE RULE audited AS ON INSERT TO products DO ALSO INSERT INTO audit VALUES (NEW.id)"
 )
-MISSING = "is not there after it was written"
+MISSING = "is missing after the write"
 
 
 @pytest.mark.parametrize(("row", "event", "condition", "culprit"), DROPPED)

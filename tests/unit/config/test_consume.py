@@ -53,7 +53,7 @@ def test_it_says_which_queues_are_for_one_daemon_at_a_time(
         ('consume = ""', "must be shared or exclusive"),
         ('[consume]\norder = "alone"', "must be shared or exclusive"),
         ("[consume]\norder = 1", "must be shared or exclusive"),
-        ('[consume]\norders = "exclusive"', "orders is no queue; they are user, product, order"),
+        ('[consume]\norders = "exclusive"', "unknown queue orders; known: user, product, order"),
     ],
 )
 def test_what_it_cannot_mean_is_refused(tmp_path: Path, toml: str, reason: str) -> None:

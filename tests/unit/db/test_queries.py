@@ -57,7 +57,7 @@ def test_a_name_that_stands_twice_is_an_error(
     (tmp_path / "notes.txt").write_text("-- name: three\n")
     monkeypatch.setattr(queries, "sql_folder", lambda _: tmp_path)
 
-    with pytest.raises(ValueError, match=r"b\.sql: the query one stands twice"):
+    with pytest.raises(ValueError, match=r"b\.sql: the query one is defined twice"):
         load_queries()
 
 

@@ -74,7 +74,7 @@ def test_an_action_cannot_be_declared_without_any_of_its_parts(forgotten: str) -
         ({"models": {"v9": Rename}}, "there are no versions"),
         ({"events": ()}, "changes cause events"),
         ({"models": in_all(Get)}, "queries do not"),
-        ({"models": in_all(Nameless)}, "Nameless names no row"),
+        ({"models": in_all(Nameless)}, "Nameless does not identify a row"),
     ],
 )
 def test_an_action_that_contradicts_itself_is_refused(more: dict[str, Any], why: str) -> None:
@@ -189,7 +189,7 @@ def test_only_unique_columns_can_be_looked_up_and_only_what_has_lines_gets_more(
         needs.to_look_up(USERS, "full_name", "Ann")
     with pytest.raises(LookupError, match="products has no lines"):
         needs.to_make_lines(PRODUCTS, 1)
-    with pytest.raises(LookupError, match="products does not say"):
+    with pytest.raises(LookupError, match="products is not declared"):
         needs.to_refer_to(PRODUCTS, 1)
 
 

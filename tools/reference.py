@@ -153,7 +153,7 @@ def event_queues() -> str:
 
 
 def sqlstates() -> str:
-    """Return the table of what each SQLSTATE means for the work in hand."""
+    """Return the table of what each SQLSTATE means for the current batch."""
     faults = _BY_SQLSTATE | {f"{state}…": fault for state, fault in _BY_CLASS.items()}
     _same(faults, texts.SQLSTATES)
     rows = [

@@ -47,7 +47,7 @@ DEFERRALS: Final = {
     "unexpected": "An error that orderd does not expect, such as one raised by a trigger.",
     "retries_exhausted": "On the dead letter and in the reply: the last attempt failed, or "
     "`lock_patience` passed.",
-    "poison": "On the dead letter of a message that was in hand each time the daemon crashed.",
+    "poison": "On the dead letter of a message before whose ack the daemon crashed each time.",
 }
 
 SQLSTATES: Final = {
@@ -152,7 +152,7 @@ CRASH_POINTS: Final = {
     ),
     "before_ack": ("Everything is published.", "finds a duplicate and sends the stored reply"),
     "after_ack": ("The ack may be with the broker.", "does nothing, or as before"),
-    "drain_started": ("What was in hand is not acked.", "processes it"),
+    "drain_started": ("Nothing more is acked.", "processes it"),
     "outbox_claimed": (
         "Left-over events are claimed, not published.",
         "publishes them once the claim is older than `outbox_grace`",

@@ -18,7 +18,7 @@ def admit(
 
     Raises BrokerFault where the queue cannot be consumed by anybody.
     """
-    # A queue with a single active consumer of its own lets nobody consume exclusively.
+    # A queue with a single active consumer of its own allows no exclusive consumers.
     is_exclusive = locks.is_exclusive(intake.queue)
     for is_alone in (True, False) if is_exclusive else (False,):
         if (hindrance := locks.hindrance(intake.queue)) is not None:

@@ -157,7 +157,7 @@ class ConfirmConnection:
         with contextlib.suppress(pika.exceptions.AMQPError, AssertionError, OSError, BrokerFault):
             if not (connection.is_closed or connection.is_closing):
                 connection.close()
-            # Nobody's slices: who closes has often given up, and must not be told so once more.
+            # No keep-alive work: the caller may be stopping, and must not be interrupted again.
             self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing", no_slice)
         with contextlib.suppress(AssertionError):
             connection.ioloop.close()

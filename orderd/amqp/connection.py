@@ -1,7 +1,7 @@
 """A connection for taking, asking and browsing: pika's BlockingConnection, used at its edge only.
 
 pika raises some dozen kinds of exceptions, says nothing of a channel that the broker has closed,
-and waits without limit. All of that ends here: whoever uses a Connection or a Channel knows
+and waits without limit. All of that ends here: users of a Connection or a Channel know
 BrokerFault, and ChannelFault where the broker closed the channel and gave its reason.
 """
 

@@ -190,7 +190,7 @@ class Consumer:
     def ack_at_last(self, deliveries: Iterable[Delivery]) -> None:
         """Ack *deliveries* where the connection was given up because the broker did not answer.
 
-        One that only stood still reads it later, and delivers them to nobody again. Never raises.
+        A broker that was only frozen reads the acks later and does not redeliver. Never raises.
         """
         with suppress(BrokerFault):
             self._intakes.settle_at_last(deliveries, ack_at_last)
@@ -247,9 +247,9 @@ class Consumer:
         """Give back what is unacked, in its order, and uncounted where the broker has a way."""
         if not self._connection.is_open:
             return
-        # Nobody's slices: who closes has often given up, and must not be told so once more.
+        # No keep-alive work: the caller may be stopping, and must not be interrupted again.
         self._connection.end_slices(_GIVE_BACK_TIMEOUT_S)
-        # Much of it may be on its way yet, and of that nobody needs the bodies.
+        # Much of it may still be on its way; its bodies are not kept.
         with suppress(BrokerFault), self.inbox.giving_back(self._queues):
             self.cancel()
             if self._connection.version >= _NACKS_ARE_FREE:
@@ -289,7 +289,7 @@ class Consumer:
 
     @contextmanager
     def _voiding(self) -> Iterator[None]:
-        """Forget what is in hand where the broker is lost: it cannot be settled any more."""
+        """Forget all deliveries when the connection is lost: they can no longer be settled."""
         try:
             yield
         except BrokerFault:

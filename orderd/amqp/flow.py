@@ -17,7 +17,7 @@ class FlowControl:
     """
 
     def __init__(self, intakes: Intakes, inbox: Inbox, bytes_max: int) -> None:
-        """Take few at a time from a queue with more than *bytes_max* of bodies in hand."""
+        """Take few at a time from a queue with more than *bytes_max* of unacked bodies."""
         self._intakes = intakes
         self._inbox = inbox
         self._bytes_max = bytes_max
@@ -29,11 +29,11 @@ class FlowControl:
 
     @property
     def body_bytes(self) -> int:
-        """The size of all bodies that are in hand, unacked."""
+        """The size of all unacked bodies, in bytes."""
         return sum(intake.unacked.body_bytes for intake in self._intakes)
 
     def change_prefetch(self, prefetch: int) -> None:
-        """Let the broker send *prefetch* from each queue; what is in hand stays in hand."""
+        """Let the broker send *prefetch* from each queue; unacked deliveries stay as they are."""
         if prefetch != self._intakes.prefetch:
             self._intakes.prefetch = prefetch
             for intake in self._intakes:
@@ -41,7 +41,7 @@ class FlowControl:
             self._apply_prefetch()
 
     def adapt(self) -> None:
-        """Follow a changed prefetch, and what is in hand; to be called freely."""
+        """Adapt to a changed prefetch and to the size of unacked bodies; cheap to call often."""
         self._apply_prefetch()
         # Big bodies are taken with caution too: all that is on its way is read before the answers.
         if any(intake.is_cautious for intake in self._intakes):
@@ -87,7 +87,7 @@ class FlowControl:
                 self._intakes.consume_anew(intake)
 
     def _open_up(self) -> None:
-        """Take as many as the prefetch allows once nothing redelivered is in hand."""
+        """Take as many as the prefetch allows once no redelivered message is unacked."""
         is_clean = not any(intake.redelivered for intake in self._intakes)
         for intake in self._intakes.taken():
             if intake.is_cautious and is_clean and intake.may_open_up:
@@ -97,7 +97,7 @@ class FlowControl:
                 self._intakes.consume_anew(intake)
 
     def _too_heavy(self) -> list[str]:
-        """Return the queues with too many bytes in hand that are not taken with caution yet."""
+        """Return the queues with too many unacked bytes whose prefetch is not yet reduced."""
         return [
             intake.queue
             for intake in self._intakes.taken()

@@ -40,7 +40,7 @@ class InFlight:
             del self._sent[next(iter(self._sent))]
 
     def note_back(self, delivery: Delivery) -> None:
-        """Note that *delivery* is in hand, whether it was on its way or not."""
+        """Note that *delivery* has arrived, whether it was expected or not."""
         if self._sent:
             self._sent.pop(_key(delivery), None)
 

@@ -57,7 +57,7 @@ class Inbox:
             self._waiting.extendleft(reversed(held))
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
-        """End the lease of *deliveries*: whoever calls this settles them."""
+        """End the lease of *deliveries*: the caller settles them."""
         for delivery in deliveries:
             self._leased.pop(delivery.tag, None)
 

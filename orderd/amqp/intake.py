@@ -13,7 +13,7 @@ from orderd.amqp.unacked import Unacked
 # Queue, delivery tag, the tag's generation, and pika's method, properties and body.
 Arrive = Callable[["Intake", int, Any, Any, bytes], None]
 Send = Callable[[Channel, int, bool], None]
-# Whatever ends the connection counts against every message in hand: so while some of them are
+# Whatever ends the connection counts against every unacked message: so while some of them are
 # there for a second time, few are taken.
 CAUTIOUS_PREFETCH: Final = 20
 _FIRST_DELAY_S: Final = 1.0
@@ -28,7 +28,7 @@ _generations = count(1)
 
 
 class Intake:
-    """A consumer of *queue*, if it can be had; what happens to it is nobody else's business.
+    """A consumer of *queue*, if it can be had; its faults affect no other queue.
 
     Its deliveries have tags out of *tags*, which are unique among all queues and channels. They
     are held until they are settled, or the channel is lost: `generation` counts the channels.
@@ -163,7 +163,7 @@ class Intake:
         return self.channel
 
     def drop(self) -> None:
-        """Leave the queue: the broker delivers again, here or elsewhere, what was in hand."""
+        """Leave the queue: the broker redelivers the unacked messages, here or elsewhere."""
         channel, self.channel = self.channel, None
         self.consumer_tag = None
         self.is_paused = self.is_slow = False

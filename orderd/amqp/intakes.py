@@ -89,11 +89,11 @@ class Intakes:
         return len(self._intakes) + self._locks.count + 2
 
     def holds(self, delivery: Delivery) -> bool:
-        """Return whether *delivery* is in hand, and can be settled."""
+        """Return whether *delivery* is unacked and can still be settled."""
         return delivery.tag in self._intakes[delivery.queue].unacked
 
     def begin(self, *, is_first: bool) -> None:
-        """Declare and consume every queue that nobody else keeps to himself.
+        """Declare and consume every queue that no other daemon consumes exclusively.
 
         Raises TopologyMismatch where that *is_first*: later, others have changed what did fit.
         """
@@ -124,7 +124,7 @@ class Intakes:
         if now_s >= self._count_at_s:
             self._count_at_s = now_s + COUNT_EVERY_S
             for intake in self.taken():
-                # A quorum queue counts a cancelled consumer too, while it has something in hand.
+                # A quorum queue counts a cancelled consumer too, while it has unacked deliveries.
                 if not intake.unacked:
                     self.consumers[intake.queue] = self.depth(intake.queue).consumers
 
@@ -222,7 +222,7 @@ class Intakes:
         self.consume(intake)
 
     def consume(self, intake: Intake) -> None:
-        """Have the broker deliver from the queue of *intake*, as much as it may have in hand."""
+        """Have the broker deliver from the queue of *intake*, up to its prefetch."""
         intake.consume(self.prefetch, self._on_arrival)
 
     def consume_anew(self, intake: Intake) -> None:

@@ -121,7 +121,7 @@ class Publisher:
     ) -> None:
         """Do as `wait`, but the time in which the broker blocks publishers does not count.
 
-        To connect anew would not help against its alarm, and cost every message a delivery. Nor
+        Reconnecting would not end its alarm, and would cost every message a delivery. Nor
         would it help against a queue that confirms nothing: what has no answer by then has failed.
         """
         while not confirms.done:
@@ -203,7 +203,7 @@ class Publisher:
         """
         channel = self.channel
         self.connection.raise_if_lost()
-        # While it waits in here, whoever is called meanwhile comes by.
+        # Keep-alive work done during this wait may call this method again.
         if self._is_mending or channel.raw.is_open:
             return
         self._is_mending = True

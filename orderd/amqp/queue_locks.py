@@ -18,7 +18,7 @@ class QueueLocks:
 
     Quorum queues let everybody consume, exclusively or not. So who consumes a queue in `exclusive`
     holds a queue beside it that belongs to the connection: with this it ends, and not before what
-    was in hand is back in the queue, or settled.
+    was unacked is back in the queue, or settled.
     """
 
     def __init__(self, connection: Connection, exclusive: Collection[str]) -> None:

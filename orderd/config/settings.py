@@ -158,14 +158,13 @@ class Settings(LayeredSettings):
         default=3,
         ge=2,
         le=100,
-        description="number of crashes with the same message in hand after which it is "
-        "dead-lettered",
+        description="number of crashes during the same message after which it is dead-lettered",
     )
     give_back_after: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0,
         ge=1,
         le=1_500,
-        description="outage of the database after which messages in hand go back to the broker, "
+        description="database outage after which unacked messages are returned to the broker, "
         "1s to 25min",
     )
     lock_patience: Annotated[Seconds, RELOADABLE] = Field(

@@ -61,7 +61,7 @@ def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
     ready = sum((depths[queue] or _NO_QUEUE).ready for queue in Queue)
     dead = sum((depths[dead_letter_queue(queue)] or _NO_QUEUE).ready for queue in Queue)
     waiting = sum(depth.ready for depth in depths.values() if depth) - ready - dead
-    said = [f"{ready} commands ready, {waiting} to be tried again, {dead} dead letters"]
+    said = [f"{ready} commands ready, {waiting} waiting for a retry, {dead} dead letters"]
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"missing: {missing[0]}{more}")

@@ -105,7 +105,7 @@ class Client:
     def ask(self, request: Request, timeout_s: float) -> Any:
         """Publish a query, and return the `data` of the answer; raises Failure for an error.
 
-        Once nobody waits for the answer any more, the broker drops the query.
+        The broker drops the query once the caller no longer waits.
         """
         expiration_ms = max(1, round(timeout_s * 1000))
         properties = Properties(content_type=_CONTENT_TYPE, expiration=str(expiration_ms))

@@ -89,7 +89,12 @@ def _authorization(mode: str | None, settings: "Settings") -> Finding:
 def _ledger(requests: int, *, is_estimate: bool) -> Finding:
     about = "about " if is_estimate else ""
     facts = {"requests": requests, "is_estimate": is_estimate}
-    return Finding("ledger", is_well=True, summary=f"{about}{requests} requests", facts=facts)
+    return Finding(
+        "ledger",
+        is_well=True,
+        summary=f"{about}{requests} request{'s' * (requests != 1)}",
+        facts=facts,
+    )
 
 
 def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:

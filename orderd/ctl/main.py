@@ -107,7 +107,7 @@ def _complain(error: Exception, context: Context) -> int | None:
 
 
 def _arm_failpoints() -> None:
-    # For tests only, so nobody else need wait for them.
+    # For tests only, so they are imported only if wanted.
     from orderd.runtime import crash_points as failpoints  # noqa: PLC0415
     from orderd.runtime.config_errors import ConfigError  # noqa: PLC0415
 

@@ -24,7 +24,7 @@ def add_limit_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def show_page(console: Console, columns: Sequence[Shown], rows: Sequence[Row], limit: int) -> None:
-    """Print *limit* of *rows*; one more than that in hand tells that there are more."""
+    """Print *limit* of *rows*; one more row than that tells that there are more."""
     page = rows[:limit]
     if console.is_json:
         console.document(page)

@@ -46,7 +46,7 @@ def outbox_event(fields: Sequence[Any]) -> dict[str, Any]:
 
 
 def _said(body: str) -> dict[str, Any]:
-    """Return what a body says of itself; somebody else may have put it there."""
+    """Return what a body says of itself; another program may have written it."""
     try:
         said = loads(body.encode())
     except MalformedJson:

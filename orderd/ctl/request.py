@@ -17,6 +17,7 @@ from orderd.ctl.durations import duration
 from orderd.ctl.errors import Failure, Unavailable, WrongUsage
 from orderd.ctl.streams import discard_stdout
 from orderd.protocol.limits import REQUEST_ID_MAX
+from orderd.protocol.names import VERSIONS
 from orderd.protocol.strict_json import MalformedJson, loads
 
 TIMEOUT_MAX_S: Final = 3600.0
@@ -47,7 +48,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version",
         dest="contract_version",
-        choices=("v1", "v2"),
+        choices=VERSIONS,
         help="contract version; default: v1",
     )
     add_token_argument(parser)

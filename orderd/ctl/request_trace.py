@@ -50,10 +50,10 @@ def in_broker(
     """
     messages = Messages()
     retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
-    letters = [dead_letter_queue(queue) for queue in Queue]
+    dead_letters = [dead_letter_queue(queue) for queue in Queue]
     depths = {
         name: depth.ready
-        for name in (*retries, *letters)
+        for name in (*retries, *dead_letters)
         if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
     }
     renewals = Renewals(settings, publisher, list(depths), tell)
@@ -62,10 +62,10 @@ def in_broker(
             limit = 0 if name in renewals.untouchable else LOOKED_AT_MAX
             if ready > limit:
                 messages.not_looked_at[name] = ready - limit
-            found = messages.dead_letters if name in letters else messages.retries
-            for letter in _looked_at(browser, renewals, name, min(ready, limit)):
-                if letter.request_id == request_id:
-                    found.append(letter)
+            found = messages.dead_letters if name in dead_letters else messages.retries
+            for dead_letter in _looked_at(browser, renewals, name, min(ready, limit)):
+                if dead_letter.request_id == request_id:
+                    found.append(dead_letter)
     for queue in Queue:
         depth = queue_depth(publisher.connection, queue)
         messages.ready[str(queue)] = 0 if depth is None else depth.ready
@@ -109,10 +109,11 @@ def place_of(tx: Transaction, request_id: str) -> dict[str, Any] | None:
     }
 
 
-def tries_of(tx: Transaction, letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
-    """Return what is on record of crashes while one of *letters* was in hand."""
+def tries_of(tx: Transaction, dead_letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
+    """Return what is on record of crashes before the ack of one of *dead_letters*."""
     keys = {
-        key_of(replace(letter.delivery, queue=letter.origin)): letter.origin for letter in letters
+        key_of(replace(dead_letter.delivery, queue=dead_letter.origin)): dead_letter.origin
+        for dead_letter in dead_letters
     }
     if not keys:
         return []
@@ -127,7 +128,7 @@ def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> I
         delivery = browser.take(name)
         if delivery is None:
             return
-        # In a retry queue the delay begins anew by that.
+        # In a retry queue this restarts the delay.
         renewals.renew(browser, delivery)
         yield DeadLetter(delivery)
 

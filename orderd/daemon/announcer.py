@@ -133,7 +133,7 @@ class Announcer:
             self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
 
     def forget_alarm(self) -> None:
-        """Announce no end of an alarm whose connection is lost: nobody has seen it end."""
+        """Forget an alarm whose connection is lost: whether it has ended is unknown."""
         if self._lifecycle.block(is_blocked=False):
             self._status.blocked()
 
@@ -150,30 +150,33 @@ class Announcer:
         emit(LogEvent.BATCH_RETRIED, f"outbox housekeeping failed and will be retried: {fault}")
 
     def gave_back(self, deliveries: int) -> None:
-        """Announce that messages in hand went back to the broker."""
+        """Announce that unacked messages were returned to the broker."""
         emit(LogEvent.MESSAGE_REQUEUED, f"{deliveries} messages returned to the broker")
 
     def log_status(self, inbox: int) -> None:
         """Log a line about the state of the daemon, with *inbox* deliveries waiting."""
-        emit(LogEvent.STATUS_LOGGED, f"{self._stats}; {inbox} deliveries in hand")
+        emit(LogEvent.STATUS_LOGGED, f"{self._stats}; {inbox} unacked deliveries in the inbox")
 
     def draining(self, signal_name: str, timeout_s: float) -> None:
         """Announce that a stop was asked for."""
-        text = f"{signal_name}: finishing the messages in hand ({timeout_s:g} s at most)"
+        text = f"{signal_name}: finishing the unacked messages ({timeout_s:g} s at most)"
         emit(LogEvent.DAEMON_DRAINING, text)
         self._events.publish(SystemEvent.STOPPING, {"signal": signal_name})
         self._status.draining()
 
     def drain_cut_short(self, fault: Exception) -> None:
-        """Announce that the broker will deliver again what was in hand."""
+        """Announce that the broker will redeliver the unacked messages."""
         emit(
             LogEvent.MESSAGE_REQUEUED,
-            f"drain interrupted; the broker redelivers what was in hand: {fault}",
+            f"drain interrupted; the broker redelivers the unacked messages: {fault}",
         )
 
     def gave_up(self) -> None:
         """Announce that a second signal, or the time limit, ended the drain."""
-        emit(LogEvent.MESSAGE_REQUEUED, "drain ended early; the broker redelivers what was in hand")
+        emit(
+            LogEvent.MESSAGE_REQUEUED,
+            "drain ended early; the broker redelivers the unacked messages",
+        )
 
     def stopped(self) -> None:
         """Announce that the daemon ends as asked."""

@@ -147,7 +147,7 @@ class App:
         return self.consumer.is_ready and self.publisher.is_ready
 
     def connect_broker(self) -> None:
-        """Connect publisher, then consumer: whoever takes work can also settle it."""
+        """Connect publisher, then consumer: what is consumed can also be settled."""
         if not self.consumer.is_ready:
             self.disconnect_broker()
         if not self.publisher.is_ready:

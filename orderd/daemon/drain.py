@@ -9,7 +9,7 @@ from orderd.runtime.crash_points import reach
 
 
 def drain(app: App) -> None:
-    """Finish what is in hand and give back the rest, within the configured time."""
+    """Finish the current batches and return the rest, within the configured time."""
     app.announcer.draining(app.signals.stop_signal, app.settings.shutdown_timeout)
     reach("drain_started")
     if not app.is_broker_connected:
@@ -32,7 +32,7 @@ def drain(app: App) -> None:
 
 
 def let_go(app: App) -> None:
-    """Leave to the broker what is in hand; that was no crash, and must not count as one."""
+    """Leave the unacked messages to the broker; this is no crash and must not count as one."""
     with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
         app.quarantine.withdraw()
     app.settler.ack_at_last()

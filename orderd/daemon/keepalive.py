@@ -81,7 +81,7 @@ class KeepAlive:
     def _stop_if_asked(self) -> None:
         now_s = time.monotonic()
         if self._signals.stop_requested:
-            # From the first sight of it: the batch in hand is part of the drain.
+            # The time of the drain includes that of the current batch.
             self._status.draining()
             self._stop_at_s = min(self._stop_at_s, now_s + self._drain_timeout_s())
         if not self._is_closing and (self._signals.stop_now or now_s > self._stop_at_s):

@@ -83,7 +83,7 @@ class Lifecycle:
         return was_running
 
     def block(self, *, is_blocked: bool) -> bool:
-        """Hold what is in hand while RabbitMQ takes no messages."""
+        """Hold the unacked messages while RabbitMQ blocks publishers."""
         if is_blocked is self.is_blocked:
             return False
         self._blocked_since_s = self._now_s() if is_blocked else None
@@ -101,7 +101,7 @@ class Lifecycle:
         return was != self.failing
 
     def drain(self) -> bool:
-        """Finish what is in hand, and take nothing else."""
+        """Finish the unacked messages, and consume no more."""
         was_draining, self._is_draining = self._is_draining, True
         return not was_draining
 

@@ -113,7 +113,7 @@ class Daemon:
         if not app.consumer.inbox:
             self._idle()
         if app.publisher.blocked:
-            # What is in hand is held, and nothing begun, until it can be settled.
+            # Unacked messages are held, and no batch begins, until they can be settled.
             app.settler.ack_in_alarm()
             app.consumer.poll(TICK_S)
         elif app.consumer.inbox:

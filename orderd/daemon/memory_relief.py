@@ -1,4 +1,4 @@
-"""Big bodies in hand can raise the broker's memory alarm themselves: then they go back to it."""
+"""Returns unacked messages to a broker in alarm, whose memory they may be filling."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.publisher import Publisher
 from orderd.daemon.announcer import Announcer
 
-# An alarm that is over by then costs nobody a delivery.
+# An alarm that is over by then costs no message a delivery.
 _MOMENT_S: Final = 2.0
-# Less in hand than this raises no alarm.
+# Fewer unacked bytes than this raise no alarm.
 _RELIEF_BYTES: Final = 1024 * 1024
 
 

@@ -79,7 +79,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     emit(LogEvent.CONFIG_RELOADED, told or "no setting has changed")
     if outcome.changed:
         doubt(settings)
-    # At last: this speaks with the broker, and what was lost by that is made good as ever.
+    # Last, because it talks to the broker; a lost connection is handled by the loop.
     app.consumer.change_prefetch(settings.prefetch_count)
 
 

@@ -86,7 +86,7 @@ class StatusReporter:
             self._notifier.status("blocked: RabbitMQ blocks publishers")
 
     def draining(self) -> None:
-        """Report that the daemon finishes what is in hand and takes nothing more."""
+        """Report that the daemon finishes its unacked messages and consumes no more."""
         self._lifecycle.drain()
         if not self._is_stopping:
             self._is_stopping = True

@@ -1,4 +1,4 @@
-"""Classifies database errors by what they mean for the work in hand; decided only here."""
+"""Classifies database errors by what they mean for the current batch; decided only here."""
 
 import re
 from enum import Enum, auto

@@ -11,7 +11,8 @@ from typing import Any, Final
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-HIDDEN: Final = "***"
+from orderd.logs.redaction import HIDDEN
+
 _SECRETS: Final = (
     "password",
     "sslpassword",
@@ -69,7 +70,7 @@ def shown_dsn(dsn: str) -> str:
     """Return *dsn* as it was written, with `***` in the place of each password.
 
     libpq's parser is the judge: where it finds anything else in the result than it should,
-    the string is written anew.
+    the string is rebuilt.
     """
     try:
         parameters = parse_dsn(dsn)

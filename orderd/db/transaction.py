@@ -1,4 +1,4 @@
-"""A transaction in hand: named queries, sent at once or together with the next."""
+"""An open transaction: named queries, sent at once or together with the next one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final

@@ -29,7 +29,7 @@ class LogEvent(StrEnum):
     DAEMON_DRAINING = (
         "daemon.draining",
         INFO,
-        "A stop was requested; the daemon finishes what is in hand.",
+        "A stop was requested; the daemon finishes its unacked messages.",
     )
     DAEMON_STOPPED = "daemon.stopped", INFO, "The daemon has stopped as requested."
     DAEMON_FAILED = (
@@ -198,7 +198,7 @@ class LogEvent(StrEnum):
     MESSAGE_QUARANTINED = (
         "message.quarantined",
         WARNING,
-        "A message was in hand during an earlier crash.",
+        "A daemon crashed earlier before it had acked this message.",
     )
     REPLY_DROPPED = "reply.dropped", DEBUG, "The reply queue no longer exists."
     REPLY_REFUSED = (

@@ -28,8 +28,9 @@ class Arrivals:
     def queues(self, tried: Sequence[Delivery]) -> frozenset[Queue]:
         """Return the queues that may still bring what an order among *tried* refers to.
 
-        Such a queue has messages in hand other than *tried*, in a retry queue or on the way back,
-        or ready, or another consumer; or it cannot be consumed for now. Raises `BrokerFault`.
+        Such a queue has unacked messages other than *tried*, messages that are ready, in a retry
+        queue or on the way back, or another consumer; or it cannot be consumed for now. Raises
+        `BrokerFault`.
         """
         tags = {delivery.tag for delivery in tried}
         found = self._in_hand(tags)
@@ -40,7 +41,7 @@ class Arrivals:
         return frozenset(found)
 
     def _in_hand(self, tried: Collection[int]) -> set[Queue]:
-        """Return the queues of which deliveries are in hand, without those with tags *tried*."""
+        """Return the queues with unacked deliveries other than those with tags *tried*."""
         inbox = self._consumer.inbox
         leased = (each for each in inbox.leased if each.tag not in tried)
         in_hand = chain(leased, inbox, inbox.worn, self._retried())

@@ -74,7 +74,7 @@ class Committer:
             yield from self._commit_unlocked(portion, is_split=False)
 
     def _touch(self, requests: Sequence[Request], tx: Transaction) -> None:
-        """Wait with *tx* for whoever holds a table or row that *requests* need."""
+        """Wait with *tx* for the sessions that hold a table or row that *requests* need."""
         self._probe.touch(tx)
         needs = SHOP.needs_of(request.command for request in requests)
         world, _ = open_world(tx, needs, self._ids, None)

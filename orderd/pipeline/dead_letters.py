@@ -28,7 +28,7 @@ from orderd.protocol.names import (
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import dumps
 
-# A header table has to fit into one frame, or it costs the connection, each time anew.
+# A header table has to fit into one frame, or the connection is closed each time.
 HEADERS_BYTES_MAX: Final = 16 * 1024
 REASON_CHARACTERS_MAX: Final = 1000
 _HEADER_OVERHEAD_BYTES: Final = 64

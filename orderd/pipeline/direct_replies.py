@@ -137,7 +137,7 @@ class DirectReplies:
     def close(self) -> None:
         """Close the connection, for others may need it more; never raises.
 
-        What is to be sent is sent once `turn` has connected anew.
+        Waiting replies are sent once `turn` has reconnected.
         """
         if self._own.is_ready or self._own.is_connecting:
             self._lose(BrokerFault(LOST))

@@ -71,7 +71,7 @@ class Dispatcher:
             able = [each for each in map(self._publishable, wanted) if each is not None]
             return self._publish(able)
         except BrokerFault:
-            # What is committed is settled all the same; the loop connects anew.
+            # What is committed is settled all the same; the loop reconnects.
             return wanted, _lost(wanted)
 
     def _publishable(self, message: OutboundMessage) -> OutboundMessage | None:

@@ -29,7 +29,7 @@ def as_taken(database: Database, request: Request, fault: UniqueTaken) -> Reques
 
 
 def mark_taken(world: World, request: Request) -> None:
-    """Let *world* hold somebody who has what *request* was found to be too late for."""
+    """Note in *world* that the unique value that *request* asks for is taken."""
     if request.taken is not None:
         table = SHOP.by_queue[request.command.queue].table
         world.mark_taken(table, request.taken, getattr(request.command.content, request.taken))

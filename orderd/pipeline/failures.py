@@ -20,7 +20,7 @@ def failed(request: Request, fault: Exception) -> Result:
 def outcome_of(command: Command, fault: Exception) -> Deferred | Unavailable:
     """Return the outcome: a command is tried again later, a query is answered with an error.
 
-    Who asked is waiting, and may ask again; in five minutes nobody needs the answer.
+    The caller is waiting and may ask again; in five minutes it no longer needs the answer.
     """
     if isinstance(fault, TransactionConflict):
         code, message = DeferralCode.TRANSIENT, str(fault)

@@ -13,7 +13,7 @@ from orderd.pipeline.report import Reporter
 _FIRST_DELAY_S: Final = 1.0
 DELAY_S_MAX: Final = 60.0
 # A broker takes a channel away whose deliveries stay unacked for 30 min; before, they are its own
-# again, and come to whoever has better luck with them.
+# again, for another daemon to try.
 PATIENCE_S: Final = 600.0
 
 

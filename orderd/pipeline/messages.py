@@ -23,7 +23,7 @@ _LEFT_OUT: Final = DEAD_LETTER_HEADERS | RENEWAL_HEADERS | {HEADER_EXPIRES_AT, H
 
 
 def reply_message(result: Result, response: Response, reply_to: str) -> OutgoingMessage:
-    """Return the reply to whoever asked; mandatory, to know of a caller that is gone."""
+    """Return the reply to the caller; mandatory, so that a missing reply queue is reported."""
     correlation_id = result.correlation_id
     properties = Properties(
         content_type="application/json",

@@ -1,4 +1,4 @@
-"""Exchanges and queues that somebody deleted are declared again."""
+"""Declares exchanges and queues again that were deleted."""
 
 import time
 from collections.abc import Iterable

@@ -36,7 +36,7 @@ class Purpose(Enum):
     """Why a message is sent, and so what its failing means."""
 
     EVENT = auto()  # the outbox keeps it: it is sent again later
-    REPLY = auto()  # the caller is gone: nobody misses it
+    REPLY = auto()  # the caller is gone: it can be dropped
     NOTICE = auto()  # best effort
     RETRY = auto()  # takes the place of the delivery, which must not be acked without it
     DEAD_LETTER = auto()  # likewise

@@ -12,7 +12,7 @@ class Policy:
 
     `grants` tells which token may send what, None where every command is allowed. A command is
     tried again after each of `retry_delays_s`, and waits at most `lock_patience_s` for a lock. The
-    n-th crash with a message in hand is its last where n is `poison_after`. `own_queues` get no
+    crash number `poison_after` before its ack is the last of a message. `own_queues` get no
     replies.
     """
 
@@ -35,6 +35,6 @@ class Policy:
         return len(self.retry_delays_s)
 
     def replace(self, other: "Policy") -> None:
-        """Follow *other* from now on; whoever was given this policy does so too."""
+        """Take over the values of *other*, for all parts that were given this policy."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))

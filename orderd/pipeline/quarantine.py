@@ -1,4 +1,4 @@
-"""Messages that were in hand at a crash: tried more and more carefully, then not at all.
+"""Messages that a daemon had not acked when it crashed: tried with growing caution, then rejected.
 
 That a message is redelivered means little, a clean stop does that too. So each further try is on
 record before it begins, and off the record once the message is settled: the n-th try that would
@@ -117,7 +117,7 @@ class Quarantine:
     ) -> None:
         """Take the tries of *deliveries* off the record while *touch* waits for the database.
 
-        Who is killed while it waits for somebody's lock, or for a server that answers nobody, was
+        A daemon that is killed while it waits for a lock or for a server without an answer was
         not killed by its message. Raises `DatabaseOutage`.
         """
         tried = _by_key(deliveries)

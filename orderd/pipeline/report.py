@@ -102,7 +102,7 @@ class Reporter:
         )
 
     def topology_changed(self, fault: Exception) -> None:
-        """Tell that somebody declared a queue anew, in a way that cannot be used."""
+        """Log that another client has declared a queue in a way orderd cannot use."""
         emit(LogEvent.MESSAGE_HELD_BACK, str(fault))
 
     def renewed(self, messages: int) -> None:
@@ -124,7 +124,7 @@ class Reporter:
         )
 
     def reply_dropped(self, result: Result, why: str) -> None:
-        """Tell that nobody was there to take the reply, or that the broker did not."""
+        """Log that the reply queue is gone, or that the broker refused the reply."""
         reply_to = result.delivery.properties.reply_to
         if is_address(reply_to or ""):
             emit(
@@ -166,7 +166,7 @@ class Reporter:
 
 
 def _emit_if_enabled(event: LogEvent, message: str, result: Result) -> None:
-    """Log a line of the ordinary course, without making its fields where nobody reads it."""
+    """Log a routine line; its fields are made only if its level is enabled."""
     if is_enabled(event):
         emit(event, message, **_fields(result))
 

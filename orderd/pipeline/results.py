@@ -58,7 +58,7 @@ def attempt_of(delivery: Delivery) -> int:
     """Return the attempt that the message's header counts; 0 for anything but a count.
 
     A client can set the header to anything; the worst it gains is fewer attempts. A dead letter
-    that somebody moved back to its queue begins anew.
+    that was moved back to its queue starts again from 0.
     """
     headers = delivery.properties.headers
     if not headers or HEADER_FAILED_AT in headers:

@@ -30,7 +30,7 @@ from orderd.shop.registry import SHOP
 from orderd.shop.tables import OUTBOX
 from orderd.shop.world import World
 
-# Once a group is being split, whoever holds a row is known to hold it for long.
+# Once a group is being split, the session that holds a row is known to hold it for long.
 LOCK_TIMEOUT_WHEN_SPLIT_MS: Final = 100
 
 

@@ -55,7 +55,7 @@ _NUMBERS: Final = frozenset(
 
 
 class WrittenDiffers(Exception):
-    """A table does not hold what was written to it: somebody's trigger, rule or row security."""
+    """A table does not hold what was written to it: because of a trigger, rule or row security."""
 
 
 @dataclass(frozen=True, slots=True)

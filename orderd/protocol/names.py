@@ -13,6 +13,10 @@ class Queue(StrEnum):
     ORDER = "order"
 
 
+# Of the contract, the oldest first.
+VERSIONS: Final = ("v1", "v2")
+
+
 class OutcomeName(StrEnum):
     """How a delivery ended, as log and metrics name it."""
 

@@ -1,7 +1,7 @@
 """Crash points for tests: `ORDERD_FAILPOINT=name[@request id][:nth]` kills the daemon there.
 
 `stop:` before the name freezes it there (SIGSTOP) instead. Several are separated by commas. Without
-a request id every pass counts; with one, only those that have this request in hand. The daemon dies
+a request id every pass counts; with one, only those with this request. The daemon dies
 by SIGKILL at the nth counted pass, by default the first (which must be written out where the
 request id itself ends in a colon and digits).
 """
@@ -55,7 +55,7 @@ _armed: dict[str, list[_Trigger]] = {}
 
 
 def reach(point: Failpoint, ids: Iterable[str | None] = ()) -> None:
-    """Die here if the point is armed; `ids`, the requests in hand, is read only then."""
+    """Die here if the point is armed; `ids`, those of the current requests, are read only then."""
     if _armed:
         _pass(point, ids)
 

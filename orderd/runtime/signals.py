@@ -9,12 +9,12 @@ from typing import Final
 
 # In the words of the documentation and of the manual.
 EFFECTS: Final = {
-    "SIGTERM, SIGINT": "drain: take no more, finish what is in hand, settle, exit 0; after "
-    "`shutdown_timeout` the rest is left to the broker, which delivers it again",
+    "SIGTERM, SIGINT": "drain: take no more, finish the unacked messages, exit 0; after "
+    "`shutdown_timeout` the broker redelivers the rest",
     "a second one": "give up at once, losing nothing; exit 0",
     "SIGUSR1": "log a status line (`status.logged`)",
     "SIGHUP": "read the configuration again",
-    "SIGQUIT, SIGKILL": "end as in a crash: the broker delivers again what was in hand",
+    "SIGQUIT, SIGKILL": "end as in a crash: the broker redelivers the unacked messages",
     "SIGTSTP, SIGSTOP, SIGCONT": "stop the process, and let it go on",
     "all others": "none, such as SIGUSR2 and SIGALRM",
 }

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from orderd import __version__
 from orderd.protocol.commands import CommandData, ConditionalChange, HealthCheck, List
-from orderd.protocol.names import Queue
+from orderd.protocol.names import VERSIONS, Queue
 from orderd.protocol.strict_json import dumps
 from orderd.shop.needs import Needs, nothing
 from orderd.shop.outcomes import Answered, Applied, Invalid, Refused
@@ -18,7 +18,6 @@ from orderd.shop.world import World
 
 M = TypeVar("M", bound=CommandData)
 
-ALL_VERSIONS: Final = ("v1", "v2")
 # What the ledger and the outbox have room for, wherever a database keeps them in a varchar.
 _NAME: Final = re.compile("[a-z_]{1,30}")
 _TYPE: Final = re.compile("[a-z_.]{1,30}")
@@ -52,7 +51,7 @@ class Action(Generic[M]):
         """Find out which events may come together; raises WrongRegistry."""
         if not _NAME.fullmatch(self.name):
             raise WrongRegistry(f"action {self.name}: the name should match {_NAME.pattern}")
-        if not self.models or not set(self.models) <= set(ALL_VERSIONS):
+        if not self.models or not set(self.models) <= set(VERSIONS):
             raise WrongRegistry(f"action {self.name}: there are no versions {list(self.models)}")
         for model in self.models.values():
             if model.is_query == bool(self.events):
@@ -116,7 +115,7 @@ class Entity:
 
 def in_all(model: type[M]) -> Mapping[str, type[M]]:
     """Return *model* as that of an action in all versions of the contract."""
-    return dict.fromkeys(ALL_VERSIONS, model)
+    return dict.fromkeys(VERSIONS, model)
 
 
 def refusal_event(queue: str) -> str:
@@ -134,7 +133,7 @@ def _not_by_a_rule(_world: World, content: List) -> Answered:
 
 
 def _health(_world: World, _content: HealthCheck) -> Answered:
-    """Return that all is well: whoever gets here has the rows from the database."""
+    """Report that all is well: a rule runs only after rows were loaded."""
     return Answered(dumps({"status": "ok", "version": __version__, "database": "ok"}))
 
 

@@ -32,7 +32,7 @@ class Needs:
     new_rows: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def to_change(self, table: Table[Any], row_id: int) -> None:
-        """Load the row and lock it, so that nobody else changes it."""
+        """Load the row and lock it against changes by others."""
         self.changed[table].add(row_id)
 
     def to_change_with_it(self, table: Table[Any], row_id: int) -> None:

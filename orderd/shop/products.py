@@ -198,7 +198,7 @@ def _get(world: World, content: ProductGet) -> Answered | Refused:
 
 
 def not_found(product_id: int, missing: Queue | None = None) -> Refused:
-    """Return the refusal for a product that nobody knows."""
+    """Return the refusal for an unknown product."""
     message = f"Product {product_id} does not exist"
     return Refused(ProductRefusal.NOT_FOUND, message, missing)
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from orderd.protocol.commands import CommandData, ConditionalChange, Models
 from orderd.protocol.envelope import Command
-from orderd.protocol.names import Queue
-from orderd.shop.entity import ALL_VERSIONS, HEALTH_CHECK, Action, Entity, WrongRegistry
+from orderd.protocol.names import VERSIONS, Queue
+from orderd.shop.entity import HEALTH_CHECK, Action, Entity, WrongRegistry
 from orderd.shop.needs import Needs
 from orderd.shop.orders import ORDER
 from orderd.shop.products import PRODUCT
@@ -99,7 +99,7 @@ def actions_of(entity: Entity) -> tuple[Action[Any], ...]:
 
 
 def _models(entities: Iterable[Entity]) -> Models:
-    models: dict[str, dict[tuple[str, str], type[CommandData]]] = {v: {} for v in ALL_VERSIONS}
+    models: dict[str, dict[tuple[str, str], type[CommandData]]] = {v: {} for v in VERSIONS}
     action_of: dict[type[CommandData], Action[Any]] = {}
     for entity in entities:
         for action in actions_of(entity):

@@ -23,7 +23,7 @@ GIVEN: Final = "~"
 class Place:
     """The place of a deferred command in the line of its row.
 
-    `waited_s` is for how long it has been waiting for somebody's lock, None where it has not.
+    `waited_s` is for how long it has been waiting for a lock, None if it has not.
     """
 
     key: str

@@ -155,7 +155,7 @@ def _get(world: World, content: UserGet) -> Answered | Refused:
 
 
 def not_found(user_id: int, missing: Queue | None = None) -> Refused:
-    """Return the refusal for a user that nobody knows."""
+    """Return the refusal for an unknown user."""
     return Refused(UserRefusal.NOT_FOUND, f"User {user_id} does not exist", missing)
 
 

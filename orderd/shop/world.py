@@ -63,7 +63,7 @@ class World:
     `tables` are those of all entities, by their rows' classes.
     `arriving` are the queues that may bring what others refer to, None where nobody has asked;
     `has_asked_for_arrivals` tells that a decision depends on them.
-    `is_flawed` tells whether a row has a value that cannot be told, None where nobody has looked.
+    `is_flawed` tells whether a row has a value that JSON cannot represent, None if not checked.
     """
 
     tables: Mapping[type, Table[Any]]

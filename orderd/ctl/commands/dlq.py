@@ -64,51 +64,53 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def list_letters(options: argparse.Namespace, context: Context) -> int:
-    """Print what tells each letter from the others."""
+    """Print what tells each dead letter from the others."""
     filters, console = filters_of(options, context), context.console
     found: list[dict[str, Any]] = []
 
     def note(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
-        found.extend(letter.summary() for letter in matching)
+        found.extend(dead_letter.summary() for dead_letter in matching)
 
     with broker_of(context.settings) as publisher:
-        letters = DeadLetters(context.settings, publisher, options.queue, console)
-        with console.progress("looking", letters.total) as advance:
-            letters.go_through(filters, options.limit, advance, note)
+        dead_letters = DeadLetters(context.settings, publisher, options.queue, console)
+        with console.progress("looking", dead_letters.total) as advance:
+            dead_letters.go_through(filters, options.limit, advance, note)
     if console.is_json:
         console.document(found)
     else:
         console.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
-    return _end(console, letters, filters, len(found), options.limit)
+    return _end(console, dead_letters, filters, len(found), options.limit)
 
 
 def show_letters(options: argparse.Namespace, context: Context) -> int:
-    """Print each letter as one JSON document, as soon as it is read."""
+    """Print each dead letter as one JSON document, as soon as it is read."""
     filters, console = filters_of(options, context), context.console
     shown = 0
 
     def show(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
         nonlocal shown
-        for letter in matching:
-            console.document(letter.document())
+        for dead_letter in matching:
+            console.document(dead_letter.document())
             shown += 1
 
     with broker_of(context.settings) as publisher:
-        letters = DeadLetters(context.settings, publisher, options.queue, console)
-        letters.go_through(filters, options.limit, lambda: None, show)
-    return _end(console, letters, filters, shown, options.limit)
+        dead_letters = DeadLetters(context.settings, publisher, options.queue, console)
+        dead_letters.go_through(filters, options.limit, lambda: None, show)
+    return _end(console, dead_letters, filters, shown, options.limit)
 
 
-def _end(console: Console, letters: DeadLetters, filters: Filters, shown: int, limit: int) -> int:
-    if letters.seen < letters.total and shown == limit:
-        unseen = letters.total - letters.seen
+def _end(
+    console: Console, dead_letters: DeadLetters, filters: Filters, shown: int, limit: int
+) -> int:
+    if dead_letters.seen < dead_letters.total and shown == limit:
+        unseen = dead_letters.total - dead_letters.seen
         console.note(f"stopped at {limit}; {unseen} more not checked; raise --limit to continue")
-    elif not shown and letters.total:
-        noun = "dead letter" if letters.total == 1 else "dead letters"
-        console.note(f"no match ({letters.total} {noun} checked)")
+    elif not shown and dead_letters.total:
+        noun = "dead letter" if dead_letters.total == 1 else "dead letters"
+        console.note(f"no match ({dead_letters.total} {noun} checked)")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
-    is_missing = filters.ids and not shown and not letters.failing
-    return letters.code(is_whole=not is_missing, console=console)
+    is_missing = filters.ids and not shown and not dead_letters.failing
+    return dead_letters.code(is_whole=not is_missing, console=console)
 
 
 def _cells(summary: dict[str, Any]) -> list[str]:

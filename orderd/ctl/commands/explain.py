@@ -69,10 +69,10 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         "state": _state(told["ledger"], messages, problems),
         **told,
         "retries": [
-            {"retry_queue": letter.delivery.queue, **letter.document()}
-            for letter in messages.retries
+            {"retry_queue": dead_letter.delivery.queue, **dead_letter.document()}
+            for dead_letter in messages.retries
         ],
-        "dead_letters": [letter.document() for letter in messages.dead_letters],
+        "dead_letters": [dead_letter.document() for dead_letter in messages.dead_letters],
         "tries": tries,
         "place": place,
         "commands_ready": messages.ready,
@@ -108,14 +108,17 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if event["refusals"]:
             yield "", f"refused {event['refusals']} times: {event['refused_because']}"
             yield "", f"next try: {next_try(event)}"
-    for letter in known["retries"]:
-        yield "retry", f"{letter['retry_queue']}, attempt {letter['attempt']}"
-    for letter in known["dead_letters"]:
-        yield "dead letter", f"{letter['queue']}, {letter['failed_at']}, {letter['code']}"
-        yield "", letter["reason"] or "no reason recorded"
+    for dead_letter in known["retries"]:
+        yield "retry", f"{dead_letter['retry_queue']}, attempt {dead_letter['attempt']}"
+    for dead_letter in known["dead_letters"]:
+        yield (
+            "dead letter",
+            f"{dead_letter['queue']}, {dead_letter['failed_at']}, {dead_letter['code']}",
+        )
+        yield "", dead_letter["reason"] or "no reason recorded"
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
-        yield "crashes", f"in hand in {tried['tries']} tries that were not settled, {end}"
+        yield "crashes", f"{tried['tries']} tries ended before the ack, {end}"
     if known["place"] is not None:
         yield from _place(known["place"])
     yield from _unseen(known)

@@ -14,7 +14,7 @@ from orderd.db.connection import Database
 from orderd.db.faults import LockedOut, TransactionConflict
 from orderd.protocol.exit_codes import ExitCode
 
-# Few enough for a transaction that nobody has to wait for.
+# Few enough for a short transaction.
 SLICE_ROWS_MAX: Final = 1_000
 # A deadlock with another session ends one of both.
 TRIES_MAX: Final = 5

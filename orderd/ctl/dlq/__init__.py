@@ -1,1 +1,1 @@
-"""Dead letters: find, filter, replay and discard them."""
+"""Dead dead letters: find, filter, replay and discard them."""

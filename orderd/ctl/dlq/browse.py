@@ -43,7 +43,7 @@ class DeadLetters:
         *,
         is_moving: bool = False,
     ) -> None:
-        """Find the letters of *queue*, None for all; with *is_moving* they may be acked.
+        """Find the dead letters of *queue*, None for all; with *is_moving* they may be acked.
 
         Raises Failure where a look would lose them, Misconfigured for a stream.
         """
@@ -83,13 +83,13 @@ class DeadLetters:
 
     @property
     def are_safe(self) -> bool:
-        """Whether every letter that had to be renewed was."""
+        """Whether every dead letter that had to be renewed was."""
         return not self._renewals.failed
 
     def go_through(
         self, filters: Filters, limit: int | None, advance: Advance, handle: Handle
     ) -> None:
-        """Have *handle* take at most *limit* letters that match, queue by queue, the oldest first.
+        """Have *handle* take at most *limit* matching dead letters, queue by queue, oldest first.
 
         None of them is kept here: those that it does not ack stay unacked with its browser until
         their queue is done. One that is renewed moves to the end of its queue. It is handed over as
@@ -114,10 +114,10 @@ class DeadLetters:
     def _matching(
         self, browser: Browser, name: str, filters: Filters, advance: Advance
     ) -> Iterator[DeadLetter]:
-        for letter in filter(filters.match, self._counted(self._walk(browser, name), advance)):
+        for dead_letter in filter(filters.match, self._counted(self._walk(browser, name), advance)):
             if self._left is not None:
                 self._left -= 1
-            yield letter
+            yield dead_letter
             if self._left == 0:
                 return
 
@@ -141,7 +141,7 @@ class DeadLetters:
             yield from self._copies(browser, name, copies)
 
     def _copies(self, browser: Browser, name: str, wanted: Counter[bytes]) -> Iterator[Delivery]:
-        """Yield the renewed letters, and leave out what came in between."""
+        """Yield the renewed dead letters, and leave out what came in between."""
         depth = queue_depth(self._publisher.connection, name)
         for _ in range(0 if depth is None else depth.ready):
             delivery = browser.take(name)
@@ -154,7 +154,7 @@ class DeadLetters:
 
 
 def _fingerprint(delivery: Delivery) -> bytes:
-    """Return what a letter and its copy have in common, and no other letter has."""
+    """Return what a dead letter and its copy have in common, and no other dead letter has."""
     properties = delivery.properties
     said = (properties.message_id, (properties.headers or {}).get(HEADER_FAILED_AT))
     return blake2b(delivery.body + repr(said).encode(errors="surrogateescape")).digest()

@@ -13,15 +13,15 @@ _ID_MAX: Final = 2**63 - 1
 _Row = tuple[str, int]
 
 
-def changed_since(tx: Transaction, letters: Sequence[DeadLetter]) -> dict[DeadLetter, str]:
-    """Return those of *letters* whose row was changed after they were given up, each with when."""
-    rows = {letter: _row_of(letter) for letter in letters}
+def changed_since(tx: Transaction, dead_letters: Sequence[DeadLetter]) -> dict[DeadLetter, str]:
+    """Return those of *dead_letters* whose row was changed after their rejection, with when."""
+    rows = {dead_letter: _row_of(dead_letter) for dead_letter in dead_letters}
     moments = _last_changes(tx, {row for row in rows.values() if row is not None})
     found = {}
-    for letter, row in rows.items():
+    for dead_letter, row in rows.items():
         moment = None if row is None else moments.get(row)
-        if row is not None and moment is not None and _is_later(moment, letter.failed_at):
-            found[letter] = f"{row[0]} {row[1]} was changed after it, at {rfc3339(moment)}"
+        if row is not None and moment is not None and _is_later(moment, dead_letter.failed_at):
+            found[dead_letter] = f"{row[0]} {row[1]} was changed after it, at {rfc3339(moment)}"
     return found
 
 
@@ -44,16 +44,16 @@ def _is_later(moment: datetime, failed_at: datetime | None) -> bool:
     return failed_at is not None and moment > failed_at
 
 
-def _row_of(letter: DeadLetter) -> _Row | None:
+def _row_of(dead_letter: DeadLetter) -> _Row | None:
     """Return queue and id of the row that the request would set to other values.
 
     What adds to what is there is as good later as before.
     """
     from orderd.shop.registry import SHOP  # noqa: PLC0415
 
-    data = letter.request.get("data") if isinstance(letter.request, dict) else None
-    field = SHOP.set_by(letter.origin, letter.action)
+    data = dead_letter.request.get("data") if isinstance(dead_letter.request, dict) else None
+    field = SHOP.set_by(dead_letter.origin, dead_letter.action)
     if field is None or not isinstance(data, dict):
         return None
     row_id = data.get(field)
-    return (letter.origin, row_id) if type(row_id) is int and 0 < row_id <= _ID_MAX else None
+    return (dead_letter.origin, row_id) if type(row_id) is int and 0 < row_id <= _ID_MAX else None

@@ -1,4 +1,4 @@
-"""Dead letters: what one says, and the message that it was before."""
+"""Dead dead letters: what one says, and the message that it was before."""
 
 import base64
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ class DeadLetter:
         return value if isinstance(value, str) else None
 
     def document(self) -> dict[str, Any]:
-        """Return the letter as the contract has it, for JSON."""
+        """Return the dead letter as the contract has it, for JSON."""
         return {
             "failed_at": self.text(HEADER_FAILED_AT),
             "reason": self.text(HEADER_REASON),

@@ -30,18 +30,18 @@ class Filters:
     before: datetime | None = None
     after: datetime | None = None
 
-    def match(self, letter: DeadLetter) -> bool:
-        """Return whether *letter* matches; one without a time matches no age filter."""
+    def match(self, dead_letter: DeadLetter) -> bool:
+        """Return whether *dead_letter* matches; one without a time matches no age filter."""
         for wanted, found in (
-            (self.codes, letter.code),
-            (self.actions, letter.action),
-            (self.ids, letter.request_id),
+            (self.codes, dead_letter.code),
+            (self.actions, dead_letter.action),
+            (self.ids, dead_letter.request_id),
         ):
             if wanted and found not in wanted:
                 return False
         if self.before is None and self.after is None:
             return True
-        moment = letter.failed_at
+        moment = dead_letter.failed_at
         return (
             moment is not None
             and (self.before is None or moment <= self.before)
@@ -104,7 +104,7 @@ def add_limit_argument(parser: argparse.ArgumentParser, default: int | None) -> 
 def filters_of(options: argparse.Namespace, context: Context) -> Filters:
     """Return what the arguments ask for.
 
-    Where they ask for an age, the database tells the time: letters have their times from there.
+    Ages are told by the database's time, from which dead letters have theirs.
     """
     by_age = (options.older_than, options.newer_than)
     now = None if by_age == (None, None) else _time_of_the_database(context)
@@ -128,13 +128,13 @@ def _time_of_the_database(context: Context) -> datetime:
         return database.clock.now()
 
 
-def windows(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Yield *letters* in groups that are small enough to be held in memory."""
+def windows(dead_letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Yield *dead_letters* in groups that are small enough to be held in memory."""
     window: list[DeadLetter] = []
     window_bytes = 0
-    for letter in letters:
-        window.append(letter)
-        window_bytes += len(letter.delivery.body)
+    for dead_letter in dead_letters:
+        window.append(dead_letter)
+        window_bytes += len(dead_letter.delivery.body)
         if len(window) == WINDOW_LETTERS or window_bytes >= WINDOW_BYTES_MAX:
             yield window
             window, window_bytes = [], 0

@@ -36,12 +36,12 @@ class Tally:
         self._console = console
         self.counts: Counter[str] = Counter()
 
-    def remark(self, outcome: str, letter: DeadLetter, why: str) -> None:
+    def remark(self, outcome: str, dead_letter: DeadLetter, why: str) -> None:
         """Count a dead letter that stays in its queue, and print why."""
         self.counts[outcome] += 1
         if self.counts[outcome] <= _REMARKS_MAX:
-            name = letter.request_id or "without id"
-            self._console.note(f"{letter.delivery.queue}: {name}: {outcome}: {why}")
+            name = dead_letter.request_id or "without id"
+            self._console.note(f"{dead_letter.delivery.queue}: {name}: {outcome}: {why}")
         elif self.counts[outcome] == _REMARKS_MAX + 1:
             self._console.note(f"more dead letters are {outcome}; only the total is shown")
 
@@ -59,11 +59,11 @@ def replay(options: argparse.Namespace, context: Context) -> int:
                 with uninterrupted():
                     copies = _published(publisher, copies, tally)
                     # A crash before the ack costs a duplicate, which the ledger knows, not a loss.
-                    browser.ack([letter.delivery for letter, _ in copies])
+                    browser.ack([dead_letter.delivery for dead_letter, _ in copies])
             tally.counts["replayed"] += len(copies)
 
-        letters = _go_through(options, context, publisher, move, is_moving=not options.dry_run)
-    return _report(options, context.console, tally, letters, "replayed")
+        dead_letters = _go_through(options, context, publisher, move, is_moving=not options.dry_run)
+    return _report(options, context.console, tally, dead_letters, "replayed")
 
 
 def discard(options: argparse.Namespace, context: Context) -> int:
@@ -73,12 +73,12 @@ def discard(options: argparse.Namespace, context: Context) -> int:
 
     def move(browser: Browser, window: list[DeadLetter]) -> None:
         if is_meant:
-            browser.ack([letter.delivery for letter in window])
+            browser.ack([dead_letter.delivery for dead_letter in window])
         tally.counts["discarded"] += len(window)
 
     with broker_of(context.settings) as publisher:
-        letters = _go_through(options, context, publisher, move, is_moving=is_meant)
-    code = _report(options, context.console, tally, letters, "discarded", is_meant=is_meant)
+        dead_letters = _go_through(options, context, publisher, move, is_moving=is_meant)
+    code = _report(options, context.console, tally, dead_letters, "discarded", is_meant=is_meant)
     if not (options.yes or options.dry_run):
         context.console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
@@ -93,7 +93,7 @@ def _go_through(
     *,
     is_moving: bool,
 ) -> DeadLetters:
-    letters = DeadLetters(
+    dead_letters = DeadLetters(
         context.settings, publisher, options.queue, context.console, is_moving=is_moving
     )
 
@@ -101,10 +101,10 @@ def _go_through(
         for window in windows(matching):
             move(browser, window)
 
-    with context.console.progress("dead letters", letters.total) as advance:
+    with context.console.progress("dead letters", dead_letters.total) as advance:
         filters = filters_of(options, context)
-        letters.go_through(filters, options.limit, advance, move_all)
-    return letters
+        dead_letters.go_through(filters, options.limit, advance, move_all)
+    return dead_letters
 
 
 def _ledger(options: argparse.Namespace, context: Context, stack: ExitStack) -> Database | None:
@@ -128,15 +128,15 @@ def _chosen(
     """
     obstacles = _obstacles(ledger, window)
     chosen = []
-    for letter in window:
-        obstacle = obstacles.get(letter)
+    for dead_letter in window:
+        obstacle = obstacles.get(dead_letter)
         if obstacle is None:
-            chosen.append(letter)
+            chosen.append(dead_letter)
         elif is_forced:
-            tally.remark("known", letter, f"{obstacle}; replayed because of --force")
-            chosen.append(letter)
+            tally.remark("known", dead_letter, f"{obstacle}; replayed because of --force")
+            chosen.append(dead_letter)
         else:
-            tally.remark("skipped", letter, f"{obstacle}; pass --force to replay it")
+            tally.remark("skipped", dead_letter, f"{obstacle}; pass --force to replay it")
     return chosen
 
 
@@ -144,31 +144,31 @@ def _obstacles(ledger: Database | None, window: Sequence[DeadLetter]) -> Mapping
     """Return the dead letters that should not be replayed, each with the reason."""
     if ledger is None:
         return {}
-    ids = [letter.request_id for letter in window if letter.request_id is not None]
+    ids = [dead_letter.request_id for dead_letter in window if dead_letter.request_id is not None]
     with ledger.transaction() as tx:
         rows = tx.rows("find_outcomes", ids=ids) if ids else []
         changed = changed_since(tx, window)
     outcomes = {request_id: code or outcome for request_id, outcome, code in rows}
     known = {
-        letter: f"the ledger records it as {outcomes[letter.request_id]}"
-        for letter in window
-        if letter.request_id in outcomes
+        dead_letter: f"the ledger records it as {outcomes[dead_letter.request_id]}"
+        for dead_letter in window
+        if dead_letter.request_id in outcomes
     }
     return changed | known
 
 
 def _copies(
-    publisher: ConfirmedPublisher, letters: Sequence[DeadLetter], tally: Tally
+    publisher: ConfirmedPublisher, dead_letters: Sequence[DeadLetter], tally: Tally
 ) -> list[tuple[DeadLetter, OutgoingMessage]]:
     copies = []
-    for letter in letters:
-        message = letter.original(publisher.connection.user)
+    for dead_letter in dead_letters:
+        message = dead_letter.original(publisher.connection.user)
         try:
             publisher.check(message)
         except Unpublishable as fault:
-            tally.remark("failed", letter, f"AMQP cannot carry it: {fault}")
+            tally.remark("failed", dead_letter, f"AMQP cannot carry it: {fault}")
         else:
-            copies.append((letter, message))
+            copies.append((dead_letter, message))
     return copies
 
 
@@ -179,12 +179,12 @@ def _published(
 ) -> list[tuple[DeadLetter, OutgoingMessage]]:
     """Return the copies that the broker confirmed; report the rest as failed."""
     published = []
-    for letter, message in copies:
+    for dead_letter, message in copies:
         if (why := publisher.publish(message)) is None:
-            published.append((letter, message))
+            published.append((dead_letter, message))
         else:
-            tally.remark("failed", letter, f"queue {message.routing_key}: {why}")
-    reach("dlq_replay_published", (letter.request_id for letter, _ in published))
+            tally.remark("failed", dead_letter, f"queue {message.routing_key}: {why}")
+    reach("dlq_replay_published", (dead_letter.request_id for dead_letter, _ in published))
     return published
 
 
@@ -192,7 +192,7 @@ def _report(
     options: argparse.Namespace,
     console: Console,
     tally: Tally,
-    letters: DeadLetters,
+    dead_letters: DeadLetters,
     done: str,
     *,
     is_meant: bool = True,
@@ -204,7 +204,7 @@ def _report(
         console.document(
             {
                 "dry_run": not is_done,
-                "looked_at": letters.seen,
+                "looked_at": dead_letters.seen,
                 done: counts[done],
                 "skipped": counts["skipped"],
                 "failed": counts["failed"],
@@ -213,6 +213,8 @@ def _report(
     else:
         verb = done if is_done else f"would be {done}"
         more = "".join(f", {counts[outcome]} {outcome}" for outcome in kept)
-        console.line(f"{counts[done]} {verb}{more}; {letters.seen} of {letters.total} checked")
-    is_found = counts[done] or kept or not options.ids or letters.failing
-    return letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)
+        console.line(
+            f"{counts[done]} {verb}{more}; {dead_letters.seen} of {dead_letters.total} checked"
+        )
+    is_found = counts[done] or kept or not options.ids or dead_letters.failing
+    return dead_letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _ACCESS_REFUSED: Final = 403
 # orderd takes nothing from these.
 _UNREAD: Final = frozenset({Kind.EVENTS, Kind.RETRY})
-# Besides an outage or a drain, a message in hand waits for the batches before it.
+# Besides an outage or a drain, an unacked message waits for the batches before it.
 _HELD_MARGIN_S: Final = 60
 
 
@@ -206,7 +206,7 @@ def _judge_limits(
 def _judge_body_size(
     settings: "Settings", publisher: ConfirmedPublisher
 ) -> Iterator[Contradiction]:
-    """Publish the largest body to nobody: the broker measures it before it looks for a queue."""
+    """Publish the largest body to no queue: the broker checks its size before it routes it."""
     nobody = f"orderctl.lint.{uuid.uuid4()}"
     body = bytes(settings.body_bytes_max)
     message = OutgoingMessage("", nobody, body, Properties(), mandatory=False)

@@ -8,7 +8,7 @@ from orderd.protocol.envelope import Command
 
 
 class Locks:
-    """The locks of others, as far as one has been waited for in vain."""
+    """Locks of other sessions, known after a lock timeout."""
 
     def __init__(self, database: Database) -> None:
         """Ask *database*; nothing is known to be locked."""
@@ -21,7 +21,7 @@ class Locks:
         return self._tables.are_known or self._rows.are_known
 
     def find(self, fault: LockedOut, *, has_suspects: bool) -> LockedOut:
-        """Find out what is locked, after a wait in vain; return *fault*, with the holder if known.
+        """Find out what is locked after a lock timeout; return *fault*, with the holder if known.
 
         Raises `DatabaseOutage` where a table is locked that every command needs.
         """

@@ -63,7 +63,7 @@ class Probe:
             raise _Undo
 
     def touch(self, tx: Transaction) -> None:
-        """Run them with *tx*, which so waits for whoever has locked a table."""
+        """Run them with *tx*, which thereby waits for sessions that have locked a table."""
         for name, parameters in self._writes.items():
             tx.later(name, **parameters)
         # Each sends what waits.

@@ -42,7 +42,7 @@ class RowLock:
 
 
 class RowLocks:
-    """The locks of others on rows, as far as one has been waited for in vain."""
+    """Locks of other sessions on rows, known after a lock timeout."""
 
     def __init__(self, database: Database) -> None:
         """Ask *database*; nothing is known to be locked."""
@@ -55,7 +55,7 @@ class RowLocks:
         return bool(self._known)
 
     def find(self, fault: LockedOut) -> LockedOut:
-        """Find out who holds what was waited for in vain; return *fault*, saying so where known."""
+        """Find out who holds the lock of *fault*; return it, naming the holder if known."""
         if fault.table not in SHOP.table_names:
             return fault
         # Who holds a row may have a lock on the table as well by now.
@@ -87,7 +87,7 @@ class RowLocks:
         return next((self._known[key] for key in wanted if key in self._known), None)
 
     def _found(self, tx: Transaction, table: str, tid: str | None) -> str:
-        """Return in words who holds the row at *tid*, or else who may; empty where nobody does."""
+        """Return a description of who holds, or may hold, the row at *tid*; empty if none does."""
         rows = tx.rows(f"locked_{table}", tid=tid) if tid else []
         for row_id, xid in rows:
             for holder in tx.rows("running_transactions", xids=[xid]):

@@ -43,7 +43,7 @@ class TableLock:
 
 
 class TableLocks:
-    """The locks of others on the tables of orderd, as far as one has been waited for in vain."""
+    """Locks of other sessions on orderd's tables, known after a lock timeout."""
 
     def __init__(self, database: Database) -> None:
         """Ask *database*; nothing is known to be locked."""
@@ -56,7 +56,7 @@ class TableLocks:
         return bool(self._known)
 
     def find(self) -> None:
-        """Find out which tables are locked; to be called when a lock was waited for in vain."""
+        """Find out which tables are locked; call it after a lock timeout."""
         self._note(self._look())
 
     def refresh(self) -> None:

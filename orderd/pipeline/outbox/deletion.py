@@ -131,7 +131,7 @@ class Deletion:
             self._told_s, self._untold = time.monotonic(), 0
 
     def _mark(self, protected: Mapping[RowKey, str]) -> None:
-        """Have nobody send again the events of rows that cannot be deleted."""
+        """Mark rows that cannot be deleted, so that no daemon sends their events again."""
         reasons: dict[str, list[RowKey]] = {}
         for row, why in protected.items():
             reasons.setdefault(f"sent, but not deleted: {why}", []).append(row)
@@ -142,7 +142,7 @@ class Deletion:
                     tx.later("bound_housekeeping")
                     tx.later("keep_sent", reason=reason, **_keys(part))
 
-            # Where the table itself is locked, nobody can send them meanwhile.
+            # While the table itself is locked, no daemon can send them.
             with suppress(LockedOut):
                 apart(rows, mark, give_up=(LockedOut,))
 

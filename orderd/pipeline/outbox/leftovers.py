@@ -22,7 +22,7 @@ _QUERY_CANCELED: Final = "57014"
 
 
 class Leftovers:
-    """Claims rows that nobody else looks after; several daemons may do so at once."""
+    """Claims rows that no daemon has claimed; several daemons may do so at once."""
 
     def __init__(self, database: Database) -> None:
         """Look into the outbox of *database*."""
@@ -31,9 +31,9 @@ class Leftovers:
         self._unclaimed = Kept(5.0, 600.0)
 
     def claim(self, grace_s: float) -> list[OutboxRow]:
-        """Return rows, now claimed, that nobody had claimed for *grace_s* seconds, by id.
+        """Return rows, now claimed, that were unclaimed for *grace_s* seconds, by id.
 
-        Rows that somebody's trigger or lock keeps from being claimed are tried again ever later.
+        Rows that a trigger or lock keeps from being claimed are retried with a back-off.
         Raises `DatabaseOutage`, and `TransactionConflict` where the table is locked.
         """
         found = self._find(grace_s)

@@ -27,7 +27,7 @@ _TOLD_EVERY_S: Final = 10.0
 
 
 def event_message(row: OutboxRow) -> OutgoingMessage:
-    """Return the message of an event; nobody has to listen, so it is not mandatory."""
+    """Return the message of an event; it needs no listener, so it is not mandatory."""
     properties = Properties(
         content_type=CONTENT_TYPE,
         delivery_mode=_PERSISTENT,
@@ -90,7 +90,7 @@ class Sweeper:
         self._confirmed.forget_marks()
 
     def sweep(self, grace_s: float, on_slice: Callable[[], None]) -> int:
-        """Publish rows that nobody claimed for *grace_s* seconds; return how many were confirmed.
+        """Publish rows unclaimed for *grace_s* seconds; return how many were confirmed.
 
         Several daemons may sweep at once: each claims rows of its own. Not to be called while own
         events are on their way. Raises `DatabaseOutage` and `BrokerFault`.

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from orderd.db.arrays import array, lines
 from orderd.db.transaction import Transaction
 
-# A row by its id and its event's message id. The id alone does not do: whoever empties the table
+# A row by its id and its event's message id. The id alone does not do: who empties the table
 # may have the ids given once more.
 RowKey = tuple[int, str]
 

@@ -21,7 +21,7 @@ PAUSE_MAX_S: Final = 60.0
 
 
 class Search:
-    """Where a search stands; it begins anew when it has come to the end."""
+    """Where a search stands; it starts over when it has reached the end."""
 
     def __init__(self) -> None:
         """Begin with all ids at once."""

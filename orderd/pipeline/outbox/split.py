@@ -1,4 +1,4 @@
-"""Work on many rows at once, and without those that somebody else's fault keeps from it."""
+"""Acts on many rows at once; rows that fail are split off from the rest."""
 
 import time
 from collections.abc import Callable, Sequence

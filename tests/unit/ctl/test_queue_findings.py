@@ -29,7 +29,7 @@ def test_dead_letters_and_retries_are_told_of_and_no_fault() -> None:
     finding = judge_queues(found)
 
     assert finding.is_well
-    assert finding.summary == "0 commands ready, 2 to be tried again, 3 dead letters"
+    assert finding.summary == "0 commands ready, 2 waiting for a retry, 3 dead letters"
 
 
 def test_a_queue_without_a_consumer_is_a_fault() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from orderd.protocol.commands import CommandData, ConditionalChange, Get
 from orderd.protocol.fields import Text
-from orderd.protocol.names import Queue
+from orderd.protocol.names import VERSIONS, Queue
 from orderd.shop.decide import UndeclaredEvent
-from orderd.shop.entity import ALL_VERSIONS, Action, Entity, WrongRegistry, in_all
+from orderd.shop.entity import Action, Entity, WrongRegistry, in_all
 from orderd.shop.needs import Needs, nothing
 from orderd.shop.order_rows import ORDERS
 from orderd.shop.orders import ORDER, OrderUpdateStatus
@@ -220,7 +220,7 @@ def test_an_event_that_the_action_does_not_declare_is_an_error(
 
 def test_every_queue_has_its_entity_and_every_version_its_models() -> None:
     assert [entity.queue for entity in SHOP.entities] == list(Queue)
-    assert list(SHOP.models) == list(ALL_VERSIONS)
+    assert list(SHOP.models) == list(VERSIONS)
     assert {(q, "health_check") for q in Queue} <= SHOP.models["v1"].keys()
     ours = [table.name for table in SHOP.lock_order if table in {ORDERS, PRODUCTS, USERS}]
     assert ours == ["orders", "products", "users"]

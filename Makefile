@@ -28,14 +28,14 @@ sandbox: install ## leave private servers and a daemon running, write build/sand
 	@$(BIN)/python -m tools.sandbox sandbox
 
 test: install lint ## check, integration and acceptance tests, in lanes side by side
-	@bash tools/install --versions
+	@bash tools/install --tests
 	@$(BIN)/python -m tests.support.lanes $(PYTEST_ARGS)
 
 check: install ## format, lint, types, import contracts, unit tests, side by side (under 20 s)
 	@$(MAKE) --no-print-directory --output-sync -j unit $(LINTERS)
 
 test-versions: install ## integration and acceptance tests, on the servers of newer Debian releases (as root)
-	@bash tools/install --versions
+	@bash tools/install --tests
 	for suite in trixie forky; do \
 		ORDERD_TEST_SUITE=$$suite $(BIN)/python -m pytest -m "$(ONE_VERSION)" \
 			tests/integration tests/acceptance $(PYTEST_ARGS) || exit; \
@@ -80,7 +80,7 @@ bench: install ## measure orderd against pgbench (some minutes)
 	@$(BIN)/python -m tests.bench
 
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
-	@bash tools/install --versions
+	@bash tools/install --tests
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
 		tests/integration/pipeline/test_equivalence.py \
 		tests/integration/pipeline/test_two_sessions.py tests/unit/shop tests/unit/protocol \

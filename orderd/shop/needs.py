@@ -1,7 +1,7 @@
 """What a batch names: which rows to load, what of them to lock, how many ids to fetch."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,3 @@ def _found(rows: Mapping[int, Any], ids: Iterable[int]) -> Iterable[Any]:
 
 def nothing(_needs: Needs, _content: Any) -> None:
     """Ask for no rows."""
-
-
-NeedsOf = Callable[[Needs, Any], None]

@@ -18,7 +18,11 @@ SELECT
     -- The checks of foreign keys keep their plans, and one that was made while a table was empty
     -- would read all of it for each row, for ever. Planning each check anew (plan_cache_mode =
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
-    set_config('enable_seqscan', 'off', false)
+    set_config('enable_seqscan', 'off', false),
+    -- Starting workers, or compiling, takes longer than all that a batch asks for: without these the
+    -- look at what was written (persist.sql) took 25 ms instead of 2.
+    set_config('max_parallel_workers_per_gather', '0', false),
+    set_config('jit', 'off', false)
 
 -- name: bound_transaction
 -- The same for one transaction: behind a pooler the session is also that of others.
@@ -31,7 +35,9 @@ SELECT
     CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
         THEN set_config('transaction_timeout', '0', true)
     END,
-    set_config('enable_seqscan', 'off', true)
+    set_config('enable_seqscan', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true),
+    set_config('jit', 'off', true)
 
 -- name: durable_transaction
 -- What is acked must outlive a crash of the server; all other levels are the operator's choice. In

@@ -62,6 +62,11 @@ class Publisher:
         return self.connection.is_open and self._channel is not None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether messages can be published without a wait: the channel is open as well."""
+        return self.is_ready and self.channel.raw.is_open
+
+    @property
     def where(self) -> str:
         """The broker that is connected, as host, port and virtual host."""
         return self.connection.where
@@ -93,7 +98,7 @@ class Publisher:
         if not confirms.done:
             self._unanswered.append(confirms)
             # pika only buffers: this turn hands it to the socket.
-            self.pump()
+            self.turn()
         return confirms
 
     def check(self, message: OutgoingMessage) -> None:
@@ -148,10 +153,14 @@ class Publisher:
         with suppress(NoAnswer):
             self.connection.run_until(is_known, _ALARM_WAIT_S, "checking for alarms")
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""
-        self._mend_if_closed()
         self.connection.run(0)
+
+    def pump(self) -> None:
+        """Do as `turn`, and find the message over which the broker has closed the channel."""
+        self._mend_if_closed()
+        self.turn()
         self._mend_if_closed()
 
     def close(self) -> None:

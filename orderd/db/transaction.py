@@ -25,6 +25,11 @@ class Transaction:
         for name in opening:
             self.later(name)
 
+    @property
+    def waiting(self) -> int:
+        """How many statements wait to travel."""
+        return len(self._waiting)
+
     def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         """Return all rows of the query *name*."""
         self.later(name, **parameters)

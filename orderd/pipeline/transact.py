@@ -16,6 +16,7 @@ from orderd.pipeline.lists import answer_list, bounded
 from orderd.pipeline.load import load_rows, open_world
 from orderd.pipeline.outbox.rows import OutboxRow, insert_rows
 from orderd.pipeline.persist import persist
+from orderd.pipeline.plain_tables import PlainTables
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import mark_committed
 from orderd.pipeline.requests import Request
@@ -51,6 +52,7 @@ class BatchTransaction:
         self._policy = policy
         self._context = context
         self._deferrals = deferrals
+        self._tables = PlainTables()
         self.has_committed = False
 
     def run(
@@ -125,12 +127,15 @@ class BatchTransaction:
             self._with_events(request.delivery, decision, world)
             for request, decision in zip(group, decisions, strict=True)
         ]
+        before = tx.waiting
         persist(tx, world, decisions)
         events = [row for result in results for row in result.events]
         insert_rows(tx, events)
+        has_written = tx.waiting > before
         mark_committed(tx, [r.delivery for r in group if r.command.is_recorded])
         self._deferrals.write(tx, world.turns)
-        check_written(tx, world, decisions, events)
+        if has_written and not self._tables.keep_what_is_written(tx):
+            check_written(tx, world, decisions, events)
         tx.flush()
         return results
 

@@ -53,6 +53,7 @@ class BatchTransaction:
         self._context = context
         self._deferrals = deferrals
         self._tables = PlainTables()
+        self._are_places_kept = False
         self.has_committed = False
 
     def run(
@@ -93,13 +94,17 @@ class BatchTransaction:
     ) -> World:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
         needs = SHOP.needs_of(commands)
-        world, are_places_kept = open_world(tx, needs, self._ids, arriving)
+        # A command that must wait for its turn neither locks rows nor waits for them; but that some
+        # have to wait is known beforehand only from the batch before.
+        with_rows = not self._are_places_kept
+        world, are_places_kept = open_world(tx, needs, self._ids, arriving, with_rows=with_rows)
+        self._are_places_kept = are_places_kept
         self._database.clock.learn(world.now)
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
-            # A command that must wait for its turn neither locks rows nor waits for them.
             needs = SHOP.needs_of(world.turns.able(commands))
-        load_rows(tx, needs, world)
+        if not with_rows:
+            load_rows(tx, needs, world)
         return world
 
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:

@@ -19,9 +19,11 @@ SELECT
     -- would read all of it for each row, for ever. Planning each check anew (plan_cache_mode =
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
     set_config('enable_seqscan', 'off', false),
-    -- Starting workers, or compiling, takes longer than all that a batch asks for: without these the
-    -- look at what was written (persist.sql) took 25 ms instead of 2.
+    -- To start workers takes longer than all that a batch asks for: with them, reading back what it
+    -- had written took 25 ms instead of 2.
     set_config('max_parallel_workers_per_gather', '0', false),
+    -- Before PostgreSQL 18 enable_seqscan makes a table without an index so expensive, on paper, that
+    -- reading its one row was compiled first: 70 ms of each start.
     set_config('jit', 'off', false)
 
 -- name: bound_transaction

@@ -12,7 +12,12 @@ class LayeredSettings(BaseModel):
     """Immutable settings that know where each value came from."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=True,
+        # Its validator is built with the settings'.
+        defer_build=True,
     )
 
     _origins: Origins = PrivateAttr(default_factory=dict)

@@ -57,11 +57,11 @@ def bulk(queue: str, count: int) -> list[OutgoingMessage]:
 def test_a_batch_is_one_send(sends: Sends, publisher: Publisher, outside: Any) -> None:
     outside.queue_declare("user")
     messages = [to_queue("user", b"x" * 600, PERSISTENT) for _ in range(200)]
-    sends.sizes.clear()
+    sends.calls.clear()
 
     send(publisher, messages)
 
-    assert len(sends.sizes) == 1
+    assert len(sends.calls) == 1
 
 
 def test_without_pikas_services_a_batch_is_a_send_for_each_frame(
@@ -71,11 +71,11 @@ def test_without_pikas_services_a_batch_is_a_send_for_each_frame(
     publisher = opened.publisher(endpoint)
     publisher.connect()
     event = OutgoingMessage("", "nowhere", b"x", PERSISTENT, mandatory=False)
-    sends.sizes.clear()
+    sends.calls.clear()
 
     send(publisher, [event] * 10)
 
-    assert len(sends.sizes) == 30
+    assert len(sends.calls) == 30
 
 
 def test_messages_arrive_whole_and_in_order(
@@ -194,12 +194,12 @@ def test_replies_go_in_one_send(sends: Sends, endpoint: BrokerEndpoint, outside:
     deadline_s = time.monotonic() + LIMIT_S
     while not publisher.step() and time.monotonic() < deadline_s:
         publisher.serve(0.05)
-    sends.sizes.clear()
+    sends.calls.clear()
 
     confirms = publisher.publish(numbered("user", 50))
     while not confirms.done and time.monotonic() < deadline_s:
         publisher.serve(0.05)
 
-    assert len(sends.sizes) == 1
+    assert len(sends.calls) == 1
     publisher.connection.close()
     assert ready_in(outside, "user") == 50

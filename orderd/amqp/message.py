@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
+
+from orderd.protocol.values import value
 
 # The delivery mode of a message that outlives a restart of the broker.
 PERSISTENT: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Properties:
     """The basic properties of AMQP 0-9-1; None means absent.
 
@@ -33,7 +35,7 @@ class Properties:
     cluster_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """One hand-over by the broker; its *tag* is this process's own.
 
@@ -51,7 +53,7 @@ class Delivery:
     received_s: float = field(default_factory=time.time, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutgoingMessage:
     """A message to publish; a *mandatory* one that no queue takes counts as failed."""
 

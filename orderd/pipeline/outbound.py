@@ -1,7 +1,6 @@
 """What follows from a result: which messages must be out before the delivery may be acked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import assert_never
@@ -18,6 +17,7 @@ from orderd.pipeline.results import Result
 from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
 from orderd.protocol.replies import Response
+from orderd.protocol.values import value
 from orderd.shop.outcomes import (
     Answered,
     Applied,
@@ -42,7 +42,7 @@ class Purpose(Enum):
     DEAD_LETTER = auto()  # likewise
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class OutboundMessage:
     """A message to send for a result; `row_id` is that of an event in the outbox.
 

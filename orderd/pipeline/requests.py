@@ -1,12 +1,12 @@
 """Commands with their deliveries, and how many of them share a transaction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.amqp.message import Delivery
 from orderd.protocol.commands import List
 from orderd.protocol.envelope import Command
+from orderd.protocol.values import value
 from orderd.shop.registry import SHOP
 
 # What a portion leads to (rows, replies, events, ledger) is held in memory until it is committed.
@@ -18,7 +18,7 @@ _ROW_WITH_LINES_BYTES: Final = 16_000
 _GROWTH: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """A command, and the delivery that brought it; `taken` is a field that another user has."""
 

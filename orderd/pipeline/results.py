@@ -1,7 +1,6 @@
 """What a batch hands on to be settled."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline.outbox.rows import OutboxRow
@@ -9,10 +8,11 @@ from orderd.pipeline.requests import PORTION_BYTES_MAX
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_FAILED_AT
 from orderd.protocol.replies import Response
+from orderd.protocol.values import value
 from orderd.shop.outcomes import Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """A delivery with its outcome, durable where it needs to be.
 

@@ -3,13 +3,13 @@
 Source of the form: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import quote
+from orderd.protocol.values import value
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
@@ -24,7 +24,7 @@ class SystemEvent(StrEnum):
     DEAD_LETTERED = "system.dead_lettered"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CloudEvent:
     """A fact; `type` is its routing key too, `data` is JSON text.
 

@@ -1,7 +1,7 @@
 """Decodes a message's body into a command, or into the reason why it is not one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
@@ -14,6 +14,7 @@ from orderd.protocol.explain import explain, shown
 from orderd.protocol.limits import REQUEST_ID_MAX
 from orderd.protocol.names import InvalidCode, OutcomeName
 from orderd.protocol.strict_json import MalformedJson, loads
+from orderd.protocol.values import value
 
 FIELDS: Final = frozenset({"action", "data", "id", "version", "auth"})
 # How compressed bodies begin, by the encoding's name.
@@ -26,7 +27,7 @@ _COMPRESSED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Command:
     """A request that has the form the contract asks for."""
 
@@ -61,7 +62,7 @@ class Command:
         return self.given_key if self.request_id is None else f"={self.request_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Invalid:
     """A message that is not a command; retrying cannot help."""
 
@@ -71,7 +72,7 @@ class Invalid:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """Who asks for what: all that authorization looks at."""
 

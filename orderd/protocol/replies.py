@@ -1,16 +1,16 @@
 """Replies to requests, and the form in which the ledger stores them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from orderd.protocol.strict_json import dumps, loads, quote
+from orderd.protocol.values import value
 
 # The fields of rows in the order in which replies have them, by the set of them.
 RowFields = Mapping[frozenset[str], tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """The answer to one request, without the correlation id of the one who asked.
 

@@ -1,6 +1,6 @@
 """The decision on one command: ledger first, then the rule of its action."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -9,6 +9,7 @@ from orderd.protocol.envelope import Command, Invalid
 from orderd.protocol.names import DeferralCode, InvalidCode, RefusalCode
 from orderd.protocol.replies import Response
 from orderd.protocol.strict_json import dumps
+from orderd.protocol.values import value
 from orderd.shop.entity import refusal_event
 from orderd.shop.outcomes import (
     Answered,
@@ -32,7 +33,7 @@ class UndeclaredEvent(Exception):
     """A rule returned an event that its action does not declare, or returned it out of order."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What is to become of one command; `response` is None only where it is tried again later."""
 

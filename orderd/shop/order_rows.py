@@ -1,17 +1,17 @@
 """The rows of orders and of their items, and the tables that hold them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from orderd.protocol.rows import rfc3339
+from orderd.protocol.values import value
 from orderd.shop.products import PRODUCTS
 from orderd.shop.tables import Column, Kind, Lines, Table
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OrderItem:
     """One line of an order, at the price it was ordered for."""
 
@@ -41,7 +41,7 @@ ORDER_ITEMS: Final = Lines(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Order:
     """An order with its items, by item id.
 

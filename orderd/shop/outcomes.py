@@ -1,6 +1,5 @@
 """The closed set of ways in which a delivery can end; `name` is what the log calls it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -8,6 +7,7 @@ from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import DeferralCode, OutcomeName, Queue, UnavailableCode
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
+from orderd.protocol.values import value
 from orderd.shop.turns import Place
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Applied:
     """The command was carried out: `row` is the answer, `changes` every row that is new or other.
 
@@ -38,7 +38,7 @@ class Applied:
     events: tuple[tuple[StrEnum, Row], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """A query was answered; `data` is JSON text."""
 
@@ -46,7 +46,7 @@ class Answered:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unavailable:
     """A query cannot be answered; its caller is told why, and may ask again."""
 
@@ -55,7 +55,7 @@ class Unavailable:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """A business rule said no.
 
@@ -68,7 +68,7 @@ class Refused:
     missing: Queue | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Duplicate:
     """The request was settled before; `response` is what was answered then."""
 
@@ -76,7 +76,7 @@ class Duplicate:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Deferred:
     """The command may work later; `error` is for the dead letter, should it never.
 
@@ -93,7 +93,7 @@ class Deferred:
     is_last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Waiting:
     """The command waits behind an earlier one of its row that was deferred, or still for a lock.
 
@@ -112,7 +112,7 @@ class Waiting:
         return cls(f"an earlier command for the same row is pending: {ahead}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quarantined:
     """The daemon died in each of so many tries at the message; it is not tried again."""
 
@@ -120,7 +120,7 @@ class Quarantined:
     tries: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommittedUnacked:
     """The command took effect, but the daemon died in each of so many tries to settle it."""
 

@@ -1,6 +1,6 @@
 """Products: what the shop sells and has in stock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from orderd.protocol.fields import STOCK_MAX, Identity, Money, Stock, StockDelta
 from orderd.protocol.names import InvalidCode, Queue
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import quote
+from orderd.protocol.values import value
 from orderd.shop.entity import Action, Entity, in_all, listing
 from orderd.shop.needs import Needs
 from orderd.shop.outcomes import Answered, Applied, Refused
@@ -20,7 +21,7 @@ from orderd.shop.tables import Column, Kind, Table
 from orderd.shop.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Product:
     """Something the shop sells, with what is in stock and not yet taken by an order."""
 

@@ -1,6 +1,6 @@
 """Users: who may order."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -10,6 +10,7 @@ from orderd.protocol.fields import Email, Identity, Text, Username
 from orderd.protocol.names import Queue
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import quote
+from orderd.protocol.values import value
 from orderd.shop.entity import Action, Entity, in_all, listing
 from orderd.shop.needs import Needs
 from orderd.shop.outcomes import Answered, Applied, Refused
@@ -18,7 +19,7 @@ from orderd.shop.tables import Column, Kind, Table
 from orderd.shop.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class User:
     """A customer; username and e-mail are unique."""
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
+from orderd.protocol.values import value
 from orderd.shop.needs import Needs
 from orderd.shop.outcomes import Applied
 from orderd.shop.tables import Table
@@ -48,7 +49,7 @@ class FreshIds:
         return ids
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LedgerEntry:
     """What is known of a request that was settled before."""
 

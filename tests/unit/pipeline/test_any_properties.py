@@ -16,7 +16,7 @@ FRAME_BYTES_MAX = 131_072
 
 def as_keywords(wire: dict[str, Any]) -> dict[str, Any]:
     decoded = decode(write_properties(wire))
-    return {name: getattr(decoded, name) for name in Properties.__slots__}
+    return {name: getattr(decoded, name) for name in Properties.__dataclass_fields__}
 
 
 @given(properties)

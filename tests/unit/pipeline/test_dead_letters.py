@@ -194,7 +194,7 @@ HOSTILE = {
 def test_properties_that_only_others_can_write_stop_nothing(
     purpose: Purpose, original: Properties
 ) -> None:
-    its = {name: getattr(original, name) for name in Properties.__slots__}
+    its = {name: getattr(original, name) for name in Properties.__dataclass_fields__}
     one = spoilt(**its) if purpose is Purpose.DEAD_LETTER else result(DEFERRED, None, **its)
 
     message = only(purpose, one)

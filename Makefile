@@ -77,7 +77,8 @@ coverage: install ## unit, integration and acceptance tests, and the lines that 
 		$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$code
 
 bench: install ## measure orderd against pgbench (some minutes)
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m bench orderd
+	@$(BIN)/python -m bench alone
 
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
 	@bash tools/install --tests

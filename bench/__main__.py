@@ -1,4 +1,4 @@
-"""`python -m bench PART`: measure a part, or render what was measured into the documentation.
+"""`python -m bench PART`: measure a part, install the peers, or render what was measured.
 
 Measuring never judges: it exits with 0 whatever the numbers are.
 """
@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from bench import page, parts, schedule
+from bench import page, parts, peer_environment, schedule
 from bench.described import describe
 from bench.results import Results
 from bench.runs import Case, run
@@ -24,6 +24,9 @@ WARM_UP = 0.1
 def main() -> int:
     """Run one part; 1: nothing can be measured here, 2: wrong usage."""
     options = _options()
+    if options.part == "install":
+        peer_environment.install()
+        return 0
     if options.part == "report":
         for path in page.write():
             print(path)
@@ -33,9 +36,9 @@ def main() -> int:
     _announce(plans, rounds, options.part)
     try:
         with private_world() as world:
-            describe(world)
             run(world, parts.scaled(parts.PIVOT, WARM_UP), 0, None)
             for name, cases in plans.items():
+                describe(world, name)
                 results = Results(name)
                 if not options.append:
                     results.begin()
@@ -49,7 +52,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", choices=(*ROUNDS, "report"))
+    parser.add_argument("part", choices=(*ROUNDS, "install", "report"))
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
     parser.add_argument(
         "--only",
@@ -65,10 +68,9 @@ def _options() -> argparse.Namespace:
         "--scale", type=float, default=1.0, help="so many times the orders; default: 1"
     )
     options = parser.parse_args()
-    if unknown := options.only - _names(options.part):
-        parser.error(
-            f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(_names(options.part)))}"
-        )
+    names = _names(options.part)
+    if unknown := options.only - names:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(names))}")
     return options
 
 

@@ -1,4 +1,4 @@
-"""Whether the books are right after a run: what was sent, beside what all tables and queues hold."""
+"""Whether the books are right after a run: what was sent, beside what is in tables and queues."""
 
 from typing import Final
 

@@ -60,8 +60,10 @@ def curve(
     for mark in marks:
         elements.append(svg.line(LEFT, up(mark), right, up(mark), "grid"))
         elements.append(svg.text(LEFT - 6, up(mark) + 4, svg.short(mark), "faint end"))
-    for x in _readable(xs, across):
-        elements.append(svg.text(across(x), bottom + 18, svg.short(x), "faint middle"))
+    elements += [
+        svg.text(across(x), bottom + 18, svg.short(x), "faint middle")
+        for x in _readable(xs, across)
+    ]
     elements.append(svg.text((LEFT + right) / 2, bottom + 38, unit, "faint middle"))
     for kind, (name, points) in zip(KINDS, lines.items(), strict=False):
         elements += _line(points, across, up, kind)
@@ -84,9 +86,7 @@ def _bar(row: Bar, top: float, at: svg.Scale) -> list[str]:
     ]
 
 
-def _line(
-    points: Mapping[float, Spread], across: svg.Scale, up: svg.Scale, kind: str
-) -> list[str]:
+def _line(points: Mapping[float, Spread], across: svg.Scale, up: svg.Scale, kind: str) -> list[str]:
     elements = [svg.polyline([(across(x), up(points[x].median)) for x in sorted(points)], kind)]
     for x, point in sorted(points.items()):
         ends = (across(x), up(point.least), across(x), up(point.greatest))

@@ -5,18 +5,18 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pika
 
 from bench import machine
+from bench.peer_environment import versions
 from bench.results import RESULTS
 from bench.world import World, query
 
-NAME = "machine.json"
 
-
-def describe(world: World, folder: Path = RESULTS) -> None:
-    """Write down what the servers and the machine are."""
+def describe(world: World, part: str, folder: Path = RESULTS) -> None:
+    """Write down what the servers and the machine are on which a part is measured."""
     ((version,),) = query(world.postgres.url(), "SHOW server_version")
     described = {
         "processors": machine.processors(),
@@ -25,12 +25,17 @@ def describe(world: World, folder: Path = RESULTS) -> None:
         "postgresql": str(version).split()[0],
         "rabbitmq": world.rabbit.series or "of an unknown version",
         "date": datetime.now(UTC).date().isoformat(),
+        "peers": versions(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / NAME).write_text(json.dumps(described) + "\n", encoding="utf-8")
+    _path(part, folder).write_text(json.dumps(described) + "\n", encoding="utf-8")
 
 
-def description(folder: Path = RESULTS) -> Mapping[str, str]:
-    """Return what was written down last; nothing where nothing was measured."""
-    path = folder / NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def description(part: str, folder: Path = RESULTS) -> Mapping[str, Any]:
+    """Return what was written down last for a part that was measured."""
+    described: dict[str, Any] = json.loads(_path(part, folder).read_text(encoding="utf-8"))
+    return described
+
+
+def _path(part: str, folder: Path) -> Path:
+    return folder / f"{part}.machine.json"

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench import charts, parts, ratios, tables
 from bench.charts import Bar
@@ -54,7 +55,7 @@ def blocks(folder: Path) -> dict[str, str]:
     found = {}
     if runs := Results("orderd", folder).runs():
         cases = [parts.PIVOT, *parts.orderd_cases()]
-        found["orderd"] = f"{tables.variants(cases, runs)}\n\n{_conditions(runs, folder)}"
+        found["orderd"] = f"{tables.variants(cases, runs)}\n\n{_conditions(runs, 'orderd', folder)}"
     if measured := Results("alone", folder).alone():
         table = tables.alone(parts.alone_cases(), measured)
         found["alone"] = f"{table}\n\n{_compared(measured)}"
@@ -62,20 +63,19 @@ def blocks(folder: Path) -> dict[str, str]:
         cases = [parts.PIVOT, *parts.peer_cases()]
         picture = "![Orders a second of all systems](peers.svg)"
         found["peers"] = (
-            f"{picture}\n\n{tables.peers(cases, runs)}\n\n{_conditions(runs, folder)}"
+            f"{picture}\n\n{tables.peers(cases, runs)}\n\n{_conditions(runs, 'peers', folder)}"
         )
     shown = [curve for curve in parts.curves() if Results(f"curve-{curve.name}", folder).runs()]
     if shown:
         images = [f"![{curve.title}](curve-{curve.name}.svg)" for curve in shown]
-        runs = [
-            run for curve in shown for run in Results(f"curve-{curve.name}", folder).runs()
-        ]
+        runs = [run for curve in shown for run in Results(f"curve-{curve.name}", folder).runs()]
         wrong = [
             f"- `{name}`: {fault}"
             for name, own in tables.by_case(runs).items()
             if (fault := tables.wrong(own))
         ]
-        found["curves"] = "\n\n".join(["\n".join(images), *wrong, _conditions(runs, folder)])
+        conditions = _conditions(runs, f"curve-{shown[0].name}", folder)
+        found["curves"] = "\n\n".join(["\n".join(images), *wrong, conditions])
     return found
 
 
@@ -113,23 +113,29 @@ def _bars(runs: Sequence[Run]) -> list[Bar]:
     return sorted(rows, key=lambda row: -row.rate.median)
 
 
-def _conditions(runs: Sequence[Run], folder: Path) -> str:
+def _conditions(runs: Sequence[Run], part: str, folder: Path) -> str:
     """Return on what, how often and beside what else it was measured."""
-    machine = description(folder)
+    machine = description(part, folder)
     rounds = max(run.round for run in runs)
     sync = spread(run.sync_ms for run in runs).text(".2f")
     others = median(run.others for run in runs)
+    peers = _versions(machine) if part == "peers" else ""
     return _wrapped(
         f"{machine['processors']} cores, RabbitMQ {machine['rabbitmq']}, PostgreSQL "
         f"{machine['postgresql']}, Python {machine['python']}, pika {machine['pika']}, measured on "
         f"{machine['date']}: medians (least – greatest) of {rounds} "  # noqa: RUF001
         f"round{'s' if rounds > 1 else ''}. One sync of the disk took {sync} ms. Other programs "
-        f"took {others:.0%} of the cores, the measuring program included."
+        f"took {others:.0%} of the cores, the measuring program included.{peers}"
     )
 
 
+def _versions(machine: Mapping[str, Any]) -> str:
+    named = [f"{name} {version}" for name, version in sorted(machine["peers"].items())]
+    return f" Peers: {', '.join(named)}." if named else ""
+
+
 def _compared(measured: Sequence[Alone]) -> str:
-    """Return what orderd takes beside the plain worker, by rounds, and the round trips of a call."""
+    """Return what orderd takes beside the plain worker, round by round."""
     found: dict[str, list[Alone]] = {}
     for each in measured:
         found.setdefault(each.case, []).append(each)

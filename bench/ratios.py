@@ -1,7 +1,7 @@
 """Medians with spreads, and ratios of runs that were neighbours in time.
 
-Single runs say nothing, and two numbers say nothing about each other that were measured at different
-times: what else the machine does changes by the minute.
+Single runs say nothing, and two numbers say nothing about each other that were measured at
+different times: what else the machine does changes by the minute.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ class Spread:
     greatest: float
 
     def text(self, form: str = ",.0f") -> str:
-        """Return `median (least - greatest)`, each in that form; only the median where all agree."""
+        """Return `median (least - greatest)` in that form; only the median where all agree."""
         middle, least, greatest = (
             f"{value:{form}}" for value in (self.median, self.least, self.greatest)
         )
@@ -59,9 +59,7 @@ def by_round(
 ) -> list[tuple[float, float]]:
     """Return pairs of a number of two workers, of the rounds that have both."""
     found = {each.round: float(getattr(each, name)) for each in others}
-    return [
-        (float(getattr(each, name)), found[each.round]) for each in ours if each.round in found
-    ]
+    return [(float(getattr(each, name)), found[each.round]) for each in ours if each.round in found]
 
 
 def line_of(run: Run | Alone) -> str:

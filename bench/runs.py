@@ -1,4 +1,4 @@
-"""One run: the queue is filled, the programs start, everything is settled, the books are looked at."""
+"""One run: fill the queue, start the programs, wait until all is settled, look at the books."""
 
 import json
 import signal
@@ -11,8 +11,9 @@ from typing import Final
 
 from bench import books, machine
 from bench.orders import Workload, commands, encoded
+from bench.peer_environment import PEERS
 from bench.results import RESULTS, Run
-from bench.systems import PEERS, System
+from bench.systems import System
 from bench.watch import Look, Watch, watching
 from bench.world import OLD_ORDERS, Arena, Conditions, World
 from tools.program import Program, tail
@@ -99,14 +100,13 @@ def started(world: World, arena: Arena, case: Case) -> Iterator[list[Program]]:
     programs: list[Program] = []
     try:
         for number in range(case.system.processes):
-            programs.append(
-                Program(
-                    case.system.command(arena, case.workload),
-                    env=case.system.environment_of(arena, number),
-                    log_path=log_path,
-                    cwd=world.scratch,
-                )
+            program = Program(
+                case.system.command(arena, case.workload),
+                env=case.system.environment_of(arena, number),
+                log_path=log_path,
+                cwd=world.scratch,
             )
+            programs.append(program)
         yield programs
     finally:
         for each in programs:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import psycopg2
@@ -39,11 +40,11 @@ def compared(
         print(f"round {number}", flush=True)
         due = [case for case in cases if _is_due(case, number)]
         for case in due:
-            neighbour = _kept(results, pivot, lambda: run(world, pivot, number, None))  # noqa: B023
+            neighbour = _kept(results, pivot, partial(run, world, pivot, number, None))
             per_s = neighbour.per_s if neighbour and not neighbour.faults else None
-            _kept(results, case, lambda: run(world, case, number, per_s))  # noqa: B023
+            _kept(results, case, partial(run, world, case, number, per_s))
         if not due:
-            _kept(results, pivot, lambda: run(world, pivot, number, None))  # noqa: B023
+            _kept(results, pivot, partial(run, world, pivot, number, None))
 
 
 def in_turn(world: World, results: Results, cases: Sequence[Case], rounds: int) -> None:
@@ -52,7 +53,7 @@ def in_turn(world: World, results: Results, cases: Sequence[Case], rounds: int) 
     for number in range(earlier + 1, earlier + rounds + 1):
         print(f"round {number}", flush=True)
         for case in cases:
-            _kept(results, case, lambda: run(world, case, number, None))  # noqa: B023
+            _kept(results, case, partial(run, world, case, number, None))
 
 
 def quietly(world: World, results: Results, cases: Sequence[Case], rounds: int) -> None:
@@ -61,16 +62,14 @@ def quietly(world: World, results: Results, cases: Sequence[Case], rounds: int) 
     for number in range(earlier + 1, earlier + rounds + 1):
         print(f"round {number}", flush=True)
         for case in cases:
-            _kept(results, case, lambda: alone(world, case, number))  # noqa: B023
+            _kept(results, case, partial(alone, world, case, number))
 
 
 def _is_due(case: Case, number: int) -> bool:
     return case.rounds_max is None or number <= case.rounds_max
 
 
-def _kept(
-    results: Results, case: Case, measure: Callable[[], Measured]
-) -> Measured | None:
+def _kept(results: Results, case: Case, measure: Callable[[], Measured]) -> Measured | None:
     """Return what was measured, kept and printed; None: it could not be measured, and is told."""
     try:
         measured = measure()

@@ -33,10 +33,10 @@ polyline.a { stroke: #4493f8 } polyline.b { stroke: #656c76 }
 
 def picture(width: int, height: int, title: str, elements: Sequence[str]) -> str:
     """Return a whole file; *title* is also what a screen reader says."""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            f'width="{width}" height="{height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
             f"<title>{escape(title)}</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="paper" width="{width}" height="{height}"/>',

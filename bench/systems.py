@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from bench.orders import Workload
+from bench.peer_environment import PEERS, is_installed
 from bench.world import Arena
 from orderd.protocol.names import Queue
 from tools.daemon import clean_environment
 from tools.postgresql import bin_directory
 
 TREE: Final = Path(__file__).parents[1]
-PEERS: Final = TREE / "build" / "peers"
 PGBENCH_SCRIPT: Final = Path(__file__).with_name("order.sql")
 
 Command = Callable[[Arena, Workload], Sequence[str]]
@@ -26,7 +26,7 @@ class System:
 
     `command` is one process of it, of which `processes` run. `publisher` is the module of its
     client, where it wants messages of its own form: it gets commands as lines of JSON.
-    `requires` is the package without which it cannot run; `needs_broker` False: it makes its orders
+    `requires` is the peer that has to be installed; `needs_broker` False: it makes its orders
     itself, about any products, and ends with the last. The rest is what it claims to keep: a ledger
     row and an event for each order, an outbox row for each event that is not confirmed yet.
     """
@@ -160,11 +160,9 @@ def renamed(system: System, title: str) -> System:
 
 def obstacle(system: System) -> str | None:
     """Return in one line why a system cannot be measured here; None: it can."""
-    if system.requires is None:
+    if system.requires is None or is_installed(system.requires):
         return None
-    if not list(PEERS.glob(f"lib/python3*/site-packages/{system.requires}")):
-        return f"{system.requires} is not installed in build/peers (make bench-peers installs it)"
-    return None
+    return f"{system.requires} is not installed in build/peers (make bench-peers installs it)"
 
 
 def _fixed(*argv: str) -> Command:

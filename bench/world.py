@@ -1,4 +1,4 @@
-"""What is measured on: private servers, and for each run a database and a virtual host of its own."""
+"""What is measured on: private servers; each run has a database and a virtual host of its own."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from bench.delaying_proxy import distant
-from bench.orders import PRODUCTS, USERS, encoded
+from bench.orders import PRODUCTS, USERS
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
 from orderd.protocol.names import Queue

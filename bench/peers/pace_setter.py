@@ -16,6 +16,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -230,8 +231,8 @@ class Worker:
             batch = self._next_batch()
             bodies = self._commit([command for _, command in batch])
             tag = batch[-1][0]
-            self._jobs.append(lambda tag=tag: self._channel.basic_ack(tag, multiple=True))
-            self._jobs.append(lambda bodies=bodies: self._publisher.publish(bodies))
+            self._jobs.append(partial(self._channel.basic_ack, tag, multiple=True))
+            self._jobs.append(partial(self._publisher.publish, bodies))
 
     def _on_message(self, _channel: Any, delivery: Any, _properties: Any, body: bytes) -> None:
         self._arrived.append((delivery.delivery_tag, body))
@@ -301,21 +302,15 @@ class Worker:
             "count": len(commands),
         }
         self._cursor.execute(BEGIN, parameters)
-        batch = decide(commands, *self._cursor.fetchone())
+        batch = decide(commands, self._cursor.fetchone())
         self._cursor.execute(WRITE, batch.parameters())
         self._sent.append(batch.outbox)
         return batch.bodies
 
 
-def decide(
-    commands: list[Command],
-    rows: list[str] | None,
-    users: list[int] | None,
-    done: list[str] | None,
-    order_ids: list[int],
-    outbox_ids: list[int],
-) -> Batch:
+def decide(commands: list[Command], found: Any) -> Batch:
     """Return what a batch writes; commands that are done or cannot be applied are left out."""
+    rows, users, done, order_ids, outbox_ids = found
     prices, stock = {}, {}
     for row in rows or ():
         product_id, cents, quantity = map(int, row.split())
@@ -336,8 +331,8 @@ def decide(
         batch.request.append(request_id)
         batch.outbox.append(outbox_id)
         batch.message.append(str(uuid.uuid4()))
-        row = {"id": order_id, "user_id": data.user_id, "total_cents": total}
-        batch.bodies.append(json.dumps(row))
+        event = {"id": order_id, "user_id": data.user_id, "total_cents": total}
+        batch.bodies.append(json.dumps(event))
     return batch
 
 

@@ -15,6 +15,7 @@ TOP = 44
 CURVE_WIDTH = 380
 CURVE_HEIGHT = 260
 LEFT, RIGHT, BOTTOM = 56, 20, 52
+LABEL_WIDTH = 24
 KINDS = ("a", "b")
 
 
@@ -98,6 +99,6 @@ def _readable(xs: Sequence[float], across: svg.Scale) -> list[float]:
     """Return the values whose labels do not touch, the last one among them."""
     kept: list[float] = []
     for x in reversed(xs):
-        if not kept or across(kept[-1]) - across(x) >= 30:  # noqa: PLR2004 - pixels of a label
+        if not kept or across(kept[-1]) - across(x) >= LABEL_WIDTH:
             kept.append(x)
     return kept[::-1]

@@ -55,7 +55,8 @@ def blocks(folder: Path) -> dict[str, str]:
     found = {}
     if runs := Results("orderd", folder).runs():
         cases = [parts.PIVOT, *parts.orderd_cases()]
-        found["orderd"] = f"{tables.variants(cases, runs)}\n\n{_conditions(runs, 'orderd', folder)}"
+        table, conditions = tables.variants(cases, runs), _conditions(runs, "orderd", folder)
+        found["orderd"] = "\n\n".join([table, *_sentences(runs, folder), conditions])
     if measured := Results("alone", folder).alone():
         table = tables.alone(parts.alone_cases(), measured)
         found["alone"] = f"{table}\n\n{_compared(measured)}"
@@ -127,6 +128,22 @@ def _conditions(runs: Sequence[Run], part: str, folder: Path) -> str:
         f"round{'s' if rounds > 1 else ''}. One sync of the disk took {sync} ms. Other programs "
         f"took {others:.0%} of the cores, the measuring program included.{peers}"
     )
+
+
+def _sentences(runs: Sequence[Run], folder: Path) -> list[str]:
+    """Return what the table leads to: the ratio to pgbench, and what two daemons make of it."""
+    found = tables.by_case(runs)
+    said = []
+    if times := ratios.neighbour_times(found.get("pgbench", [])):
+        said.append(f"orderd is {times.text('.1f')} times as fast as `pgbench -c 1`.")
+    if two := found.get("orderd-200-x2"):
+        cores = int(description("orderd", folder)["processors"])
+        part = spread(ratios.used_part(run, cores) for run in two)
+        said.append(
+            f"Two daemons and their servers use {part.text('.0%')} of the CPU time that {cores} "
+            "cores have."
+        )
+    return [_wrapped(" ".join(said))] if said else []
 
 
 def _versions(machine: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ ALONE_S: Final = 12.0
 CALL_S: Final = 0.02
 AWAY_MS: Final = 2.0
 LEDGER_ROWS_PER_S: Final = 60_000
+PUBLISHED_PER_S: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def scaled(case: Case, scale: float) -> Case:
 
 def _seconds(case: Case) -> float:
     copied_s = case.conditions.ledger_rows / LEDGER_ROWS_PER_S / 5
-    return case.workload.count / case.expected_per_s + OUTSIDE_RUN_S + copied_s
+    published_s = case.workload.count / PUBLISHED_PER_S
+    return case.workload.count / case.expected_per_s + published_s + OUTSIDE_RUN_S + copied_s
 
 
 def _case(

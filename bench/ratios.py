@@ -40,18 +40,19 @@ def rates(runs: Iterable[Run]) -> Spread:
 
 def of_neighbour(runs: Iterable[Run]) -> Spread | None:
     """Return the rate as a part of that of the run just before; None: there was none before any."""
-    return _spread(
-        run.per_s / run.neighbour_per_s for run in runs if run.neighbour_per_s is not None
-    )
+    return _spread(run.per_s / run.neighbour_per_s for run in runs if run.neighbour_per_s)
 
 
 def neighbour_times(runs: Iterable[Run]) -> Spread | None:
     """Return how many times as fast as this the run just before was; None: there was none."""
     return _spread(
-        run.neighbour_per_s / run.per_s
-        for run in runs
-        if run.neighbour_per_s is not None and run.per_s > 0
+        run.neighbour_per_s / run.per_s for run in runs if run.neighbour_per_s and run.per_s
     )
+
+
+def used_part(run: Run, cores: int) -> float:
+    """Return which part of all cores worker and servers used, by CPU time and rate."""
+    return run.per_s * (run.worker_cpu_s + run.postgres_cpu_s + run.broker_cpu_s) / 1_000 / cores
 
 
 def by_round(

@@ -9,12 +9,7 @@ from bench.results import Alone, Run
 from bench.runs import Case
 
 RATE = "orders/s"
-SPENT = (
-    "worker, CPU-s per 1,000",
-    "PostgreSQL, CPU-s per 1,000",
-    "RabbitMQ, CPU-s per 1,000",
-    "worker, RSS MB",
-)
+SPENT = ("CPU-s per 1,000: worker", "PostgreSQL", "RabbitMQ", "RSS MB")
 ALONE = ("start to consuming, ms", "idle, % of a core", "call p50, ms", "call p99, ms")
 
 
@@ -77,21 +72,24 @@ def _table(
     ratio: Callable[[list[Run]], Spread | None],
 ) -> str:
     found = by_case(runs)
-    rows = [
-        _row(case.system.title, found[case.name], ratio) for case in cases if case.name in found
-    ]
+    rows = [_row(case, found[case.name], ratio) for case in cases if case.name in found]
     return markdown(["", RATE, ratio_head, *SPENT], rows)
 
 
-def _row(title: str, runs: list[Run], ratio: Callable[[list[Run]], Spread | None]) -> list[str]:
-    compared = ratio(runs)
+def _row(case: Case, runs: list[Run], ratio: Callable[[list[Run]], Spread | None]) -> list[str]:
+    title = case.system.title
     fault = wrong(runs)
+    if fault is not None:
+        return [title, f"**{fault}**", *[""] * (1 + len(SPENT))]
+    compared = ratio(runs)
+    postgres = spread(run.postgres_cpu_s for run in runs).text(".3f")
+    start = [title, ratios.rates(runs).text(), "" if compared is None else compared.text(".2f")]
+    if not case.system.needs_broker:
+        return [*start, "", postgres, "", ""]
     return [
-        title,
-        ratios.rates(runs).text() if fault is None else f"**{fault}**",
-        "" if compared is None or fault is not None else compared.text(".2f"),
+        *start,
         spread(run.worker_cpu_s for run in runs).text(".3f"),
-        spread(run.postgres_cpu_s for run in runs).text(".3f"),
+        postgres,
         spread(run.broker_cpu_s for run in runs).text(".3f"),
         f"{max(run.rss_mb for run in runs):.0f}",
     ]

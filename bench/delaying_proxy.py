@@ -38,14 +38,25 @@ def _accept(listener: socket.socket, target: tuple[str, int], one_way_s: float) 
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            server = socket.create_connection(target)
-            for side in (client, server):
-                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for source, sink in ((client, server), (server, client)):
-                under_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
-                args = (source, under_way, one_way_s)
-                threading.Thread(target=_receive, args=args, daemon=True).start()
-                threading.Thread(target=_send, args=(under_way, sink), daemon=True).start()
+            args = (client, target, one_way_s)
+            threading.Thread(target=_carry, args=args, daemon=True).start()
+
+
+def _carry(client: socket.socket, target: tuple[str, int], one_way_s: float) -> None:
+    """Carry bytes both ways, until both sides have ended."""
+    with client, socket.create_connection(target) as server:
+        threads = []
+        for source, sink in ((client, server), (server, client)):
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            under_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+            threads += [
+                threading.Thread(target=_receive, args=(source, under_way, one_way_s), daemon=True),
+                threading.Thread(target=_send, args=(under_way, sink), daemon=True),
+            ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def _receive(

@@ -1,5 +1,6 @@
 """`orderd`, the program, also as `python -m orderd`: it handles signals before anything else."""
 
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,8 @@ def main() -> int:
         signal.signal(number, _leave)
     # The pipe of the signals would be stdin and stdout, and the log go into it.
     occupy()
+    # Of what is made while modules load next to nothing is garbage; `main` turns it on again.
+    gc.disable()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)
     from orderd.runtime.exit import leave_threads  # noqa: PLC0415
 

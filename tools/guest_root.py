@@ -29,7 +29,7 @@ PACKAGES: Final = (
 )
 # Downloaded, and left to the installation of orderd's own package, which has to ask for them.
 DOWNLOADS: Final = (
-    *("python3-pika", "python3-psycopg2", "python3-pydantic", "python3-pydantic-settings"),
+    *("python3-pika", "python3-psycopg2", "python3-pydantic"),
     *("python3-pythonjsonlogger", "python3-sdnotify", "python3-rich", "python3-email-validator"),
     *("python3-prometheus-client", "python3-venv"),
 )

@@ -6,7 +6,7 @@ confirm of each message before it sends the next: some 500 a second instead of 1
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import pika
@@ -14,6 +14,7 @@ import pika.exceptions
 
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
+from orderd.amqp.joined_writes import Prepared, WatchedServices, publish, watched_services
 from orderd.amqp.refusals import cause_of, refusal
 from orderd.amqp.resource_shortage import shortage_as_fault
 from orderd.amqp.wire import properties
@@ -41,6 +42,7 @@ class ConfirmConnection:
     def __init__(self, endpoint: BrokerEndpoint) -> None:
         self._endpoint = endpoint
         self._connection: Any = None
+        self._services: WatchedServices | None = None
         self._opened = False
         self._loss: str | None = None
         self._is_refused = False
@@ -99,7 +101,7 @@ class ConfirmConnection:
     ) -> "ConfirmChannel":
         """Return a new channel that opens while the connection is serviced."""
         self.raise_if_lost()
-        return ConfirmChannel(self, self._connection, on_confirm, on_return)
+        return ConfirmChannel(self, self._connection, self._services, on_confirm, on_return)
 
     def run(self, timeout_s: float) -> None:
         """Service the connection until `wake` is called, at most *timeout_s* seconds.
@@ -161,13 +163,13 @@ class ConfirmConnection:
             self.run_until(lambda: connection.is_closed, CLOSE_TIMEOUT_S, "closing", no_slice)
         with contextlib.suppress(AssertionError):
             connection.ioloop.close()
-        self._connection = None
+        self._connection = self._services = None
         self._opened = False
         self._on_slice = no_slice
 
     def abandon(self) -> None:
         """Give the connection up without waiting for the broker's answer; never raises."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._services = self._connection, None, None
         self._opened = False
         if connection is None:
             return
@@ -188,11 +190,13 @@ class ConfirmConnection:
         self.where, self.user = target.name, target.user
         self._loss, self._opened, self.blocked = None, False, False
         self._is_refused = False
+        self._services = watched_services()
         connection = pika.SelectConnection(
             target.parameters,
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_lost,
             on_close_callback=self._on_lost,
+            custom_ioloop=self._services,
         )
         self._connection = connection
         connection.add_on_connection_blocked_callback(self._on_blocked)
@@ -231,16 +235,25 @@ class ConfirmChannel:
         self,
         link: ConfirmConnection,
         connection: Any,
+        services: WatchedServices | None,
         on_confirm: OnFrame,
         on_return: Callable[..., None],
     ) -> None:
         self._link = link
+        self._services = services
         self._closed: Exception | None = None
         self._on_confirm = on_confirm
         self.is_confirming = False
         self.raw = connection.channel(on_open_callback=self._on_open)
         self.raw.add_on_close_callback(self._on_closed)
         self.raw.add_on_return_callback(on_return)
+
+    def publish(self, messages: Iterable[Prepared]) -> None:
+        """Write *messages* to the buffer of the socket, in order; raises BrokerFault."""
+        try:
+            publish(self.raw, self._services, messages)
+        except pika.exceptions.AMQPError as error:
+            raise BrokerFault(f"{self._link.where}: publish: {error}") from error
 
     def raise_if_closed(self) -> None:
         """Raise BrokerFault when the connection is lost, ChannelFault when only the channel is."""

@@ -151,6 +151,18 @@ class Consumer:
                 return
             body_bytes += self.inbox.body_bytes(before)
 
+    def read(self, count: int) -> bool:
+        """Read once what is there, where fewer than *count* are in the inbox.
+
+        Returns whether something came, so that there may be more. Never waits. Raises BrokerFault
+        as `poll` does.
+        """
+        if len(self.inbox) >= count or self.inbox.body_bytes() >= self._inbox_bytes_max:
+            return False
+        before = self.inbox.received
+        self._serve(0)
+        return self.inbox.received > before
+
     def look_around(self) -> None:
         """Take from the queues that had to be left to others, where these are gone by now; count.
 

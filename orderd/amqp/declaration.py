@@ -22,6 +22,7 @@ class Declaration:
         self, connection: Connection, retry_delays_s: Sequence[float], queue_type: str
     ) -> None:
         self._connection = connection
+        self._declaring = ScratchChannel(connection)
         self._retry_delays_s = tuple(retry_delays_s)
         self._queue_type = queue_type
         self.hindrance: str | None = None
@@ -33,6 +34,7 @@ class Declaration:
         self.hindrance = retry_queues.hindrance(self._connection)
         if not self._connection.is_open:
             self._connection.open(keep_alive)
+        self._declaring.forget()
 
     def everything(self, retry_delays_s: Sequence[float] | None = None) -> None:
         """Make sure that all is there, with *retry_delays_s* in place of the former from then on.
@@ -48,7 +50,7 @@ class Declaration:
             except (TopologyMismatch, ChannelFault) as fault:
                 faults.append(fault)
         try:
-            topology.declare_exchange(self._connection)
+            topology.declare_exchange(self._declaring)
         except (TopologyMismatch, ChannelFault) as fault:
             faults.append(fault)
         else:
@@ -71,23 +73,21 @@ class Declaration:
         """
         self.changed = None
         try:
-            topology.declare_exchange(self._connection)
+            topology.declare_exchange(self._declaring)
         except (TopologyMismatch, ChannelFault) as fault:
             if is_first:
                 raise
             self.changed = str(fault)
 
     def _declare(self, queue: str, retry_delays_s: Sequence[float]) -> None:
-        scratch = ScratchChannel(self._connection)
-        topology.declare_commands(scratch, queue, self._queue_type)
+        topology.declare_commands(self._declaring, queue, self._queue_type)
         can_keep = self.hindrance is None
         for delay_s in retry_delays_s:
             name = retry_queue(queue, delay_s)
-            if retry_queues.declare(scratch, queue, delay_s, can_keep=can_keep):
+            if retry_queues.declare(self._declaring, queue, delay_s, can_keep=can_keep):
                 self.former.pop(name, None)
             else:
                 self.former[name] = self.hindrance or retry_queues.FORMER_ADVICE
-        scratch.close()
 
 
 def hindrance(connection: Connection) -> str | None:

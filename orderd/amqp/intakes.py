@@ -46,7 +46,8 @@ class Intakes:
         on_lost: Callable[[str], None],
     ) -> None:
         self._connection = connection
-        self._locks = QueueLocks(connection, exclusive)
+        self._asking = ScratchChannel(connection)
+        self._locks = QueueLocks(connection, exclusive, self._asking)
         self.prefetch = prefetch
         self._declare = declare
         self._on_arrival = on_arrival
@@ -54,7 +55,6 @@ class Intakes:
         tags = count(1)
         self._intakes = {queue: Intake(queue, tags) for queue in queues}
         self.apart = SeparateConnections(connection)
-        self._asking = ScratchChannel(connection)
         self._count_at_s = 0.0
         self.standing_by: dict[str, str] = {}
         self.failing: dict[str, str] = {}
@@ -192,6 +192,7 @@ class Intakes:
         for intake in self._intakes.values():
             intake.drop()
         self._locks.forget()
+        self._asking.forget()
         self.standing_by.clear()
         self.failing.clear()
         self.consumers.clear()

@@ -1,6 +1,7 @@
 """What the broker has answered to a sequence of published messages."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from orderd.amqp.message import OutgoingMessage
@@ -25,7 +26,7 @@ class PublishConfirms:
     before they were sent, and have no tag. It is complete once `done`.
     """
 
-    __slots__ = ("_last_tag", "_messages", "_waiting", "failed")
+    __slots__ = ("_messages", "_waiting", "failed")
 
     def __init__(
         self,
@@ -38,7 +39,6 @@ class PublishConfirms:
         sent = [index for index in range(len(messages)) if index not in self.failed]
         # Tag to index, in the order of sending.
         self._waiting = dict(enumerate(sent, first_tag))
-        self._last_tag = first_tag + len(sent) - 1
 
     @property
     def done(self) -> bool:
@@ -73,12 +73,10 @@ class PublishConfirms:
 
     def settle(self, tag: int, *, multiple: bool, nacked: bool) -> None:
         """Note the broker's answer to *tag*, and with *multiple* to all before it."""
-        if not multiple:
-            settled = [tag] if tag in self._waiting else []
-        elif tag >= self._last_tag:
-            settled = [*self._waiting]
+        if multiple:
+            settled = [*takewhile(tag.__ge__, self._waiting)]
         else:
-            settled = [waiting for waiting in self._waiting if waiting <= tag]
+            settled = [tag] if tag in self._waiting else []
         for each in settled:
             index = self._waiting.pop(each)
             if nacked:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import pika.exceptions
 from pika import spec
 
 from orderd.amqp.confirm_connection import ConfirmChannel, ConfirmConnection, no_slice
@@ -21,7 +20,7 @@ from orderd.amqp.faults import (
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publish_confirms import UNANSWERED, PublishConfirms, returned
 from orderd.amqp.refused_targets import RefusedTargets
-from orderd.amqp.wire.properties import WireProperties, prepare
+from orderd.amqp.wire.properties import encode_for
 
 CONFIRM_TIMEOUT_S: Final = 15.0
 _ALARM_WAIT_S: Final = 5.0
@@ -62,6 +61,11 @@ class Publisher:
         return self.connection.is_open and self._channel is not None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether messages can be published without a wait: the channel is open as well."""
+        return self.is_ready and self.channel.raw.is_open
+
+    @property
     def where(self) -> str:
         """The broker that is connected, as host, port and virtual host."""
         return self.connection.where
@@ -93,12 +97,12 @@ class Publisher:
         if not confirms.done:
             self._unanswered.append(confirms)
             # pika only buffers: this turn hands it to the socket.
-            self.pump()
+            self.turn()
         return confirms
 
     def check(self, message: OutgoingMessage) -> None:
         """Raise Unpublishable where AMQP cannot carry *message* on this connection."""
-        prepare(message, self.connection.frame_max, self.connection.user)
+        encode_for(message, self.connection.frame_max, self.connection.user)
 
     def wait(
         self, confirms: PublishConfirms, timeout_s: float, on_slice: Callable[[], None] = no_slice
@@ -148,10 +152,14 @@ class Publisher:
         with suppress(NoAnswer):
             self.connection.run_until(is_known, _ALARM_WAIT_S, "checking for alarms")
 
-    def pump(self) -> None:
+    def turn(self) -> None:
         """Do what the connection needs right now, without waiting; raise BrokerFault if lost."""
-        self._mend_if_closed()
         self.connection.run(0)
+
+    def pump(self) -> None:
+        """Do as `turn`, and find the message over which the broker has closed the channel."""
+        self._mend_if_closed()
+        self.turn()
         self._mend_if_closed()
 
     def close(self) -> None:
@@ -161,33 +169,21 @@ class Publisher:
         self._unanswered = []
         self.connection.close()
 
-    def _prepare(self, index: int, message: OutgoingMessage) -> WireProperties:
+    def _prepare(self, index: int, message: OutgoingMessage) -> bytes:
         try:
-            return prepare(message, self.connection.frame_max, self.connection.user)
+            return encode_for(message, self.connection.frame_max, self.connection.user)
         except Unpublishable as fault:
             raise Unpublishable(f"message {index} to {message.routing_key!r}: {fault}") from fault
 
     def _send(
-        self, messages: Sequence[OutgoingMessage], prepared: Sequence[WireProperties]
+        self, messages: Sequence[OutgoingMessage], prepared: Sequence[bytes]
     ) -> PublishConfirms:
         refused: dict[int, str] = {}
         if self._refused:
             reasons = ((index, self._refused.reason(one)) for index, one in enumerate(messages))
             refused = {index: why for index, why in reasons if why is not None}
-        basic_publish = self.channel.raw.basic_publish
-        try:
-            for index, (message, properties) in enumerate(zip(messages, prepared, strict=True)):
-                if index not in refused:
-                    basic_publish(
-                        message.exchange,
-                        # A reply queue may have a name that is not UTF-8.
-                        message.routing_key.encode(errors="surrogateescape"),
-                        message.body,
-                        properties,
-                        message.mandatory,
-                    )
-        except pika.exceptions.AMQPError as error:
-            raise BrokerFault(f"{self.connection.where}: publish: {error}") from error
+        pairs = enumerate(zip(messages, prepared, strict=True))
+        self.channel.publish(pair for index, pair in pairs if index not in refused)
         confirms = PublishConfirms(messages, self._next_tag, refused)
         self._next_tag += confirms.outstanding
         return confirms

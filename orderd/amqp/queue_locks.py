@@ -21,8 +21,12 @@ class QueueLocks:
     was unacked is back in the queue, or settled.
     """
 
-    def __init__(self, connection: Connection, exclusive: Collection[str]) -> None:
+    def __init__(
+        self, connection: Connection, exclusive: Collection[str], asking: ScratchChannel
+    ) -> None:
+        """Lock over *connection*; *asking* is a channel of it for questions."""
         self._connection = connection
+        self._asking = asking
         self._exclusive = frozenset(exclusive)
         self._locks: dict[str, Channel] = {}
 
@@ -37,19 +41,15 @@ class QueueLocks:
 
     def hindrance(self, queue: str) -> str | None:
         """Return why *queue* cannot be consumed now, None where it can; raises BrokerFault."""
-        scratch = ScratchChannel(self._connection)
-        consumers = depth_on(scratch, queue).consumers
+        consumers = depth_on(self._asking, queue).consumers
         if not self.is_exclusive(queue):
-            held = consumers > 0 and self._is_locked(scratch, queue)
-            scratch.close()
+            held = consumers > 0 and self._is_locked(queue)
             return "another daemon consumes it exclusively" if held else None
         # Asked first: to ask for the lock in vain is an error in the broker's log.
         if not consumers and self._lock(queue):
             # The last holder may not be gone yet, or another daemon has taken the lock.
-            consumers = depth_on(scratch, queue).consumers
-            scratch.close()
+            consumers = depth_on(self._asking, queue).consumers
             return _busy(consumers) if consumers else None
-        scratch.close()
         return _busy(consumers) if consumers else "another daemon is releasing it"
 
     def forget(self) -> None:
@@ -84,10 +84,9 @@ class QueueLocks:
         self._locks[queue] = channel
         return True
 
-    @staticmethod
-    def _is_locked(scratch: ScratchChannel, queue: str) -> bool:
+    def _is_locked(self, queue: str) -> bool:
         try:
-            scratch.call("queue_declare", queue=lock_queue(queue), passive=True)
+            self._asking.call("queue_declare", queue=lock_queue(queue), passive=True)
         except ChannelFault as fault:
             return fault.code == RESOURCE_LOCKED
         # The lock is this connection's own, or of a program that is not orderd.

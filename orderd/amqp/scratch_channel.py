@@ -18,6 +18,10 @@ class ScratchChannel:
             self._channel = self._connection.open_channel()
         return self._channel.call(method, **arguments)
 
+    def forget(self) -> None:
+        """Use the channel no more: its connection is gone, perhaps without a word of that."""
+        self._channel = None
+
     def close(self) -> None:
         """Close the channel, if there is one and it is open."""
         if self._channel is not None:

@@ -41,17 +41,23 @@ def declare_commands(scratch: ScratchChannel, queue: str, queue_type: str) -> No
     _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
 
 
-def declare_exchange(connection: Connection) -> None:
+def declare_exchange(scratch: ScratchChannel) -> None:
     """Make sure that the exchange of events exists; raises TopologyMismatch."""
-    scratch = ScratchChannel(connection)
-    _declare_exchange(scratch)
-    scratch.close()
+    try:
+        scratch.call(
+            "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True
+        )
+    except ChannelFault as fault:
+        if fault.code != PRECONDITION_FAILED:
+            raise
+        text = f"exchange {EVENTS_EXCHANGE} cannot be used: {fault.reason}"
+        raise TopologyMismatch(text) from fault
 
 
 def declare_listener(connection: Connection, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
     scratch = ScratchChannel(connection)
-    _declare_exchange(scratch)
+    declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
     scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
     scratch.close()
@@ -121,18 +127,6 @@ def _create_queue(scratch: ScratchChannel, queue: str, queue_type: str) -> None:
             raise
         # Another client has declared it differently in the meantime; use it as it is.
         scratch.call("queue_declare", queue=queue, passive=True)
-
-
-def _declare_exchange(scratch: ScratchChannel) -> None:
-    try:
-        scratch.call(
-            "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True
-        )
-    except ChannelFault as fault:
-        if fault.code != PRECONDITION_FAILED:
-            raise
-        text = f"exchange {EVENTS_EXCHANGE} cannot be used: {fault.reason}"
-        raise TopologyMismatch(text) from fault
 
 
 def _typed(arguments: dict[str, Any], queue_type: str) -> dict[str, Any]:

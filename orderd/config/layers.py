@@ -1,23 +1,24 @@
 """Settings made of layers, of which the first that gives a value counts, and their origins."""
 
-from collections.abc import Collection, Sequence
-from contextvars import ContextVar
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import PrivateAttr
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from orderd.config.sources import Layer, Origins
 
-# Set only while from_layers runs: pydantic-settings offers no other way to hand sources in.
-_LAYERS: ContextVar[tuple[Layer, ...]] = ContextVar("layers", default=())
 
-
-class LayeredSettings(BaseSettings):
+class LayeredSettings(BaseModel):
     """Immutable settings that know where each value came from."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=True,
+        # Its validator is built with the settings'.
+        defer_build=True,
+    )
 
     _origins: Origins = PrivateAttr(default_factory=dict)
 
@@ -32,12 +33,11 @@ class LayeredSettings(BaseSettings):
 
         Raises pydantic's ValidationError with every wrong value.
         """
-        reset = _LAYERS.set(tuple(layers))
-        try:
-            settings = cls()
-        finally:
-            _LAYERS.reset(reset)
-        settings._origins.update(merged_origins(layers))
+        values: Mapping[str, Any] = {}
+        for layer in layers:
+            values = _merged(layer.values, values)
+        settings = cls.model_validate(values)
+        settings._origins.update(merged_origins(layers))  # noqa: SLF001 (its own class)
         return settings
 
     def taking(self, fresh: Self, keys: Collection[str]) -> Self:
@@ -48,19 +48,6 @@ class LayeredSettings(BaseSettings):
         settings._origins = kept | taken  # noqa: SLF001 (its own class)
         return settings
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (read by orderd, to name origins)
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the layers that `from_layers` was given; pydantic-settings merges them in depth."""
-        layers = (_LayerSource(settings_cls, layer) for layer in _LAYERS.get())
-        return (init_settings, *layers)
-
 
 def merged_origins(layers: Sequence[Layer]) -> Origins:
     """Return where each path stands, in the first of the layers that has it."""
@@ -70,15 +57,14 @@ def merged_origins(layers: Sequence[Layer]) -> Origins:
     return origins
 
 
-class _LayerSource(PydanticBaseSettingsSource):
-    """Hands one layer to pydantic-settings."""
-
-    def __init__(self, settings_cls: type[BaseSettings], layer: Layer) -> None:
-        super().__init__(settings_cls)
-        self._values = layer.values
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return self._values
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both tables as one: *above* counts, except that tables in both are merged."""
+    return {
+        **below,
+        **{
+            key: _merged(below[key], value)
+            if isinstance(value, dict) and isinstance(below.get(key), dict)
+            else value
+            for key, value in above.items()
+        },
+    }

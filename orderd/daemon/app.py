@@ -1,6 +1,7 @@
 """What is built from what: all parts of the daemon, made from its settings; nothing is global."""
 
 import os
+from itertools import islice
 from typing import Final
 
 from orderd import __version__
@@ -28,6 +29,7 @@ from orderd.pipeline.dispatch import Dispatcher
 from orderd.pipeline.outbound import OutboundMessages
 from orderd.pipeline.outbox.publish import Sweeper
 from orderd.pipeline.outbox.rows import Confirmed
+from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.replacement import Replacement
@@ -67,6 +69,7 @@ class App:
             self._log_status_if_asked,
         )
         self.keepalive.statement_tasks = (self._read_broker, self.direct_replies.pump)
+        self.overlap.jobs = (self.settler.step, self._read_ahead, self._decode_ahead)
 
     def _build_runtime(self, notifier: Notifier) -> None:
         """Build what tells others how the daemon is."""
@@ -77,11 +80,14 @@ class App:
         self.keepalive = KeepAlive(
             self.status, self.signals, lambda: self.settings.shutdown_timeout
         )
+        self.overlap = Overlap()
 
     def _build_connections(self) -> None:
         settings = self.settings
         self.database = Database(
-            settings.database_url.get_secret_value(), on_slice=self.keepalive.during_statement
+            settings.database_url.get_secret_value(),
+            on_slice=self.keepalive.during_statement,
+            meanwhile=self.overlap.work,
         )
         endpoint = broker_endpoint(settings)
         self.consumer = Consumer(
@@ -120,8 +126,8 @@ class App:
         )
         self.replacement = Replacement(self.consumer, self.publisher, reporter, self.keepalive)
         self.sweeper = Sweeper(self.database, self.publisher, confirmed)
-        arrivals = Arrivals(self.consumer, self.policy, lambda: self.settler.retried)
-        context = BatchContext(arrivals.queues, self.keepalive, self.settler.assert_able)
+        arrivals = Arrivals(self.consumer, self.policy, self.settler.retried)
+        context = BatchContext(arrivals.queues, self.keepalive, self._assert_able)
         self.decoder = Decoder(self.policy, self.deferrals, clock.seconds, self.keepalive)
         self.committer = Committer(
             self.database,
@@ -138,6 +144,7 @@ class App:
             decoder=self.decoder,
             committer=self.committer,
             settler=self.settler,
+            overlap=self.overlap,
             keep_alive=self.keepalive,
         )
 
@@ -195,6 +202,16 @@ class App:
         self.direct_replies.drop("the daemon ends")
         self.database.close()
         self._health.close()
+
+    def _assert_able(self) -> None:
+        self.overlap.raise_fault()
+        self.settler.assert_able()
+
+    def _read_ahead(self) -> bool:
+        return self.consumer.is_ready and self.consumer.read(self.settings.batch_max)
+
+    def _decode_ahead(self) -> bool:
+        return self.decoder.decode_ahead(islice(self.consumer.inbox, self.settings.batch_max))
 
     def _read_broker(self) -> None:
         if self.is_broker_connected:

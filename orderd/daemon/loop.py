@@ -108,6 +108,7 @@ class Daemon:
     def _turn(self) -> None:
         """Handle one batch of what has arrived, or wait for the next delivery."""
         app = self._app
+        app.overlap.raise_fault()
         app.consumer.fill(app.settings.batch_max)
         self._renew_worn()
         if not app.consumer.inbox:
@@ -165,6 +166,7 @@ class Daemon:
     def _lose_broker(self, *, was_connected: bool) -> None:
         """Give up what is lost of the broker, and nothing else."""
         app = self._app
+        app.overlap.forget_fault()
         # A connection that is dispensable must not take the place of one that is needed.
         app.direct_replies.close()
         if was_connected:

@@ -13,9 +13,22 @@ def array(values: Iterable[int | Decimal | str]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def texts(values: Iterable[str | None]) -> str:
+    """Return any texts, None for null, as a literal for ``%(…)s::text[]``."""
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
 def lines(values: Iterable[str]) -> str:
     r"""Return texts that have no line ends, for ``string_to_array(%(…)s, E'\n')``.
 
     Compact JSON has none, and neither have names from a closed set. At least one value.
     """
     return "\n".join(values)
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -17,7 +17,7 @@ from orderd.db.options import check_dsn, masked
 from orderd.db.queries import load_queries
 from orderd.db.timestamps import MOMENT
 from orderd.db.transaction import Transaction
-from orderd.db.waiting import OnSlice, no_slice, sliced
+from orderd.db.waiting import Meanwhile, OnSlice, no_slice, no_work, sliced
 
 # A cut wire is found within 25 s, a dead host within 5; the DSN may say otherwise.
 _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
@@ -35,12 +35,17 @@ _ENCODING: Final = "UTF8"
 class Database:
     """A connection that is opened when it is needed and dropped when it is lost.
 
-    While an answer is awaited, *on_slice* is called once a second with the seconds so far. What it
-    raises ends the wait, and the connection with it.
+    While an answer is awaited, *meanwhile* is called first (see `waiting.sliced`), then *on_slice*
+    once a second with the seconds so far. What that raises ends the wait, and the connection.
     """
 
     def __init__(
-        self, dsn: str, application_name: str = "orderd", *, on_slice: OnSlice = no_slice
+        self,
+        dsn: str,
+        application_name: str = "orderd",
+        *,
+        on_slice: OnSlice = no_slice,
+        meanwhile: Meanwhile = no_work,
     ) -> None:
         """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet.
 
@@ -59,6 +64,7 @@ class Database:
         self.switched_off: tuple[str, ...] = ()
         self.clock = Clock()
         self._on_slice = on_slice
+        self._meanwhile = meanwhile
 
     @property
     def is_connected(self) -> bool:
@@ -162,7 +168,7 @@ class Database:
                 )
 
     def _sliced(self) -> AbstractContextManager[None]:
-        return sliced(self._on_slice)
+        return sliced(self._on_slice, self._meanwhile)
 
     def _abandon(self, connection: Connection, *, keep: bool) -> None:
         """Leave the transaction, and the connection with it unless it is to be kept."""

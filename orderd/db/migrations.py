@@ -92,11 +92,11 @@ def check_schema(database: Database) -> list[str]:
 
     Raises `SchemaFault` where the schema is not what this version of orderd needs.
     """
-    pending = pending_migrations(database)
-    if pending:
-        names = ", ".join(migration.name for migration in pending)
-        raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
     with database.transaction() as tx:
+        if pending := _pending(tx):
+            names = ", ".join(migration.name for migration in pending)
+            raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
+        _raise_if_changed(tx)
         return weakened(tx)
 
 

@@ -1,12 +1,22 @@
 """An open transaction: named queries, sent at once or together with the next one."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
 
-# Rows of users or products that fit into the buffer of a Unix socket, some 200 kB by default.
-PIECE_ROWS: Final = 250
+# Rows of users or products, of 400 bytes each, that fit into the buffer of a Unix socket, which has
+# some 200 kB by default.
+PIECE_ROWS: Final = 500
+
+
+class Part(NamedTuple):
+    """One of several queries that are sent as one; *types* are those of its columns."""
+
+    name: str
+    types: Sequence[str]
+    parameters: Mapping[str, object]
 
 
 class Transaction:
@@ -25,6 +35,11 @@ class Transaction:
         for name in opening:
             self.later(name)
 
+    @property
+    def waiting(self) -> int:
+        """How many statements wait to travel."""
+        return len(self._waiting)
+
     def rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         """Return all rows of the query *name*."""
         self.later(name, **parameters)
@@ -39,18 +54,29 @@ class Transaction:
         A server that can hand over all that it has to send is idle then, whatever becomes of who
         reads it; so its time-outs apply, and whose process stands still does not hold locks.
         """
-        query = self._named(name, parameters)
-        self._waiting.append(b"DECLARE piece NO SCROLL CURSOR FOR " + query)
-        rows: list[tuple[Any, ...]] = []
-        is_more = True
-        while is_more:
-            self._waiting.append(f"FETCH FORWARD {rows_max} FROM piece".encode())
-            self._send()
-            piece = self._cursor.fetchall()
-            rows += piece
-            is_more = len(piece) == rows_max
-        self._waiting.append(b"CLOSE piece")
-        return rows
+        return self._fetched(self._named(name, parameters), rows_max)
+
+    def together(self, parts: Sequence[Part]) -> list[list[tuple[Any, ...]]]:
+        """Return the rows of each of *parts*, in pieces as `pieces` does: few rows in one of them.
+
+        The queries are run one after the other, in their order, on what was committed when the
+        first one began; of rows that they lock, the newest version is returned.
+        """
+        if len(parts) == 1:
+            return [self._fetched(self._sql_of(parts[0]), PIECE_ROWS)]
+        # Each row has the columns of all parts, null but for those of its own part.
+        nulls = [b"".join(f", NULL::{each}".encode() for each in part.types) for part in parts]
+        selects = [
+            b"SELECT %d%s, part.*%s FROM (\n%s\n) AS part"
+            % (number, b"".join(nulls[:number]), b"".join(nulls[number + 1 :]), self._sql_of(part))
+            for number, part in enumerate(parts)
+        ]
+        ends = list(accumulate((len(part.types) for part in parts), initial=1))
+        found: list[list[tuple[Any, ...]]] = [[] for _ in parts]
+        for row in self._fetched(b"\nUNION ALL\n".join(selects), PIECE_ROWS):
+            number = row[0]
+            found[number].append(row[ends[number] : ends[number + 1]])
+        return found
 
     def row(self, name: str, /, **parameters: object) -> tuple[Any, ...]:
         """Return the one row of the query *name*."""
@@ -86,6 +112,22 @@ class Transaction:
         """Commit, or roll back after `roll_back`; only `Database.transaction` calls this."""
         self._waiting.append(self._end)
         self._send()
+
+    def _sql_of(self, part: Part) -> bytes:
+        return self._named(part.name, part.parameters)
+
+    def _fetched(self, query: bytes, rows_max: int) -> list[tuple[Any, ...]]:
+        self._waiting.append(b"DECLARE piece NO SCROLL CURSOR FOR " + query)
+        rows: list[tuple[Any, ...]] = []
+        is_more = True
+        while is_more:
+            self._waiting.append(f"FETCH FORWARD {rows_max} FROM piece".encode())
+            self._send()
+            piece = self._cursor.fetchall()
+            rows += piece
+            is_more = len(piece) == rows_max
+        self._waiting.append(b"CLOSE piece")
+        return rows
 
     def _named(self, name: str, parameters: Mapping[str, object]) -> bytes:
         sql = self._queries[name]

@@ -1,4 +1,4 @@
-"""Waits for PostgreSQL's answers in slices, between which keep-alive work is done."""
+"""Waits for PostgreSQL's answers: other work first, then in slices with keep-alive work between."""
 
 import select
 import time
@@ -12,16 +12,22 @@ SLICE_S: Final = 1.0
 _EVENTS: Final = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
 
 OnSlice = Callable[[float], None]
+Meanwhile = Callable[[Callable[[], bool]], None]
 
 
 def no_slice(_waited_s: float) -> None:
     """Do nothing between two slices of a wait."""
 
 
+def no_work(_is_answered: Callable[[], bool]) -> None:
+    """Do nothing meanwhile."""
+
+
 @contextmanager
-def sliced(on_slice: OnSlice) -> Iterator[None]:
+def sliced(on_slice: OnSlice, meanwhile: Meanwhile = no_work) -> Iterator[None]:
     """Await every answer in the block in slices.
 
+    *meanwhile* is called first, with what tells whether the answer has come; it must not raise.
     *on_slice* is given the seconds so far, once a second; what it raises ends the wait, and the
     connection with it.
     """
@@ -31,6 +37,7 @@ def sliced(on_slice: OnSlice) -> Iterator[None]:
         poller = select.poll()
         while (state := connection.poll()) != POLL_OK:
             poller.register(connection.fileno(), _EVENTS[state])
+            meanwhile(lambda: bool(poller.poll(0)))
             while not poller.poll(SLICE_S * 1_000):
                 on_slice(time.monotonic() - started_s)
 

@@ -7,6 +7,7 @@ from orderd.amqp.inbox import Inbox
 from orderd.pipeline.commit import Committer
 from orderd.pipeline.context import Withheld
 from orderd.pipeline.decode import Decoder
+from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.settle import Settler
@@ -27,6 +28,7 @@ class Pipeline:
         decoder: Decoder,
         committer: Committer,
         settler: Settler,
+        overlap: Overlap,
         keep_alive: Callable[[], None],
     ) -> None:
         """Take deliveries from *inbox*; *keep_alive* is called between groups of them."""
@@ -37,6 +39,7 @@ class Pipeline:
         self._decoder = decoder
         self._committer = committer
         self._settler = settler
+        self._overlap = overlap
         self._keep_alive = keep_alive
 
     def run_batch(self, count: int) -> None:
@@ -60,8 +63,11 @@ class Pipeline:
                     # BEGIN, load and lock, decide, write, COMMIT; a group that cannot be committed
                     # whole is split until the fault is that of one command.
                     for results in self._committer.commit(requests):
-                        # Publish, confirm, ack; the confirms come in during the next transaction.
-                        self._settler.settle(results)
+                        # Publish, confirm, ack: while PostgreSQL works on the next transaction.
+                        self._settler.accept(results)
+                        self._overlap.raise_fault()
+                    if not self._inbox:
+                        self._settler.publish()
         except (DeliveriesLost, Withheld):
             # Found before COMMIT: others have the deliveries, or RabbitMQ takes no messages now.
             return

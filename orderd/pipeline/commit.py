@@ -13,7 +13,7 @@ from orderd.pipeline.context import BatchContext
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.duplicates import as_taken
 from orderd.pipeline.ids import IdPool
-from orderd.pipeline.load import load_rows, open_world
+from orderd.pipeline.load import open_world
 from orderd.pipeline.locking.locks import Locks
 from orderd.pipeline.locking.probe import Probe
 from orderd.pipeline.policy import Policy
@@ -77,8 +77,7 @@ class Committer:
         """Wait with *tx* for the sessions that hold a table or row that *requests* need."""
         self._probe.touch(tx)
         needs = SHOP.needs_of(request.command for request in requests)
-        world, _ = open_world(tx, needs, self._ids, None)
-        load_rows(tx, needs, world)
+        open_world(tx, needs, self._ids, None, with_rows=True)
 
     def _commit_unlocked(self, group: list[Request], *, is_split: bool) -> Iterator[list[Result]]:
         """Yield the results of *group*; requests that need a locked table are deferred."""

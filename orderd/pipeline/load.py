@@ -1,36 +1,76 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from orderd.db.arrays import array
-from orderd.db.transaction import Transaction
+from orderd.db.arrays import array, texts
+from orderd.db.transaction import Part, Transaction
 from orderd.pipeline.ids import IdPool
 from orderd.protocol.names import Queue
 from orderd.protocol.replies import Response
 from orderd.shop.needs import Needs
 from orderd.shop.registry import SHOP
-from orderd.shop.tables import Lines, R, Table
+from orderd.shop.tables import Kind, Lines, R, Table
 from orderd.shop.world import LedgerEntry, World
 
 # Rows that hold many lines, and their lines, which are small; see `Transaction.pieces`.
 PIECE_LINES: Final = 1_000
 PIECE_ROWS_WITH_LINES: Final = 100
 
+_TYPE_OF: Final[Mapping[Kind, str]] = {
+    Kind.ID: "bigint",
+    Kind.COUNT: "bigint",
+    Kind.PRICE: "numeric",
+    Kind.TOTAL: "numeric",
+    Kind.NAME: "text",
+    Kind.WORD: "text",
+    Kind.BOOLEAN: "boolean",
+}
+_TIME: Final = "timestamptz"
+_OPENING: Final = (_TIME, "bigint[]", "json", "boolean")
+_TYPES: Final = {
+    table: ("bigint", *(_TYPE_OF[each.kind] for each in table.columns), _TIME, _TIME, "bigint")
+    for table in SHOP.lock_order
+}
+_Rows = Mapping[Table[Any], Mapping[int, Any]]
+
+
+class _Load(NamedTuple):
+    """Rows of *table* to load by *part*, except those with the ids *without*."""
+
+    table: Table[Any]
+    part: Part
+    without: AbstractSet[int]
+
 
 def open_world(
-    tx: Transaction, needs: Needs, ids: IdPool, arriving: frozenset[Queue] | None
+    tx: Transaction,
+    needs: Needs,
+    ids: IdPool,
+    arriving: frozenset[Queue] | None,
+    *,
+    with_rows: bool,
 ) -> tuple[World, bool]:
-    """Return a world without rows for a batch with these *needs*, and whether places are kept."""
+    """Return the world of a batch with these *needs*, and whether places are kept.
+
+    It is without rows, or, in the same round trip, *with_rows* (see `load_rows`).
+    """
     shortage = ids.shortage(needs.new_rows)
-    now, fetched, ledger, are_places_kept = tx.row(
+    opening = Part(
         "open_batch",
-        request_ids=list(needs.request_ids),
-        tables=list(shortage),
-        counts=array(shortage.values()),
+        _OPENING,
+        {
+            "request_ids": texts(needs.request_ids),
+            "tables": array(shortage),
+            "counts": array(shortage.values()),
+        },
     )
+    loading = _Loading(tx, needs)
+    parts = loading.begin({}) if with_rows else []
+    (opened,), *found = tx.together([opening, *parts])
+    now, fetched, ledger, are_places_kept = opened
     new_ids = iter(fetched)
     for table, count in shortage.items():
         ids.add(table, list(islice(new_ids, count)))
@@ -38,6 +78,10 @@ def open_world(
     for request_id, fingerprint, response in ledger or ():
         answered = Response.from_stored(response, SHOP.row_fields)
         world.ledger[request_id] = LedgerEntry(fingerprint, answered)
+    if with_rows:
+        world.ask(needs)
+        loading.take(world, found)
+        loading.go_on(world)
     return world, are_places_kept
 
 
@@ -48,11 +92,7 @@ def load_rows(tx: Transaction, needs: Needs, world: World) -> None:
     statement may see the row, but without a lock.
     """
     world.ask(needs)
-    for table in SHOP.lock_order:
-        # Those that are followed are known by now: rows that name others are locked before them.
-        to_change = needs.ids_to_lock(table, world.rows)
-        world.may_change(table, to_change)
-        _load(tx, table, needs, world, to_change)
+    _Loading(tx, needs).go_on(world)
 
 
 def read_rows(tx: Transaction, table: Table[R], name: str, /, **wanted: Any) -> list[R]:
@@ -70,30 +110,80 @@ def read_rows(tx: Transaction, table: Table[R], name: str, /, **wanted: Any) -> 
 
 def rows_by_id(tx: Transaction, table: Table[R], ids: Iterable[int]) -> list[R]:
     """Return the rows of *table* with these ids, as they are."""
-    no_values: dict[str, Any] = {f"{column}s": [] for column in table.unique}
+    no_values = {f"{column}s": texts(()) for column in table.unique}
     return read_rows(tx, table, f"read_{table.name}", ids=array(ids), **no_values)
 
 
-def _load(
-    tx: Transaction, table: Table[Any], needs: Needs, world: World, to_change: AbstractSet[int]
-) -> None:
-    if to_change:
-        world.load(table, _locked(tx, table, to_change))
-    to_lock = to_change
-    if to_refer_to := needs.referred_to.get(table):
-        rows = read_rows(tx, table, f"refer_to_{table.name}", ids=array(to_refer_to))
-        world.load(table, rows, without=to_change)
-        to_lock = to_change | to_refer_to
-    seen = needs.seen.get(table, set())
-    values = {f"{c}s": list(needs.looked_up.get((table, c), ())) for c in table.unique}
-    if seen - world.rows[table].keys() or any(values.values()):
-        rows = read_rows(tx, table, f"read_{table.name}", ids=array(seen), **values)
-        world.load(table, rows, without=to_lock)
+class _Loading:
+    """Loads what *needs* names in few statements, table by table in the order of locks."""
+
+    def __init__(self, tx: Transaction, needs: Needs) -> None:
+        self._tx = tx
+        self._needs = needs
+        self._left = SHOP.lock_order
+        self._tables: Sequence[Table[Any]] = ()
+        self._loads: list[_Load] = []
+
+    def begin(self, rows: _Rows) -> list[Part]:
+        """Return the parts of the next statement, where *rows* are loaded; there may be none."""
+        tables: list[Table[Any]] = []
+        for table in self._left:
+            tables.append(table)
+            # Lines are locked after their rows, by a statement that sees what whoever had the lock
+            # before has written; and what is followed has to be known.
+            has_lines = table.lines is not None and self._needs.ids_to_lock(table, rows)
+            if has_lines or self._needs.followed.get(table):
+                break
+        self._tables, self._left = tables, self._left[len(tables) :]
+        self._loads = [load for table in self._tables for load in self._loads_of(table, rows)]
+        return [load.part for load in self._loads]
+
+    def take(self, world: World, found: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+        """Add to *world* the rows *found* by the parts, and the lines of them."""
+        for load, rows in zip(self._loads, found, strict=True):
+            world.load(load.table, _made(self._tx, load.table, rows), without=load.without)
+        for table in self._tables:
+            if table.lines is not None and (wanted := self._to_read(table)):
+                rows_read = read_rows(self._tx, table, f"read_{table.name}", **wanted)
+                world.load(table, rows_read, without=self._to_lock(table, world.rows))
+
+    def go_on(self, world: World) -> None:
+        """Load into *world* what is left."""
+        while self._left:
+            parts = self.begin(world.rows)
+            for table in self._tables:
+                world.may_change(table, self._needs.ids_to_lock(table, world.rows))
+            self.take(world, self._tx.together(parts) if parts else ())
+
+    def _loads_of(self, table: Table[Any], rows: _Rows) -> Iterator[_Load]:
+        """Yield what to load of *table*: first what is to be changed, then what is referred to."""
+        to_change = self._needs.ids_to_lock(table, rows)
+        if to_change:
+            yield _Load(table, _by_id("lock", table, to_change), frozenset())
+        if to_refer_to := self._needs.referred_to.get(table):
+            yield _Load(table, _by_id("refer_to", table, to_refer_to), to_change)
+        if table.lines is None and (wanted := self._to_read(table)):
+            part = Part(f"read_{table.name}", _TYPES[table], wanted)
+            yield _Load(table, part, self._to_lock(table, rows))
+
+    def _to_lock(self, table: Table[Any], rows: _Rows) -> AbstractSet[int]:
+        return self._needs.ids_to_lock(table, rows) | self._needs.referred_to.get(table, set())
+
+    def _to_read(self, table: Table[Any]) -> dict[str, str]:
+        """Return what to read of *table* without a lock, as parameters; empty for nothing."""
+        seen = self._needs.seen.get(table, ())
+        values = {f"{c}s": self._needs.looked_up.get((table, c), ()) for c in table.unique}
+        if not seen and not any(values.values()):
+            return {}
+        return {"ids": array(seen), **{name: texts(each) for name, each in values.items()}}
 
 
-def _locked(tx: Transaction, table: Table[Any], ids: AbstractSet[int]) -> list[Any]:
-    """Return the rows with their lines, all locked."""
-    rows = tx.pieces(f"lock_{table.name}", ids=array(ids))
+def _by_id(name: str, table: Table[Any], ids: Iterable[int]) -> Part:
+    return Part(f"{name}_{table.name}", _TYPES[table], {"ids": array(ids)})
+
+
+def _made(tx: Transaction, table: Table[Any], rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return *rows* of a table, those that have lines with these, locked as well."""
     if table.lines is None:
         return [table.make(*row) for row in rows]
     lines = _locked_lines(tx, table.lines, [row[0] for row in rows])

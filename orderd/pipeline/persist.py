@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from orderd.db.arrays import array, lines
+from orderd.db.arrays import array, lines, texts
 from orderd.db.transaction import Transaction
 from orderd.shop.decide import Decision
 from orderd.shop.outcomes import Refused
@@ -13,13 +13,13 @@ from orderd.shop.tables import Column, Kind, Lines, Table
 from orderd.shop.world import World
 
 _Encoder = Callable[[Iterable[Any]], Any]
-# Each kind of column with the form in which statements take it; free text goes as a list.
+# Each kind of column with the form in which statements take it.
 _ENCODERS: Final[Mapping[Kind, _Encoder]] = {
     Kind.ID: array,
     Kind.COUNT: array,
     Kind.PRICE: array,
     Kind.TOTAL: array,
-    Kind.NAME: list,
+    Kind.NAME: texts,
     Kind.WORD: lines,
     Kind.BOOLEAN: list,
 }
@@ -51,7 +51,7 @@ _LINE_VALUES: Final = {
     each: attrgetter(*(column.name for column in each.columns)) for each in SHOP.lines
 }
 _LEDGER: Final[Mapping[str, _Encoder]] = {
-    "id": list,
+    "id": texts,
     "queue": lines,
     "action": lines,
     "outcome": lines,

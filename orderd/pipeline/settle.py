@@ -26,7 +26,7 @@ from orderd.protocol.names import HEADER_CODE, HEADER_REASON
 from orderd.runtime.crash_points import reach
 from orderd.shop.outcomes import Applied
 
-# The confirms of one batch come in while the next one is in its transaction.
+# Until a batch is committed, the one before it is published, and that before it confirmed.
 UNCONFIRMED_BATCHES_MAX: Final = 1
 
 
@@ -47,8 +47,9 @@ class _Settlement:
 class Settler:
     """Publishes what results call for; acks each delivery when the messages that must go have gone.
 
-    Confirms of one batch are awaited during the next one. What a queue refuses is held back with
-    its delivery and sent again later; its neighbours are acked.
+    Results that were accepted are published, and confirms gathered, while PostgreSQL works on the
+    next batch. What a queue refuses is held back with its delivery and sent again later; its
+    neighbours are acked.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Settler:
         self._keep_alive = keep_alive
         self._held = HeldBack(reporter)
         self._missing_targets = MissingTargets(consumer, reporter)
+        self._accepted: deque[Sequence[Result]] = deque()
         self._unconfirmed: deque[_Settlement] = deque()
         # Tags of deliveries that would take effect a second time if they were delivered again.
         self._unrepeatable: set[int] = set()
@@ -92,9 +94,9 @@ class Settler:
         """How many deliveries wait for a queue that refuses what must go there."""
         return len(self._held)
 
-    @property
     def retried(self) -> Iterator[Delivery]:
-        """The deliveries whose copies for another try are not known to be in their queue yet."""
+        """Yield the deliveries whose copies for another try are not known to have arrived yet."""
+        self.publish()
         unconfirmed = chain.from_iterable(each.outbound for each in self._unconfirmed)
         for message in chain(unconfirmed, self._held):
             if message.purpose is Purpose.RETRY:
@@ -111,35 +113,51 @@ class Settler:
         if self._publisher.blocked:
             raise Withheld
 
-    def settle(self, results: Sequence[Result]) -> None:
-        """Publish what *results* call for, and ack the batch before this one.
+    def accept(self, results: Sequence[Result]) -> None:
+        """Answer for the deliveries of *results*, no longer the lease; they are published later.
 
-        From here on the settler, no longer the lease, answers for the deliveries. Raises
-        `BrokerFault`; what was not acked by then is delivered again, and the ledger knows it.
+        The batch before the last one is acked by then. Raises `BrokerFault`; what was not acked is
+        delivered again, and the ledger knows it.
         """
         for portion in in_portions(results):
-            for result in portion:
-                self._reporter.settled(result)
             self._unrepeatable.update(r.delivery.tag for r in portion if _is_unrepeatable(r))
-            deliveries = [each.delivery for each in portion]
-            self._send(self._outbound.of(portion), deliveries)
-            self._consumer.inbox.release(deliveries)
+            self._consumer.inbox.release(each.delivery for each in portion)
             self._stats.count(portion)
-            self.finish(leave=UNCONFIRMED_BATCHES_MAX)
+            self._accepted.append(portion)
+        self._finish_confirmed(UNCONFIRMED_BATCHES_MAX)
 
-    def finish(self, leave: int = 0) -> None:
-        """Await confirms and ack, oldest first, until at most *leave* batches are unconfirmed.
+    def settle(self, results: Sequence[Result]) -> None:
+        """Accept *results*, and publish what they call for; raises as `accept` does."""
+        if results:
+            self.accept(results)
+            self.publish()
 
-        Raises `BrokerFault` as `settle` does.
+    def publish(self) -> None:
+        """Publish what accepted results call for, without waiting for confirms."""
+        while self._accepted:
+            self._publish_next()
+
+    def step(self) -> bool:
+        """Publish a part, or ack what is confirmed by now; return whether there is more to do.
+
+        Waits for nothing: what would take a wait is left to `finish`. Raises `BrokerFault`.
         """
-        while len(self._unconfirmed) > leave:
-            settlement = self._unconfirmed[0]
-            timeout_s = self._timeout_s(settlement)
-            self._publisher.wait_out(settlement.confirms, timeout_s, self._keep_alive_in_alarm)
-            self._direct_replies.wait()
-            reach("events_confirmed")
-            self._conclude(self._unconfirmed[0])
-            self._unconfirmed.popleft()
+        if not self._publisher.is_whole:
+            return False
+        if self._accepted:
+            self._publish_next()
+            return True
+        if not self._unconfirmed:
+            return False
+        self._publisher.turn()
+        while self._unconfirmed and self._unconfirmed[0].confirms.done:
+            self._finish_first()
+        return False
+
+    def finish(self) -> None:
+        """Publish what was accepted, await all confirms, and ack; raises `BrokerFault`."""
+        self.publish()
+        self._finish_confirmed(0)
 
     def ack_in_alarm(self) -> None:
         """Ack what would be done twice, while the broker takes no messages.
@@ -150,6 +168,7 @@ class Settler:
         """
         if not (self._unrepeatable and self._publisher.blocked):
             return
+        self.publish()
         for place, each in enumerate(self._unconfirmed):
             due = self._unrepeatable - each.unackable
             if alone := [delivery for delivery in each.deliveries if delivery.tag in due]:
@@ -162,6 +181,7 @@ class Settler:
 
         Events are in the outbox, and a caller without a reply asks again. Never raises.
         """
+        self.publish()
         for each in self._unconfirmed:
             unackable = each.unackable
             self._consumer.ack_at_last([d for d in each.deliveries if d.tag not in unackable])
@@ -181,6 +201,7 @@ class Settler:
 
     def without_unconfirmed(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return those of *deliveries* that are not about to be acked."""
+        self.publish()
         leaving = {delivery.tag for each in self._unconfirmed for delivery in each.deliveries}
         return [delivery for delivery in deliveries if delivery.tag not in leaving]
 
@@ -189,6 +210,7 @@ class Settler:
 
         Events are in the outbox, and a caller without a reply asks again. Raises `BrokerFault`.
         """
+        self.publish()
         while self._unconfirmed:
             settlement = self._unconfirmed[0]
             settlement.confirms.close_all(LOST)
@@ -196,10 +218,31 @@ class Settler:
             self._unconfirmed.popleft()
 
     def abandon(self) -> None:
-        """Forget what is unconfirmed: the connection that could confirm or ack it is gone."""
+        """Forget what is not acked: the connection that could confirm or ack it is gone."""
+        self._accepted.clear()
         self._unconfirmed.clear()
         self._held.clear()
         self._unrepeatable.clear()
+
+    def _publish_next(self) -> None:
+        portion = self._accepted.popleft()
+        for result in portion:
+            self._reporter.settled(result)
+        self._send(self._outbound.of(portion), [each.delivery for each in portion])
+
+    def _finish_confirmed(self, leave: int) -> None:
+        """Await confirms and ack, oldest first, until at most *leave* batches are unconfirmed."""
+        while len(self._unconfirmed) > leave:
+            settlement = self._unconfirmed[0]
+            timeout_s = self._timeout_s(settlement)
+            self._publisher.wait_out(settlement.confirms, timeout_s, self._keep_alive_in_alarm)
+            self._direct_replies.wait()
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        reach("events_confirmed")
+        self._conclude(self._unconfirmed[0])
+        self._unconfirmed.popleft()
 
     def _keep_alive_in_alarm(self) -> None:
         self._keep_alive()
@@ -216,7 +259,11 @@ class Settler:
         return self._publisher.patience.seconds
 
     def _send(self, wanted: Sequence[OutboundMessage], deliveries: Sequence[Delivery]) -> None:
-        """Publish *wanted*; ack *deliveries* later, except those of which something is held."""
+        """Publish *wanted*; ack *deliveries*, except those of which something is held.
+
+        Those that lead to nothing but events, which are in the outbox, are acked now, others once
+        their messages are confirmed.
+        """
         held = {
             each.result.delivery.tag for each in wanted if each.must_go and self._held.hold(each)
         }
@@ -224,7 +271,11 @@ class Settler:
             wanted = [e for e in wanted if not (e.must_go and e.result.delivery.tag in held)]
             deliveries = [each for each in deliveries if each.tag not in held]
         sent, confirms = self._dispatcher.send(wanted)
-        self._unconfirmed.append(_Settlement(deliveries, sent, confirms))
+        awaited = {e.result.delivery.tag for e in wanted if e.purpose is not Purpose.EVENT}
+        later = [each for each in deliveries if each.tag in awaited] if awaited else []
+        self._unconfirmed.append(_Settlement(later, sent, confirms))
+        if len(later) < len(deliveries):
+            self._ack([each for each in deliveries if each.tag not in awaited])
 
     def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""

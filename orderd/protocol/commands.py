@@ -15,7 +15,9 @@ Models = Mapping[str, Mapping[tuple[str, str], type["CommandData"]]]
 class CommandData(BaseModel):
     """The `data` of a command: strict, frozen, and nothing that the action does not know."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    # A validator is built for the first command that needs it: a start waits for none, nor for
+    # what they import.
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
     is_query: ClassVar[bool] = False
     # The field with the id of the row that it names, in the table of its queue.

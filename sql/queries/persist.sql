@@ -27,6 +27,27 @@ SELECT 'outbox', string_agg(concat_ws(
 FROM outbox
 WHERE id = ANY(%(ids)s::bigint[])
 
+-- name: look_at_tables
+-- Whether nothing of others can act on what is written to these tables, and a text that changes with
+-- their columns. Whoever has written to a table keeps others from changing that until COMMIT.
+SELECT
+    bool_and(
+        relkind = 'r' AND NOT (relhassubclass OR relhasrules OR relrowsecurity)
+        AND NOT EXISTS (
+            SELECT
+            FROM pg_trigger
+            WHERE tgrelid = relation.oid AND NOT tgisinternal AND tgenabled <> 'D'
+        )
+    ),
+    string_agg(relation.oid || ':' || columns.versions, ' ' ORDER BY relation.oid)
+FROM unnest(%(tables)s::text[]) AS ours (name)
+JOIN pg_class AS relation ON relation.oid = to_regclass(ours.name)
+CROSS JOIN LATERAL (
+    SELECT string_agg(xmin::text, ',' ORDER BY attnum) AS versions
+    FROM pg_attribute
+    WHERE attrelid = relation.oid AND attnum > 0
+) AS columns
+
 -- name: name_obstacles
 -- What of others acts on the rows of a table.
 SELECT 'trigger ' || tgname

@@ -18,7 +18,13 @@ SELECT
     -- The checks of foreign keys keep their plans, and one that was made while a table was empty
     -- would read all of it for each row, for ever. Planning each check anew (plan_cache_mode =
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
-    set_config('enable_seqscan', 'off', false)
+    set_config('enable_seqscan', 'off', false),
+    -- To start workers takes longer than all that a batch asks for: with them, reading back what it
+    -- had written took 25 ms instead of 2.
+    set_config('max_parallel_workers_per_gather', '0', false),
+    -- Before PostgreSQL 18 enable_seqscan makes a table without an index so expensive, on paper, that
+    -- reading its one row was compiled first: 70 ms of each start.
+    set_config('jit', 'off', false)
 
 -- name: bound_transaction
 -- The same for one transaction: behind a pooler the session is also that of others.
@@ -31,7 +37,9 @@ SELECT
     CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
         THEN set_config('transaction_timeout', '0', true)
     END,
-    set_config('enable_seqscan', 'off', true)
+    set_config('enable_seqscan', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true),
+    set_config('jit', 'off', true)
 
 -- name: durable_transaction
 -- What is acked must outlive a crash of the server; all other levels are the operator's choice. In

@@ -162,8 +162,8 @@ def check(properties: Properties, frame_max: int, user: str | None = None) -> by
     return encoded
 
 
-def prepare(message: OutgoingMessage, frame_max: int, user: str | None) -> WireProperties:
-    """Return what to hand to pika with *message*, or raise Unpublishable naming the field."""
+def encode_for(message: OutgoingMessage, frame_max: int, user: str | None) -> bytes:
+    """Return the properties of *message* encoded, or raise Unpublishable naming the field."""
     for name, value in (("exchange", message.exchange), ("routing_key", message.routing_key)):
         if not (value.isascii() and len(value) <= SHORT_BYTES_MAX):
             try:
@@ -172,4 +172,9 @@ def prepare(message: OutgoingMessage, frame_max: int, user: str | None) -> WireP
                 raise Unpublishable(f"{name}: {fault}") from fault
     if not (message.exchange or is_safe(message.routing_key)):
         raise Unpublishable("routing_key: not an address of direct reply-to")
-    return WireProperties(message.properties, check(message.properties, frame_max, user))
+    return check(message.properties, frame_max, user)
+
+
+def prepare(message: OutgoingMessage, frame_max: int, user: str | None) -> WireProperties:
+    """Return what to hand to pika with *message*, or raise Unpublishable as `encode_for` does."""
+    return WireProperties(message.properties, encode_for(message, frame_max, user))

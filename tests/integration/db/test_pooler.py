@@ -20,6 +20,7 @@ OURS = {
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "40s",
     "enable_seqscan": "off",
+    "jit": "off",
     "TimeZone": "UTC",
     "client_encoding": "UTF8",
 }

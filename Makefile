@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 IMAGE_ARGS ?=
 COVERED ?= tests/unit tests/integration tests/acceptance
 COG := -m cogapp -I . -p 'from tools import reference'
@@ -15,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage docs bench soak release fmt install clean \
+.PHONY: help demo sandbox test test-versions test-system test-container deb image up down lock check lint coverage docs bench bench-peers soak release fmt install clean \
 	unit $(LINTERS)
 
 help: ## show this list
@@ -76,8 +77,13 @@ coverage: install ## unit, integration and acceptance tests, and the lines that 
 	@$(BIN)/coverage run -m pytest -q -m "$(ONE_VERSION)" $(COVERED) $(PYTEST_ARGS); code=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$code
 
-bench: install ## measure orderd against pgbench (some minutes)
-	@$(BIN)/python -m tests.bench
+bench: install ## measure orderd against pgbench, and a worker with little to do (half an hour)
+	@$(BIN)/python -m bench orderd $(BENCH_ARGS)
+	@$(BIN)/python -m bench alone $(BENCH_ARGS)
+
+bench-peers: install ## measure other ways to write the worker beside orderd (half an hour)
+	@$(BIN)/python -m bench install
+	@$(BIN)/python -m bench peers $(BENCH_ARGS)
 
 soak: install ## every fault for real, under load; thousands of examples (half an hour)
 	@bash tools/install --tests

@@ -14,6 +14,7 @@ from bench.runs import Case, run
 from bench.systems import obstacle
 from bench.world import World, private_world
 from tools.broker import ServerRefused
+from tools.program import StartFailed
 
 ROUNDS = {"orderd": 5, "alone": 5, "peers": 5, "curves": 3}
 COMPARED = ("orderd", "peers")
@@ -22,7 +23,7 @@ WARM_UP = 0.1
 
 
 def main() -> int:
-    """Run one part; 1: nothing can be measured here, 2: wrong usage."""
+    """Run one part; 1: nothing can be measured here, 130: interrupted."""
     options = _options()
     if options.part == "install":
         peer_environment.install()
@@ -43,9 +44,12 @@ def main() -> int:
                 if not options.append:
                     results.begin()
                 _measure(world, results, cases, rounds, options)
-    except ServerRefused as refused:
+    except (ServerRefused, StartFailed) as refused:
         print(refused, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was measured so far is kept", file=sys.stderr)
+        return 130
     print("python -m bench report renders what was measured into docs/explanation/performance.md")
     return 0
 

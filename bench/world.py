@@ -179,6 +179,9 @@ def private_world() -> Iterator[World]:
             "ALTER SYSTEM SET checkpoint_timeout = '1h'",
             "SELECT pg_reload_conf()",
         )
+        # The default, instead of the little that tests give it: above half of it, RabbitMQ moves
+        # messages to disk and back.
+        servers.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
         yield World(servers.postgres, servers.rabbit, servers.scratch)
 
 

@@ -98,6 +98,8 @@ class DirectReplies:
     def wait(self) -> None:
         """Wait a moment for the broker to have the replies; not again where it took longer."""
         until_s = self._now_s() + _ANSWER_S
+        # What has been read on the way here does not come again.
+        self._note_answers()
         while self._own_sent() and not self._is_slow:
             left_s = until_s - self._now_s()
             if left_s <= 0:

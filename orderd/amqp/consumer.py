@@ -143,13 +143,8 @@ class Consumer:
         """
         with self._voiding():
             self.flow.adapt()
-        body_bytes = self.inbox.body_bytes()
-        while len(self.inbox) < count and body_bytes < self._inbox_bytes_max:
-            before = len(self.inbox)
-            self._serve(0)
-            if len(self.inbox) == before:
-                return
-            body_bytes += self.inbox.body_bytes(before)
+        while self.read(count):
+            pass
 
     def read(self, count: int) -> bool:
         """Read once what is there, where fewer than *count* are in the inbox.

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 
 from orderd.amqp import renewal
 from orderd.amqp.message import Delivery
@@ -76,10 +76,9 @@ class Inbox:
         """Let *deliveries* wait again, behind all others."""
         self._waiting.extend(deliveries)
 
-    def body_bytes(self, start: int = 0) -> int:
-        """Return the size of the waiting bodies, from position *start* on."""
-        waiting = chain(islice(self._waiting, start, None), () if start else self.worn)
-        return sum(len(delivery.body) for delivery in waiting)
+    def body_bytes(self) -> int:
+        """Return the size of the waiting bodies."""
+        return sum(len(delivery.body) for delivery in chain(self._waiting, self.worn))
 
     def void(self, queue: str | None = None) -> None:
         """Forget what waits of *queue*, of all queues by default: it can no longer be settled."""

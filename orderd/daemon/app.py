@@ -21,7 +21,7 @@ from orderd.db.connection import Database
 from orderd.pipeline.arrivals import Arrivals
 from orderd.pipeline.batch import Pipeline
 from orderd.pipeline.commit import Committer
-from orderd.pipeline.context import BatchContext
+from orderd.pipeline.context import BatchContext, Withheld
 from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
@@ -204,7 +204,9 @@ class App:
         self._health.close()
 
     def _assert_able(self) -> None:
-        self.overlap.raise_fault()
+        if self.overlap.has_failed:
+            # Not the batch's own fault: it is tried again once that was raised.
+            raise Withheld
         self.settler.assert_able()
 
     def _read_ahead(self) -> bool:

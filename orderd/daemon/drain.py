@@ -20,6 +20,7 @@ def drain(app: App) -> None:
         app.consumer.cancel()
         while inbox and app.database.is_connected and not app.publisher.blocked:
             app.pipeline.run_batch(app.settings.batch_max)
+            app.overlap.raise_fault()
             app.keepalive()
         app.settler.finish()
         app.direct_replies.finish(app.keepalive)

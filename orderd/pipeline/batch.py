@@ -66,7 +66,9 @@ class Pipeline:
                         # Publish, confirm, ack: while PostgreSQL works on the next transaction.
                         self._settler.accept(results)
                         self._overlap.raise_fault()
-                    if not self._inbox:
+                    is_last = len(group.deliveries) == len(deliveries)
+                    if not (is_last and self._inbox):
+                        # There is no transaction to wait for, or one that may kill the daemon.
                         self._settler.publish()
         except (DeliveriesLost, Withheld):
             # Found before COMMIT: others have the deliveries, or RabbitMQ takes no messages now.

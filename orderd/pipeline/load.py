@@ -129,8 +129,8 @@ class _Loading:
         tables: list[Table[Any]] = []
         for table in self._left:
             tables.append(table)
-            # Lines are locked after their rows, by a statement that sees what whoever had the lock
-            # before has written; and what is followed has to be known.
+            # Lines are locked after their rows, by a later statement, which sees what a transaction
+            # wrote that held the lock before; and what is followed has to be known.
             has_lines = table.lines is not None and self._needs.ids_to_lock(table, rows)
             if has_lines or self._needs.followed.get(table):
                 break

@@ -22,6 +22,11 @@ class Overlap:
         self.jobs: tuple[Job, ...] = ()
         self._fault: Exception | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a fault is kept."""
+        return self._fault is not None
+
     def work(self, is_answered: Callable[[], bool]) -> None:
         """Run steps of the jobs, in their order, until PostgreSQL has answered; never raises."""
         if self._fault is not None:

@@ -96,7 +96,7 @@ class Settler:
 
     def retried(self) -> Iterator[Delivery]:
         """Yield the deliveries whose copies for another try are not known to have arrived yet."""
-        self.publish()
+        self._send_accepted()
         unconfirmed = chain.from_iterable(each.outbound for each in self._unconfirmed)
         for message in chain(unconfirmed, self._held):
             if message.purpose is Purpose.RETRY:
@@ -120,6 +120,8 @@ class Settler:
         delivered again, and the ledger knows it.
         """
         for portion in in_portions(results):
+            for result in portion:
+                self._reporter.settled(result)
             self._unrepeatable.update(r.delivery.tag for r in portion if _is_unrepeatable(r))
             self._consumer.inbox.release(each.delivery for each in portion)
             self._stats.count(portion)
@@ -133,7 +135,10 @@ class Settler:
             self.publish()
 
     def publish(self) -> None:
-        """Publish what accepted results call for, without waiting for confirms."""
+        """Publish what accepted results call for, and ack what leads to nothing else than events.
+
+        These are in the outbox. Waits for no confirm; raises `BrokerFault`.
+        """
         while self._accepted:
             self._publish_next()
 
@@ -168,7 +173,7 @@ class Settler:
         """
         if not (self._unrepeatable and self._publisher.blocked):
             return
-        self.publish()
+        self._send_accepted()
         for place, each in enumerate(self._unconfirmed):
             due = self._unrepeatable - each.unackable
             if alone := [delivery for delivery in each.deliveries if delivery.tag in due]:
@@ -181,7 +186,7 @@ class Settler:
 
         Events are in the outbox, and a caller without a reply asks again. Never raises.
         """
-        self.publish()
+        self._send_accepted()
         for each in self._unconfirmed:
             unackable = each.unackable
             self._consumer.ack_at_last([d for d in each.deliveries if d.tag not in unackable])
@@ -201,7 +206,7 @@ class Settler:
 
     def without_unconfirmed(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return those of *deliveries* that are not about to be acked."""
-        self.publish()
+        self._send_accepted()
         leaving = {delivery.tag for each in self._unconfirmed for delivery in each.deliveries}
         return [delivery for delivery in deliveries if delivery.tag not in leaving]
 
@@ -210,7 +215,7 @@ class Settler:
 
         Events are in the outbox, and a caller without a reply asks again. Raises `BrokerFault`.
         """
-        self.publish()
+        self._send_accepted()
         while self._unconfirmed:
             settlement = self._unconfirmed[0]
             settlement.confirms.close_all(LOST)
@@ -225,10 +230,24 @@ class Settler:
         self._unrepeatable.clear()
 
     def _publish_next(self) -> None:
+        awaited = self._send_next()
+        settlement = self._unconfirmed[-1]
+        if alone := [each for each in settlement.deliveries if each.tag not in awaited]:
+            later = [each for each in settlement.deliveries if each.tag in awaited]
+            self._unconfirmed[-1] = replace(settlement, deliveries=later)
+            self._ack(alone)
+
+    def _send_accepted(self) -> None:
+        """Publish what accepted results call for, and ack nothing; never raises."""
+        while self._accepted:
+            self._send_next()
+
+    def _send_next(self) -> set[int]:
+        """Publish the next results; return the tags of deliveries that lead to more than events."""
         portion = self._accepted.popleft()
-        for result in portion:
-            self._reporter.settled(result)
-        self._send(self._outbound.of(portion), [each.delivery for each in portion])
+        wanted = self._outbound.of(portion)
+        self._send(wanted, [each.delivery for each in portion])
+        return {e.result.delivery.tag for e in wanted if e.purpose is not Purpose.EVENT}
 
     def _finish_confirmed(self, leave: int) -> None:
         """Await confirms and ack, oldest first, until at most *leave* batches are unconfirmed."""
@@ -259,11 +278,7 @@ class Settler:
         return self._publisher.patience.seconds
 
     def _send(self, wanted: Sequence[OutboundMessage], deliveries: Sequence[Delivery]) -> None:
-        """Publish *wanted*; ack *deliveries*, except those of which something is held.
-
-        Those that lead to nothing but events, which are in the outbox, are acked now, others once
-        their messages are confirmed.
-        """
+        """Publish *wanted*; ack *deliveries* later, except those of which something is held."""
         held = {
             each.result.delivery.tag for each in wanted if each.must_go and self._held.hold(each)
         }
@@ -271,11 +286,7 @@ class Settler:
             wanted = [e for e in wanted if not (e.must_go and e.result.delivery.tag in held)]
             deliveries = [each for each in deliveries if each.tag not in held]
         sent, confirms = self._dispatcher.send(wanted)
-        awaited = {e.result.delivery.tag for e in wanted if e.purpose is not Purpose.EVENT}
-        later = [each for each in deliveries if each.tag in awaited] if awaited else []
-        self._unconfirmed.append(_Settlement(later, sent, confirms))
-        if len(later) < len(deliveries):
-            self._ack([each for each in deliveries if each.tag not in awaited])
+        self._unconfirmed.append(_Settlement(deliveries, sent, confirms))
 
     def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""

@@ -29,7 +29,7 @@ WHERE id = ANY(%(ids)s::bigint[])
 
 -- name: look_at_tables
 -- Whether nothing of others can act on what is written to these tables, and a text that changes with
--- their columns. Whoever has written to a table keeps others from changing that until COMMIT.
+-- their columns. The locks of a transaction that has written to a table keep that as it is until COMMIT.
 SELECT
     bool_and(
         relkind = 'r' AND NOT (relhassubclass OR relhasrules OR relrowsecurity)

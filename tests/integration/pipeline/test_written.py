@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from orderd.amqp.message import Delivery
+from orderd.pipeline import transact
 from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Answered, Applied, Deferred
@@ -66,6 +68,11 @@ DROPPED = [
 AUDITED = (
     "CREATE TABLE audit (id bigint);"
     "CREATE RULE audited AS ON INSERT TO products DO ALSO INSERT INTO audit VALUES (NEW.id)"
+)
+CUT = (
+    "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN NEW.price := trunc(NEW.price); RETURN NEW; END $$;"
+    "CREATE TRIGGER cut BEFORE INSERT ON products FOR EACH ROW EXECUTE FUNCTION cut()"
 )
 MISSING = "is missing after the write"
 
@@ -208,3 +215,41 @@ def test_a_column_that_holds_less_is_found(shop: Shop) -> None:
 
     assert isinstance(fine.outcome, Applied)
     assert_deferred(deferred, "table products, row 5: price is not", "nothing known")
+
+
+@pytest.mark.parametrize(
+    ("change_of_others", "difference"),
+    [
+        ("ALTER TABLE products ALTER price TYPE numeric(12, 1)", "price"),
+        (
+            "ALTER TABLE products ALTER created_at SET DEFAULT now() - interval '1 day'",
+            "created_at",
+        ),
+        (CUT, "price"),
+        ("CREATE RULE none AS ON INSERT TO products DO INSTEAD NOTHING", "is missing"),
+    ],
+)
+def test_a_change_to_tables_that_were_found_plain_is_found(
+    shop: Shop, change_of_others: str, difference: str
+) -> None:
+    (before,) = shop.process([product("desk")])
+    shop.query(change_of_others)
+
+    (after,) = shop.process([product("lamp")])
+
+    assert isinstance(before.outcome, Applied)
+    assert_deferred(after, difference)
+
+
+def test_what_was_written_is_not_read_back_from_plain_tables(
+    shop: Shop, mocker: MockerFixture
+) -> None:
+    shop.process([product("desk")])
+    read_back = mocker.spy(transact, "check_written")
+
+    (applied,) = shop.process([product("lamp")])
+    trigger(shop, "BEFORE INSERT", "products", "")
+    (seen,) = shop.process([product("chair")])
+
+    assert {type(applied.outcome), type(seen.outcome)} == {Applied}
+    assert read_back.call_count == 1

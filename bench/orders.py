@@ -20,7 +20,7 @@ class Workload:
     """How many orders, and what they are like.
 
     `is_hot`: all of them are about the same two products. `body_bytes` is the least size of a
-    message, reached by a field of the envelope that nobody reads.
+    message, reached by a field of the envelope that orderd ignores.
     """
 
     count: int

@@ -29,10 +29,10 @@ DATABASE: Final = "bench"
 EVENTS_EXCHANGE: Final = "orderd.events"
 EVENTS_QUEUE: Final = "bench.events"
 
-# Sizes are those that users have after a while: plans made for empty tables would flatter nobody.
+# Sizes are those that users have after a while: plans made for empty tables say little.
 # Ledger ids are random, as those of producers are: each meets another page of the index, which is
-# as full as one that grew by random ids. The replies in the ledger are short, since nobody reads
-# them here.
+# as full as one that grew by random ids. The replies in the ledger are short, as they are
+# not read here.
 PAST: Final = """
     INSERT INTO users (username, email)
     SELECT 'user' || i, 'user' || i || '@example.com' FROM generate_series(1, %(users)s) i;
@@ -100,7 +100,7 @@ class Arena:
             return int(method.message_count), int(method.consumer_count)
 
     def declare(self) -> None:
-        """Declare the queue of orders, and one for somebody who listens to all of their events."""
+        """Declare the queue of orders, and one for a listener to all of their events."""
         with closing(pika.BlockingConnection(pika.URLParameters(self.rabbitmq_url))) as connection:
             channel = connection.channel()
             channel.queue_declare(Queue.ORDER, durable=True)

@@ -55,6 +55,7 @@ class Declaration:
             faults.append(fault)
         else:
             self.changed = None
+        self._declaring.close()
         if faults:
             raise faults[0]
         self._retry_delays_s = delays_s
@@ -78,6 +79,8 @@ class Declaration:
             if is_first:
                 raise
             self.changed = str(fault)
+        # It is the last that a start declares.
+        self._declaring.close()
 
     def _declare(self, queue: str, retry_delays_s: Sequence[float]) -> None:
         topology.declare_commands(self._declaring, queue, self._queue_type)

@@ -7,6 +7,8 @@ from tests.support.tcp_proxy import ProxiedConnection, TcpProxy
 from tools.waiting import wait_until
 
 COMMIT = b"COMMIT\0"
+# Where the text of a query begins in its message: behind a letter and the length.
+_TEXT = 5
 # What the server says when it waits for the next statement, outside of any transaction.
 READY_FOR_QUERY = b"Z\0\0\0\x05I"
 
@@ -22,7 +24,7 @@ class Where(Enum):
 class CommitTrap(TcpProxy):
     """Once armed, it springs at the next COMMIT that passes; `sprung` counts.
 
-    With *only*, at the next one that comes in one message with this statement, or in the one after.
+    With *only*, at the next one of a transaction with this text in it.
     """
 
     def __init__(self, url: str, *, reset: bool = True, only: bytes = b"") -> None:
@@ -71,11 +73,11 @@ class CommitTrap(TcpProxy):
         return b""
 
     def _is_meant(self, connection: ProxiedConnection, message: bytes) -> bool:
-        is_here, is_before = self._only in message, connection in self._met
-        self._met.discard(connection)
-        if is_here:
+        if message[_TEXT:].startswith(b"BEGIN"):
+            self._met.discard(connection)
+        if self._only in message:
             self._met.add(connection)
-        return is_commit(message) and (is_here or is_before)
+        return is_commit(message) and connection in self._met
 
     def _lose(self, connection: ProxiedConnection, message: bytes, where: Where) -> bytes:
         if where is Where.AFTER:

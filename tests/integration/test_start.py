@@ -18,8 +18,8 @@ RETRY_DELAYS_S = (5, 30, 300)
 # To ask and to declare with, one for each queue; RabbitMQ before 3.12 closes another one.
 CHANNELS_MAX = 2 + len(Queue) + 1
 # For each queue: whether it and its dead letter queue are there, and as they should be; its retry
-# queues; its consumers, before and after; prefetch and consumer.
-QUESTIONS_MAX = len(Queue) * (3 + len(RETRY_DELAYS_S) + 2 + 2) + 2
+# queues; its consumers, before and after; prefetch and consumer. Then the exchange.
+QUESTIONS_MAX = len(Queue) * (3 + len(RETRY_DELAYS_S) + 2 + 2) + 3
 # Names, migrations, columns, sequences, keys, references, checks, limits and COMMIT.
 STATEMENTS = 9
 

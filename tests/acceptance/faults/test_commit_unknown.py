@@ -9,7 +9,8 @@ from tests.acceptance.shop import HEARD, REPLIES, Shop, order
 from tests.conftest import StartDaemon
 from tools.waiting import wait_until
 
-LEDGER = b"INSERT INTO processed_requests"
+# In what writes an event, and in nothing else.
+CREATED = b"order.created"
 IDS = [f"order-{number}" for number in range(10)]
 
 
@@ -18,7 +19,7 @@ def test_a_commit_whose_outcome_is_unknown_counts_once(
     shop: Shop, database_url: str, daemon: StartDaemon, where: Where
 ) -> None:
     shop.open_with(stock=100)
-    with CommitTrap(database_url, only=LEDGER) as trap:
+    with CommitTrap(database_url, only=CREATED) as trap:
         trap.open()
         orderd = daemon(database_url=trap.url, outbox_grace=0.3)
         trap.arm(where)

@@ -1,6 +1,6 @@
 """Committing: requests in as few transactions as possible, and each fault down to its command."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,7 +24,7 @@ from orderd.pipeline.transact import BatchTransaction
 from orderd.protocol.names import Queue
 from orderd.shop.registry import SHOP
 
-_QUEUE_RANK: Final = {queue: rank for rank, queue in enumerate(Queue)}
+_QUEUE_RANK: Final[Mapping[str, int]] = {queue: rank for rank, queue in enumerate(Queue)}
 
 
 class Committer:
@@ -64,7 +64,7 @@ class Committer:
         Raises `DatabaseOutage`, `SchemaFault`, `BrokerFault` and `Withheld`; requests that were
         not yielded by then have no effect.
         """
-        requests = sorted(requests, key=lambda each: _QUEUE_RANK[Queue(each.command.queue)])
+        requests = sorted(requests, key=lambda each: _QUEUE_RANK[each.command.queue])
         deliveries = [request.delivery for request in requests]
         self._quarantine.record_again(deliveries, partial(self._touch, requests))
         self._locks.refresh()

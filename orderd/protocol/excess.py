@@ -23,15 +23,15 @@ def without_excess(model: type[CommandData], content: Any) -> tuple[Any, int]:
     """
     if not isinstance(content, dict):
         return content, 0
-    kept, left_out = _without_unknown(model, content)
+    kept, left_out = content, 0
+    if len(content) > UNKNOWN_FIELDS_MAX:
+        kept, left_out = _without_unknown(model, content)
     for name, (member_model, members_max) in model.members.items():
         members = kept.get(name)
         if isinstance(members, list):
-            kept[name] = []
-            for member in members[: members_max + 1]:
-                kept_member, more = without_excess(member_model, member)
-                kept[name].append(kept_member)
-                left_out += more
+            parts = [without_excess(member_model, each) for each in members[: members_max + 1]]
+            kept = {**kept, name: [member for member, _ in parts]}
+            left_out += sum([more for _, more in parts])
     return kept, left_out
 
 

@@ -5,7 +5,11 @@ A row writes its own JSON, by hand: it must carry decimals as numbers with all t
 """
 
 from datetime import datetime
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
+
+# What a batch writes has one moment in common: its own.
+MOMENTS_MAX: Final = 16
 
 
 class Row(Protocol):
@@ -31,6 +35,7 @@ class Row(Protocol):
         """Return the row as JSON text."""
 
 
+@lru_cache(MOMENTS_MAX)
 def rfc3339(moment: datetime) -> str:
     """Return *moment*, which must be in UTC, as RFC 3339 with six digits and a ``Z``."""
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"

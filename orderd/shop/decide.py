@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from orderd.protocol.cloud_events import CloudEvent
 from orderd.protocol.envelope import Command, Invalid
@@ -33,6 +33,9 @@ class UndeclaredEvent(Exception):
     """A rule returned an event that its action does not declare, or returned it out of order."""
 
 
+_RECORDED: Final = (Applied, Refused)
+
+
 @value
 class Decision:
     """What is to become of one command; `response` is None only where it is tried again later."""
@@ -45,7 +48,7 @@ class Decision:
     @property
     def is_recorded(self) -> bool:
         """Whether the ledger is to remember this decision."""
-        return self.command.is_recorded and isinstance(self.outcome, Applied | Refused)
+        return self.command.is_recorded and isinstance(self.outcome, _RECORDED)
 
 
 def decide(world: World, command: Command, attempts_max: int) -> Decision:
@@ -156,7 +159,7 @@ def _events(
 
 def _check_events(command: Command, applied: Applied) -> None:
     """Raise UndeclaredEvent where a rule returned an event that its action does not declare."""
-    types = tuple([str(kind) for kind, _ in applied.events])
+    types = tuple([kind for kind, _ in applied.events])
     if types not in SHOP.actions[type(command.content)].permitted:
         raise UndeclaredEvent(f"{command.queue}.{command.action}: does not declare {types}")
 

@@ -45,7 +45,7 @@ class Action(Generic[M]):
     effect: str
     events: tuple[tuple[StrEnum, ...], ...] = ()
     is_relative: bool = False
-    permitted: frozenset[tuple[str, ...]] = field(init=False)
+    permitted: frozenset[tuple[StrEnum, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out which events may come together; raises WrongRegistry."""
@@ -60,7 +60,7 @@ class Action(Generic[M]):
             if is_change and model.identity_field not in model.model_fields:
                 raise WrongRegistry(f"action {self.name}: {model.__name__} does not identify a row")
         choices = product(*(((), *((each,) for each in one_of)) for one_of in self.events))
-        permitted = frozenset(tuple(str(e) for part in choice for e in part) for choice in choices)
+        permitted = frozenset(tuple(e for part in choice for e in part) for choice in choices)
         object.__setattr__(self, "permitted", permitted)
 
     @property

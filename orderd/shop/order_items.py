@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -95,14 +96,15 @@ def priced(
     known: dict[int, list[OrderItem]] = {}
     for item in before:
         known.setdefault(item.product_id, []).append(item)
-    ids = iter(new_ids(sum(product not in known for product in wanted)))
+    ids = iter(new_ids(len(wanted.keys() - known.keys())))
     items = []
     for product_id, quantity in wanted.items():
         if product_id in known:
             items.extend(_adjusted(known[product_id], quantity))
         elif (product := world.find(PRODUCTS, product_id)) is not None:
             items.append(OrderItem(next(ids), product_id, quantity, product.price))
-    return tuple(sorted(items, key=lambda item: item.id))
+    items.sort(key=attrgetter("id"))
+    return tuple(items)
 
 
 def _adjusted(items: Sequence[OrderItem], quantity: int) -> list[OrderItem]:
@@ -123,4 +125,4 @@ def _adjusted(items: Sequence[OrderItem], quantity: int) -> list[OrderItem]:
 
 def total(items: Sequence[OrderItem]) -> Decimal:
     """Return what the items cost together."""
-    return sum((item.unit_price * item.quantity for item in items), Decimal("0.00"))
+    return sum([item.unit_price * item.quantity for item in items], Decimal("0.00"))

@@ -24,7 +24,7 @@ class OrderItem:
         """Return the row as JSON text."""
         return (
             f'{{"id":{self.id},"product_id":{self.product_id},"quantity":{self.quantity},'
-            f'"unit_price":{self.unit_price}}}'
+            f'"unit_price":{self.unit_price!s}}}'
         )
 
 
@@ -63,7 +63,7 @@ class Order:
         items = ",".join([item.json() for item in self.items])
         return (
             f'{{"id":{self.id},"user_id":{self.user_id},"status":"{self.status}",'
-            f'"priority":"{self.priority}","total_amount":{self.total_amount},"items":[{items}],'
+            f'"priority":"{self.priority}","total_amount":{self.total_amount!s},"items":[{items}],'
             f'"created_at":"{rfc3339(self.created_at)}","updated_at":"{rfc3339(self.updated_at)}",'
             f'"revision":{self.revision}}}'
         )

@@ -48,7 +48,7 @@ class Product:
     def json(self) -> str:
         """Return the row as JSON text."""
         return (
-            f'{{"id":{self.id},"name":{quote(self.name)},"price":{self.price},'
+            f'{{"id":{self.id},"name":{quote(self.name)},"price":{self.price!s},'
             f'"stock_quantity":{self.stock_quantity},'
             f'"created_at":"{rfc3339(self.created_at)}","updated_at":"{rfc3339(self.updated_at)}",'
             f'"revision":{self.revision}}}'

@@ -80,6 +80,7 @@ class World:
     _holders: dict[tuple[Table[Any], str], dict[Any, int]] = field(init=False)
     _asked: Needs = field(init=False)
     _may_change: dict[Table[Any], AbstractSet[int]] = field(init=False)
+    _may_see: dict[Table[Any], AbstractSet[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without rows."""
@@ -89,15 +90,11 @@ class World:
         self._holders = {(table, column): {} for table in tables for column in table.unique}
         self._asked = Needs()
         self._may_change = defaultdict(frozenset)
+        self._may_see = defaultdict(frozenset)
 
     def find(self, table: Table[R], row_id: int) -> R | None:
         """Return the row, None where there is none; raises NotAskedFor."""
-        asked = self._asked
-        if not (
-            row_id in self._may_change[table]
-            or row_id in asked.seen[table]
-            or row_id in asked.referred_to[table]
-        ):
+        if row_id not in self._may_see[table]:
             raise NotAskedFor(f"row {row_id} of table {table.name}: the action's needs lack it")
         return self.rows[table].get(row_id)
 
@@ -131,6 +128,7 @@ class World:
     def may_change(self, table: Table[Any], ids: AbstractSet[int]) -> None:
         """Let rules see and change these rows of *table*: locked, if they are there."""
         self._may_change[table] = ids
+        self._may_see[table] = ids | self._asked.seen[table] | self._asked.referred_to[table]
 
     def mark_taken(self, table: Table[Any], column: str, value: str) -> None:
         """Note that a row that cannot be seen has *value* in a unique column."""
@@ -154,7 +152,7 @@ class World:
         """Take over what a command changed; raises NotAskedFor."""
         changes = [(self.tables[type(row)], row) for row in applied.changes]
         for table, row in changes:
-            if row.id in self.rows[table] and row.id not in self._may_change[table]:
+            if row.id not in self._may_change[table] and row.id in self.rows[table]:
                 raise NotAskedFor(f"row {row.id} of table {table.name}: is not asked for to change")
         for table, row in changes:
             self._use_ids(table, row)
@@ -190,6 +188,7 @@ class World:
         if before is None:
             self.fresh_ids.use(table.name)
         if table.lines is not None:
-            known = () if before is None else {line.id for line in table.lines.of(before)}
-            new_lines = sum(line.id not in known for line in table.lines.of(row))
-            self.fresh_ids.use(table.lines.name, new_lines)
+            ids = {line.id for line in table.lines.of(row)}
+            if before is not None:
+                ids.difference_update(line.id for line in table.lines.of(before))
+            self.fresh_ids.use(table.lines.name, len(ids))

@@ -1,7 +1,6 @@
 """Events of the system itself, ``system.*``: published directly, and best effort."""
 
 from collections.abc import Mapping
-from uuid import uuid4
 
 from orderd import __version__
 from orderd.amqp.faults import BrokerFault
@@ -10,7 +9,7 @@ from orderd.config.settings import Settings
 from orderd.db.clock import Clock
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.protocol.cloud_events import CloudEvent, SystemEvent
+from orderd.protocol.cloud_events import CloudEvent, SystemEvent, new_id
 from orderd.protocol.strict_json import dumps
 
 
@@ -30,7 +29,7 @@ class SystemEvents:
             return
         data = dumps({"instance": self._instance, "version": __version__, **content})
         event = CloudEvent(event_type, f"instance/{self._instance}", data)
-        event_id = str(uuid4())
+        event_id = new_id()
         body = event.body(event_id, self._source, self._clock.now(), None)
         try:
             self._publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])

@@ -46,6 +46,12 @@ class Transaction:
         self._send()
         return self._cursor.fetchall()
 
+    def count(self, name: str, /, **parameters: object) -> int:
+        """Return how many rows the statement *name* has inserted, updated or deleted."""
+        self.later(name, **parameters)
+        self._send()
+        return self._cursor.rowcount
+
     def pieces(
         self, name: str, /, *, rows_max: int = PIECE_ROWS, **parameters: object
     ) -> list[tuple[Any, ...]]:

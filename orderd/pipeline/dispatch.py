@@ -13,7 +13,7 @@ from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.outbound import OutboundMessage, Purpose
 from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.report import Reporter
-from orderd.runtime.crash_points import Failpoint, reach
+from orderd.runtime.crash_points import Failpoint, reach_any
 
 _PUBLISHED: Final[dict[Purpose, Failpoint]] = {
     Purpose.EVENT: "events_published",
@@ -57,7 +57,7 @@ class Dispatcher:
                 self._in_flight.note_sent(each.result.delivery, each.delay_s)
         sent, confirms = self._publish(wanted)
         self._direct_replies.send(direct)
-        _reach_published([*sent, *direct])
+        reach_any(_PUBLISHED[each.purpose] for part in (sent, direct) for each in part)
         return sent, confirms
 
     def _publish(
@@ -97,10 +97,3 @@ def _lost(wanted: Sequence[OutboundMessage]) -> PublishConfirms:
     """Return the confirms of what cannot be sent: there is no connection."""
     reasons = dict.fromkeys(range(len(wanted)), LOST)
     return PublishConfirms([each.outgoing for each in wanted], 1, reasons)
-
-
-def _reach_published(outbound: Sequence[OutboundMessage]) -> None:
-    purposes = {each.purpose for each in outbound}
-    for purpose, point in _PUBLISHED.items():
-        if purpose in purposes:
-            reach(point)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from typing import assert_never
-from uuid import uuid4
 
 from orderd.amqp.message import OutgoingMessage
 from orderd.pipeline.dead_letters import dead_letter, dead_lettered_event
@@ -14,7 +13,7 @@ from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
-from orderd.protocol.cloud_events import CloudEvent
+from orderd.protocol.cloud_events import CloudEvent, new_id
 from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
 from orderd.protocol.replies import Response
 from orderd.protocol.values import value
@@ -144,7 +143,7 @@ class OutboundMessages:
 
     def notice(self, event: CloudEvent, result: Result) -> OutboundMessage:
         """Return an event of the system itself, which no outbox keeps."""
-        event_id = str(uuid4())
+        event_id = new_id()
         body = event.body(event_id, self._policy.events_source, self._now(), result.correlation_id)
         message = event_message(OutboxRow(0, event_id, event.type, body))
         return OutboundMessage(Purpose.NOTICE, message, result)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Final
-from uuid import uuid4
 
 from orderd.amqp.message import Delivery
 from orderd.db.connection import Database
@@ -22,6 +21,7 @@ from orderd.pipeline.quarantine import mark_committed
 from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result, correlation_of
 from orderd.pipeline.written import check_written
+from orderd.protocol.cloud_events import new_id
 from orderd.protocol.commands import List
 from orderd.protocol.envelope import Command
 from orderd.protocol.names import Queue
@@ -150,7 +150,7 @@ class BatchTransaction:
         rows = []
         row_ids = world.fresh_ids.use(OUTBOX, len(decision.events))
         for row_id, event in zip(row_ids, decision.events, strict=True):
-            event_id = str(uuid4())
+            event_id = new_id()
             body = event.body(event_id, self._policy.events_source, world.now, correlation_id)
             rows.append(OutboxRow(row_id, event_id, event.type, body))
         return Result(delivery, command, decision.outcome, decision.response, tuple(rows))

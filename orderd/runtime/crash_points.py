@@ -60,6 +60,13 @@ def reach(point: Failpoint, ids: Iterable[str | None] = ()) -> None:
         _pass(point, ids)
 
 
+def reach_any(points: Iterable[Failpoint]) -> None:
+    """Die here if one of *points*, which are read only then, is armed; each is passed once."""
+    if _armed:
+        for point in dict.fromkeys(points):
+            _pass(point, ())
+
+
 def arm(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Arm what the environment asks for, instead of what was armed before, and return it.
 

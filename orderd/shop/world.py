@@ -13,7 +13,7 @@ from orderd.protocol.rows import Row
 from orderd.protocol.values import value
 from orderd.shop.needs import Needs
 from orderd.shop.outcomes import Applied
-from orderd.shop.tables import Table
+from orderd.shop.tables import Lines, Table
 from orderd.shop.turns import Turns
 
 R = TypeVar("R", bound=Row)
@@ -155,7 +155,11 @@ class World:
             if row.id not in self._may_change[table] and row.id in self.rows[table]:
                 raise NotAskedFor(f"row {row.id} of table {table.name}: is not asked for to change")
         for table, row in changes:
-            self._use_ids(table, row)
+            before = self.rows[table].get(row.id)
+            if before is None:
+                self.fresh_ids.use(table.name)
+            if table.lines is not None:
+                self._use_line_ids(table.lines, before, row)
             self._put(table, row)
 
     def new_rows(self, table: Table[R]) -> list[R]:
@@ -183,12 +187,8 @@ class World:
             holders[value] = row.id
         rows[row.id] = row
 
-    def _use_ids(self, table: Table[Any], row: Row) -> None:
-        before = self.rows[table].get(row.id)
-        if before is None:
-            self.fresh_ids.use(table.name)
-        if table.lines is not None:
-            ids = {line.id for line in table.lines.of(row)}
-            if before is not None:
-                ids.difference_update(line.id for line in table.lines.of(before))
-            self.fresh_ids.use(table.lines.name, len(ids))
+    def _use_line_ids(self, lines: Lines, before: Row | None, row: Row) -> None:
+        ids = {line.id for line in lines.of(row)}
+        if before is not None:
+            ids.difference_update(line.id for line in lines.of(before))
+        self.fresh_ids.use(lines.name, len(ids))

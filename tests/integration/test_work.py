@@ -32,7 +32,7 @@ CALLS: Final = {
     "direct reply-to": Work(round_trips=3, statements=12, commits=1, publishes=2, acks=1, waits=1),
 }
 # Deleting sent events from the outbox, at the latest a second after the batch.
-DELETION: Final = Work(round_trips=2, statements=6, commits=1, publishes=0, acks=0, waits=0)
+DELETION: Final = Work(round_trips=2, statements=5, commits=1, publishes=0, acks=0, waits=0)
 
 # The most that a batch of 200 holds at a time, from the first byte read to the ack, in bytes a
 # message; with Python 3.11. Versions of Python and of libraries differ.

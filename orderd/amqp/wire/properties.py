@@ -7,6 +7,7 @@ headers exact (see field_reader.py) and makes the check before publishing the en
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ _FLAGS: Final = struct.Struct(">H")
 _SECONDS: Final = struct.Struct(">Q")
 _SECONDS_BITS: Final = 64
 _OCTET_MAX: Final = 255
+_FLAGS_KEPT: Final = 64
 _NAMES: Final = tuple(Properties.__dataclass_fields__)
 _EMPTY: Final = Properties()
 
@@ -73,9 +75,8 @@ def decode(encoded: bytes, offset: int = 0) -> Properties:
         raise ValueError("more properties than AMQP 0-9-1 has")
     offset += 2
     found: dict[str, Any] = {}
-    for name, flag, read, _ in _FIELDS:
-        if flags & flag:
-            found[name], offset = read(encoded, offset)
+    for name, read in _present(flags):
+        found[name], offset = read(encoded, offset)
     return Properties(**found)
 
 
@@ -143,6 +144,13 @@ _FIELDS: Final = tuple(
     for place, name in enumerate(_NAMES)
 )
 _values: Final = attrgetter(*_NAMES)
+
+
+# Most messages of a queue have the same properties.
+@lru_cache(_FLAGS_KEPT)
+def _present(flags: int) -> tuple[tuple[str, Callable[..., Any]], ...]:
+    """Return name and reader of the properties that *flags* announce, in the order of the wire."""
+    return tuple((name, read) for name, flag, read, _ in _FIELDS if flags & flag)
 
 
 def check(properties: Properties, frame_max: int, user: str | None = None) -> bytes:

@@ -95,8 +95,9 @@ class Deletion:
         def delete(part: Sequence[RowKey]) -> None:
             with self._database.transaction() as tx:
                 tx.later("bound_housekeeping")
-                tx.later("delete_outbox", **_keys(part))
-                left = tx.rows("find_undeleted", **_keys(part))
+                deleted = tx.count("delete_outbox", **_keys(part))
+                is_all = deleted == len(part)
+                left = [] if is_all else tx.rows("find_undeleted", **_keys(part))
             for row_id, message_id, is_locked in left:
                 if is_locked:
                     locked.add((row_id, message_id))

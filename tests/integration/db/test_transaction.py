@@ -72,6 +72,23 @@ def test_the_end_of_the_block_commits(database: Database, session: Connection) -
     assert count_users(session) == 1
 
 
+def test_a_statement_tells_how_many_rows_it_has_written(database: Database) -> None:
+    ids = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+    with database.transaction() as tx:
+        for number, message_id in enumerate(ids, 1):
+            tx.later(
+                "insert_outbox",
+                id=f"{{{number}}}",
+                message_id=f"{{{message_id}}}",
+                type="order.created",
+                body="{}",
+            )
+        sent = {"ids": "{1,2,3}", "message_ids": f"{{{','.join((*ids, ids[0]))}}}"}
+
+        assert tx.count("delete_outbox", **sent) == len(ids)
+        assert tx.count("delete_outbox", **sent) == 0
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_in_the_block_rolls_back_and_passes_on(
     database: Database, session: Connection, error: type[BaseException]

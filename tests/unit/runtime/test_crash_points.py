@@ -23,7 +23,7 @@ def _disarmed() -> Iterator[None]:
 
 def exit_status(armed: str, code: str) -> int:
     """Run the code in a Python of its own and return its exit status, negative for a signal."""
-    program = f"from orderd.runtime.crash_points import arm, reach\narm()\n{code}"
+    program = f"from orderd.runtime.crash_points import arm, reach, reach_any\narm()\n{code}"
     return subprocess.run(
         [sys.executable, "-c", program], env=ENVIRON | {"ORDERD_FAILPOINT": armed}, check=False
     ).returncode
@@ -52,6 +52,14 @@ def test_other_points_are_passed() -> None:
 def test_the_nth_pass_kills() -> None:
     assert exit_status("loaded:3", "reach('loaded'); reach('loaded')") == 0
     assert exit_status("loaded:3", "for _ in range(3): reach('loaded')") == -signal.SIGKILL
+
+
+def test_of_several_points_each_is_passed_once() -> None:
+    code = "reach_any(['before_ack', 'after_ack', 'after_ack'])"
+
+    assert exit_status("after_ack", code) == -signal.SIGKILL
+    assert exit_status("after_ack:2", code) == 0
+    assert exit_status("loaded", code) == 0
 
 
 def test_only_passes_with_the_request_in_hand_count() -> None:

@@ -31,6 +31,8 @@ class Transaction:
         self._cursor = cursor
         self._queries = queries
         self._end = b"COMMIT"
+        # COMMIT closes it, too.
+        self._has_piece = False
         self._waiting: list[bytes] = [b"BEGIN ISOLATION LEVEL READ COMMITTED"]
         for name in opening:
             self.later(name)
@@ -123,6 +125,9 @@ class Transaction:
         return self._named(part.name, part.parameters)
 
     def _fetched(self, query: bytes, rows_max: int) -> list[tuple[Any, ...]]:
+        if self._has_piece:
+            self._waiting.append(b"CLOSE piece")
+        self._has_piece = True
         self._waiting.append(b"DECLARE piece NO SCROLL CURSOR FOR " + query)
         rows: list[tuple[Any, ...]] = []
         is_more = True
@@ -132,7 +137,6 @@ class Transaction:
             piece = self._cursor.fetchall()
             rows += piece
             is_more = len(piece) == rows_max
-        self._waiting.append(b"CLOSE piece")
         return rows
 
     def _named(self, name: str, parameters: Mapping[str, object]) -> bytes:

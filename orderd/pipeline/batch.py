@@ -54,8 +54,10 @@ class Pipeline:
         try:
             with self._stats.batch(), self._inbox.lease(count) as deliveries:
                 # Redelivered messages are on record before they are tried: one may kill daemons.
-                for group in self._quarantine.admit(deliveries, self._policy.poison_after):
-                    self._keep_alive()
+                groups = self._quarantine.admit(deliveries, self._policy.poison_after)
+                for number, group in enumerate(groups):
+                    if number:
+                        self._keep_alive()
                     reach("received", (each.properties.message_id for each in group.deliveries))
                     self._settler.settle(group.rejected)
                     requests, invalid = self._decoder.decode(group.deliveries)

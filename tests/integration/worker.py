@@ -61,8 +61,14 @@ class Worker:
         for _ in range(size):
             self._channel.basic_publish("", Queue.ORDER, self._order(), properties)
 
+    def ask(self, reply_to: str) -> None:
+        """Send a query for a row."""
+        properties = pika.BasicProperties(reply_to=reply_to)
+        body = json.dumps({"action": "get", "data": {"id": 1}})
+        self._channel.basic_publish("", Queue.PRODUCT, body.encode(), properties)
+
     def take(self, size: int) -> None:
-        """Have so many orders in the inbox."""
+        """Have so many commands in the inbox."""
         consumer = self.app.consumer
 
         def has_come() -> bool:
@@ -70,7 +76,7 @@ class Worker:
             consumer.fill(size)
             return len(consumer.inbox) >= size
 
-        wait_until(has_come, timeout_s=20, what=f"{size} orders in the inbox")
+        wait_until(has_come, timeout_s=20, what=f"{size} commands in the inbox")
 
     def begin(self, size: int) -> None:
         """Do one batch of what was taken; its confirms may come in during the next one."""

@@ -51,6 +51,8 @@ DEFERRALS: Final = {
 }
 
 SQLSTATES: Final = {
+    "0A000": "feature_not_supported: a prepared query whose columns have another type now",
+    "26000": "invalid_sql_statement_name: the session no longer has a prepared statement",
     "40001": "serialization_failure",
     "40P01": "deadlock_detected",
     "55P03": "lock_not_available: `lock_timeout`",

@@ -18,6 +18,7 @@ from orderd.daemon.queue_watch import QueueWatch
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
 from orderd.db.connection import Database
+from orderd.db.table_queries import PREPARED
 from orderd.pipeline.arrivals import Arrivals
 from orderd.pipeline.batch import Pipeline
 from orderd.pipeline.commit import Committer
@@ -86,6 +87,7 @@ class App:
         settings = self.settings
         self.database = Database(
             settings.database_url.get_secret_value(),
+            prepared=PREPARED,
             on_slice=self.keepalive.during_statement,
             meanwhile=self.overlap.work,
         )

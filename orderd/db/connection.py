@@ -1,6 +1,6 @@
 """The one connection to PostgreSQL, and the transactions on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from psycopg2.extensions import register_type
 from orderd.db.clock import Clock
 from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
 from orderd.db.options import check_dsn, masked
+from orderd.db.prepared import PreparedStatements
 from orderd.db.queries import load_queries
 from orderd.db.timestamps import MOMENT
 from orderd.db.transaction import Transaction
@@ -44,12 +45,14 @@ class Database:
         dsn: str,
         application_name: str = "orderd",
         *,
+        prepared: Collection[str] = (),
         on_slice: OnSlice = no_slice,
         meanwhile: Meanwhile = no_work,
     ) -> None:
         """Prepare for *dsn*, a libpq connection string or URL; nothing is opened yet.
 
-        Raises ValueError where libpq cannot read it, or it can never work.
+        A session of its own keeps the named queries *prepared*, each from its first use on. Raises
+        ValueError where libpq cannot read *dsn*, or it can never work.
         """
         defaults = _CONNECTION_DEFAULTS | {"application_name": application_name}
         # Whatever role, database or environment would have: texts go both ways as they are.
@@ -60,6 +63,8 @@ class Database:
         self._session: tuple[int, datetime] | None = None
         # Statements that begin each transaction; more of them where a pooler shares the session.
         self._opening: tuple[str, ...] = ()
+        self._may_be_prepared = prepared
+        self._prepared = PreparedStatements()
         # What the operator has switched off: a power cut may then lose what is committed.
         self.switched_off: tuple[str, ...] = ()
         self.clock = Clock()
@@ -102,7 +107,7 @@ class Database:
             raise DatabaseOutage("no connection")
         try:
             with self._sliced(), connection.cursor() as cursor:
-                tx = Transaction(cursor, self._queries, self._opening)
+                tx = Transaction(cursor, self._queries, self._opening, self._prepared)
                 yield tx
                 tx.end()
         except psycopg2.Error as error:
@@ -155,7 +160,9 @@ class Database:
             )
         if pid != connection.info.backend_pid:
             self._session, self._opening = None, ("bound_transaction", "durable_transaction")
+            self._prepared = PreparedStatements()
             return
+        self._prepared = PreparedStatements(self._may_be_prepared)
         self._opening = ("durable_transaction",)
         cursor.execute(self._queries["set_session"])
         before, self._session = self._session, (pid, started_at)
@@ -175,7 +182,7 @@ class Database:
         if keep:
             try:
                 with self._sliced(), connection.cursor() as cursor:
-                    cursor.execute("ROLLBACK")
+                    cursor.execute(self._prepared.rolled_back())
             except (psycopg2.Error, DatabaseOutage):
                 keep = False
         if not keep:

@@ -93,6 +93,8 @@ _BY_SQLSTATE: Final = {
     "55P03": Fault.LOCKED,  # lock_not_available: lock_timeout
     "57014": Fault.LOCKED,  # query_canceled: statement_timeout
     "23505": Fault.CONFLICT,  # unique_violation: another daemon was faster, the redo will see it
+    "0A000": Fault.CONFLICT,  # feature_not_supported: a prepared query whose columns have changed
+    "26000": Fault.CONFLICT,  # invalid_sql_statement_name: prepared in a session that is another's
     "25006": Fault.OUTAGE,  # read_only_sql_transaction: after a failover
     "25P03": Fault.OUTAGE,  # idle_in_transaction_session_timeout
     "53100": Fault.OUTAGE,  # disk_full: what writes little may still get through

@@ -1,8 +1,9 @@
 """Which named queries the table of an entity needs; they stand together in one file of SQL."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
+from orderd.shop.registry import SHOP
 from orderd.shop.tables import Table
 
 
@@ -40,3 +41,25 @@ def all_queries(table: Table[Any]) -> Iterator[str]:
         yield f"free_id_of_{name}"
         yield f"validate_{name}"
         yield f"untellable_{name}"
+
+
+def _of_batches(table: Table[Any]) -> Iterator[str]:
+    """Yield the names of the queries of most batches that have to do with the table."""
+    yield f"lock_{table.name}"
+    if table.is_referred_to:
+        yield f"refer_to_{table.name}"
+    if table.lines is None:
+        yield f"read_{table.name}"
+    yield from written_on_the_way(table)
+
+
+# What a daemon executes again and again.
+PREPARED: Final = frozenset(
+    {
+        "open_batch",
+        "look_at_tables",
+        "insert_processed_requests",
+        "insert_outbox",
+        *(name for table in SHOP.lock_order for name in _of_batches(table)),
+    }
+)

@@ -1,10 +1,13 @@
 """An open transaction: named queries, sent at once or together with the next one."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
+
+from orderd.db.prepared import PreparedStatements
 
 # Rows of users or products, of 400 bytes each, that fit into the buffer of a Unix socket, which has
 # some 200 kB by default.
@@ -12,11 +15,15 @@ PIECE_ROWS: Final = 500
 
 
 class Part(NamedTuple):
-    """One of several queries that are sent as one; *types* are those of its columns."""
+    """One of several queries that are sent as one; *types* are those of its columns.
+
+    It has *rows_max* rows at most.
+    """
 
     name: str
     types: Sequence[str]
     parameters: Mapping[str, object]
+    rows_max: int
 
 
 class Transaction:
@@ -26,10 +33,17 @@ class Transaction:
     with COMMIT, in one round trip.
     """
 
-    def __init__(self, cursor: Cursor, queries: Mapping[str, str], opening: Iterable[str]) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        queries: Mapping[str, str],
+        opening: Iterable[str],
+        prepared: PreparedStatements,
+    ) -> None:
         """Use *cursor* for the named *queries*; those called *opening* travel with BEGIN."""
         self._cursor = cursor
         self._queries = queries
+        self._prepared = prepared
         self._end = b"COMMIT"
         # COMMIT closes it, too.
         self._has_piece = False
@@ -71,17 +85,13 @@ class Transaction:
         first one began; of rows that they lock, the newest version is returned.
         """
         if len(parts) == 1:
-            return [self._fetched(self._sql_of(parts[0]), PIECE_ROWS)]
-        # Each row has the columns of all parts, null but for those of its own part.
-        nulls = [b"".join(f", NULL::{each}".encode() for each in part.types) for part in parts]
-        selects = [
-            b"SELECT %d%s, part.*%s FROM (\n%s\n) AS part"
-            % (number, b"".join(nulls[:number]), b"".join(nulls[number + 1 :]), self._sql_of(part))
-            for number, part in enumerate(parts)
-        ]
+            name, _, parameters, rows_max = parts[0]
+            if rows_max <= PIECE_ROWS:
+                return [self.rows(name, **parameters)]
+            return [self._fetched(self._named(name, parameters), PIECE_ROWS)]
         ends = list(accumulate((len(part.types) for part in parts), initial=1))
         found: list[list[tuple[Any, ...]]] = [[] for _ in parts]
-        for row in self._fetched(b"\nUNION ALL\n".join(selects), PIECE_ROWS):
+        for row in self._united(parts):
             number = row[0]
             found[number].append(row[ends[number] : ends[number + 1]])
         return found
@@ -100,7 +110,11 @@ class Transaction:
 
     def later(self, name: str, /, **parameters: object) -> None:
         """Let the statement *name* travel with the next one."""
-        self._waiting.append(self._named(name, parameters))
+        if self._prepared.may_be((name,)):
+            given = [(self._queries[name], parameters)]
+            self._waiting += self._prepared.execution(self._cursor, (name,), given, "".join)
+        else:
+            self._waiting.append(self._named(name, parameters))
 
     def run(self, sql: str) -> None:
         """Let *sql*, a migration's text, travel with the next statement."""
@@ -121,8 +135,17 @@ class Transaction:
         self._waiting.append(self._end)
         self._send()
 
-    def _sql_of(self, part: Part) -> bytes:
-        return self._named(part.name, part.parameters)
+    def _united(self, parts: Sequence[Part]) -> list[tuple[Any, ...]]:
+        """Return the rows of all *parts* in the form of `_union`."""
+        names = tuple(part.name for part in parts)
+        if sum(part.rows_max for part in parts) <= PIECE_ROWS and self._prepared.may_be(names):
+            given = [(self._queries[part.name], part.parameters) for part in parts]
+            joined = partial(_union, parts)
+            self._waiting += self._prepared.execution(self._cursor, names, given, joined)
+            self._send()
+            return self._cursor.fetchall()
+        queries = [self._named(part.name, part.parameters).decode() for part in parts]
+        return self._fetched(_union(parts, queries).encode(), PIECE_ROWS)
 
     def _fetched(self, query: bytes, rows_max: int) -> list[tuple[Any, ...]]:
         if self._has_piece:
@@ -146,3 +169,16 @@ class Transaction:
     def _send(self) -> None:
         statements, self._waiting = self._waiting, []
         self._cursor.execute(b";\n".join(statements))
+
+
+def _union(parts: Sequence[Part], queries: Sequence[str]) -> str:
+    """Return the *queries* of *parts* as one.
+
+    Each row has the columns of all parts, null but for those of its own part. Its number is first.
+    """
+    nulls = ["".join(f", NULL::{each}" for each in part.types) for part in parts]
+    selects = []
+    for number, query in enumerate(queries):
+        columns = [str(number), *nulls[:number], ", part.*", *nulls[number + 1 :]]
+        selects.append("".join(("SELECT ", *columns, " FROM (\n", query, "\n) AS part")))
+    return "\nUNION ALL\n".join(selects)

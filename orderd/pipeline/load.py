@@ -1,6 +1,6 @@
 """Reading and locking what a batch names, in the one order that all daemons keep."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -66,6 +66,7 @@ def open_world(
             "tables": array(shortage),
             "counts": array(shortage.values()),
         },
+        rows_max=1,
     )
     loading = _Loading(tx, needs)
     parts = loading.begin({}) if with_rows else []
@@ -163,7 +164,7 @@ class _Loading:
         if to_refer_to := self._needs.referred_to.get(table):
             yield _Load(table, _by_id("refer_to", table, to_refer_to), to_change)
         if table.lines is None and (wanted := self._to_read(table)):
-            part = Part(f"read_{table.name}", _TYPES[table], wanted)
+            part = Part(f"read_{table.name}", _TYPES[table], wanted, self._read_max(table))
             yield _Load(table, part, self._to_lock(table, rows))
 
     def _to_lock(self, table: Table[Any], rows: _Rows) -> AbstractSet[int]:
@@ -177,9 +178,14 @@ class _Loading:
             return {}
         return {"ids": array(seen), **{name: texts(each) for name, each in values.items()}}
 
+    def _read_max(self, table: Table[Any]) -> int:
+        """Return how many rows of *table* there are to read without a lock, at most."""
+        looked_up = (self._needs.looked_up.get((table, c), ()) for c in table.unique)
+        return sum(map(len, looked_up), len(self._needs.seen.get(table, ())))
 
-def _by_id(name: str, table: Table[Any], ids: Iterable[int]) -> Part:
-    return Part(f"{name}_{table.name}", _TYPES[table], {"ids": array(ids)})
+
+def _by_id(name: str, table: Table[Any], ids: Collection[int]) -> Part:
+    return Part(f"{name}_{table.name}", _TYPES[table], {"ids": array(ids)}, len(ids))
 
 
 def _made(tx: Transaction, table: Table[Any], rows: Sequence[tuple[Any, ...]]) -> list[Any]:

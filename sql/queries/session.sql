@@ -19,6 +19,9 @@ SELECT
     -- would read all of it for each row, for ever. Planning each check anew (plan_cache_mode =
     -- force_custom_plan) makes inserting 2.5 times slower; everything here goes by an index anyway.
     set_config('enable_seqscan', 'off', false),
+    -- All that is prepared goes by an index, however many rows it is for. Left to itself the server
+    -- plans what is for few rows each time.
+    set_config('plan_cache_mode', 'force_generic_plan', false),
     -- To start workers takes longer than all that a batch asks for: with them, reading back what it
     -- had written took 25 ms instead of 2.
     set_config('max_parallel_workers_per_gather', '0', false),

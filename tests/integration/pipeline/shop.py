@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from orderd.amqp.message import Delivery
 from orderd.db.connection import Database
+from orderd.db.table_queries import PREPARED
 from orderd.pipeline.commit import Committer
 from orderd.pipeline.context import BatchContext
 from orderd.pipeline.decode import Decoder
@@ -54,7 +55,7 @@ class Shop:
     """One database and the one committer that works on it."""
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url)
+        self.database = Database(url, prepared=PREPARED)
         self.observer = psycopg2.connect(url)
         self.observer.autocommit = True
         self.ask: Callable[[], frozenset[Queue]] = lambda: NOTHING_ARRIVES

@@ -9,12 +9,11 @@ from typing import Final
 
 from bench.orders import Workload
 from bench.peer_environment import PEERS, is_installed
-from bench.world import Arena
+from bench.world import TREE, Arena
 from orderd.protocol.names import Queue
 from tools.daemon import clean_environment
 from tools.postgresql import bin_directory
 
-TREE: Final = Path(__file__).parents[1]
 PGBENCH_SCRIPT: Final = Path(__file__).with_name("order.sql")
 
 Command = Callable[[Arena, Workload], Sequence[str]]

@@ -32,6 +32,9 @@ def main() -> int:
         signal.signal(number, _leave)
     # The pipe of the signals would be stdin and stdout, and the log go into it.
     occupy()
+    # Plugins of pydantic that are installed beside orderd have no say in what is valid, and are not
+    # searched for among all packages that are installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Of what is made while modules load next to nothing is garbage; `main` turns it on again.
     gc.disable()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)

@@ -1,12 +1,13 @@
 """Where the broker is, and how patient to be with it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import pika
 
 from orderd.logs.redaction import redact_url
+from orderd.protocol.values import value
 
 # The kernel detects a cut connection and unacknowledged data before the heartbeat does.
 _TCP_OPTIONS: Final = {
@@ -19,7 +20,7 @@ _TCP_OPTIONS: Final = {
 _UNUSABLE: Final = (ValueError, TypeError, SyntaxError, OSError, AssertionError, AttributeError)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """One address of the broker: *name* is ``host:port/vhost``."""
 
@@ -28,7 +29,7 @@ class Target:
     parameters: pika.URLParameters
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BrokerEndpoint:
     """The URLs of the broker's nodes, tried in turn, and the limits of every wait for them.
 
@@ -88,9 +89,9 @@ def _wrong_options(url: str) -> list[str]:
     """Return the names of the options in the query of *url* that pika refuses."""
     address, _, query = url.partition("?")
     wrong = []
-    for name, value in parse_qsl(query):
+    for name, setting in parse_qsl(query):
         try:
-            pika.URLParameters(f"{address}?{urlencode({name: value})}")
+            pika.URLParameters(f"{address}?{urlencode({name: setting})}")
         except _UNUSABLE:
             wrong.append(name)
     return wrong

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from orderd.protocol.names import (
     lock_queue,
     retry_queue,
 )
+from orderd.protocol.values import value
 
 _LIMIT_IN_REFUSAL: Final = re.compile(r"'x-delivery-limit'.* current is (?:the value )?'(-?\d+)'")
 
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     LOCK = "lock"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Needed:
     """A queue, or the exchange, as orderd needs it; *delay_s* is that of a retry queue."""
 
@@ -52,7 +52,7 @@ class Needed:
         return retry_queues.arguments(self.returns_to, self.delay_s)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """What the broker tells of one that exists; an exchange holds nothing."""
 

@@ -1,13 +1,13 @@
 """The queues and the exchange that orderd uses: found as they are, created where absent."""
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from orderd.amqp.connection import Channel, Connection
 from orderd.amqp.faults import NOT_FOUND, PRECONDITION_FAILED, ChannelFault, TopologyMismatch
 from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import EVENTS_EXCHANGE, dead_letter_queue
+from orderd.protocol.values import value
 
 _ARGUMENTS_MAX: Final = 20
 _MUST_BE: Final = frozenset({"durable", "auto_delete", "exclusive"})
@@ -21,7 +21,7 @@ _DIFFERENCE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueDepth:
     """What a queue holds *ready* for delivery, and how many *consumers* it has."""
 

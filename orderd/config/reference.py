@@ -1,7 +1,6 @@
 """Shows the settings: the values in force, and the reference of what can be set."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from pydantic import SecretStr
 
@@ -9,9 +8,10 @@ from orderd.config.durations import format_duration
 from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
 from orderd.config.sources import PREFIX
 from orderd.logs.redaction import redact
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SettingRow:
     """One setting in force; passwords in the value are hidden."""
 
@@ -20,7 +20,7 @@ class SettingRow:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReferenceRow:
     """What can be set under a name, in the words of the documentation."""
 

@@ -1,11 +1,10 @@
 """What a reload may change at run time."""
 
-from dataclasses import dataclass
-
 from orderd.config.settings import RELOADABLE, Settings, has_mark
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reload:
     """The settings to go on with, and the keys that changed and that need a restart to change."""
 

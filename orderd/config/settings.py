@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -22,6 +21,7 @@ from orderd.config.types import (
     WholeNumber,
 )
 from orderd.protocol.names import Queue
+from orderd.protocol.values import value
 from orderd.runtime.health_file import path_to_write
 
 _PREFETCH_MAX = 65_535
@@ -31,7 +31,7 @@ _BODY_BYTES_LIMIT = 3 * _MIB // 2
 _DAY_S = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mark:
     """What a setting is besides its value."""
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from orderd.config import bounded_read
 from orderd.config.json_tables import json_table
+from orderd.protocol.values import value
 from orderd.runtime.config_errors import ConfigError, Problem
 
 PREFIX = "ORDERD_"
@@ -40,7 +41,7 @@ _NESTED = "__"
 _MAPPINGS = frozenset({"consume", "tokens"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Layer:
     """What one source sets: nested values, and where the value at each path was found."""
 
@@ -63,9 +64,9 @@ class Layer:
 def from_overrides(overrides: Mapping[str, Any]) -> Layer:
     """Return what the command line sets; None is an option that was not given."""
     layer = Layer()
-    for key, value in overrides.items():
-        if value is not None:
-            layer.put((key,), value, "command line")
+    for key, given in overrides.items():
+        if given is not None:
+            layer.put((key,), given, "command line")
     return layer
 
 
@@ -161,8 +162,8 @@ def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Lay
         # Numbers of thousands of digits, nesting without end.
         raise ConfigError([Problem("config", "is too large", str(file))]) from error
     layer = Layer()
-    for key, value in values.items():
-        layer.put((key,), value, f"file {file}")
+    for key, given in values.items():
+        layer.put((key,), given, f"file {file}")
     return layer
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd import __version__
@@ -26,6 +26,7 @@ from orderd.ctl.interrupts import interruptible
 from orderd.logs.logger import silence_libraries
 from orderd.protocol.names import Queue
 from orderd.protocol.strict_json import MalformedJson, dumps, loads
+from orderd.protocol.values import value
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -35,7 +36,7 @@ _PERSISTENT: Final = 2
 _SHORT_STRING_BYTES_MAX: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """A message for the daemon, whether it will take it for a command or not."""
 
@@ -58,7 +59,7 @@ class Request:
         return dumps({k: v for k, v in envelope.items() if v is not None}).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """What the daemon answered; `document` is all of it."""
 

@@ -1,12 +1,13 @@
 """The reference scenario: a small shop, the commands that make it, and how it then has to look."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from orderd.protocol.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Step:
     """A command, and what has to come of it: the row with this id, or a refusal by this code."""
 

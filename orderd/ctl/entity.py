@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -12,12 +11,13 @@ from orderd.ctl.request import add_timeout_argument, add_token_argument, token_o
 from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.limits import LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX
+from orderd.protocol.values import value
 
 TIMEOUT_S: Final = 10.0
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shown:
     """A column of the table, and how to get its cell from a row."""
 
@@ -27,7 +27,7 @@ class Shown:
     is_long: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entity:
     """A kind of rows: the queue that answers for it, its table and its filters."""
 

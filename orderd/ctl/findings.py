@@ -1,11 +1,13 @@
 """What `orderctl status` found out about one part of the whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from orderd.protocol.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Finding:
     """How a part is: in words for people, in `facts` for programs."""
 

@@ -1,8 +1,9 @@
 """Tables of text: with lines on a terminal, in plain aligned columns elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from orderd.protocol.values import value
 
 if TYPE_CHECKING:
     import rich.table
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 _GAP = "  "
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Column:
     """A column: numbers are better read on the right, long texts may be broken into lines."""
 
@@ -20,7 +21,7 @@ class Column:
     is_long: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Table:
     """Rows of cells, one cell for each column."""
 

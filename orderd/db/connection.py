@@ -57,7 +57,8 @@ class Database:
         defaults = _CONNECTION_DEFAULTS | {"application_name": application_name}
         # Whatever role, database or environment would have: texts go both ways as they are.
         self._parameters = defaults | check_dsn(dsn) | {"client_encoding": _ENCODING}
-        self._queries = load_queries()
+        # Each named query, as it was when the daemon started.
+        self.queries = load_queries()
         self._connection: Connection | None = None
         # The server's process id and start time, which together identify the session.
         self._session: tuple[int, datetime] | None = None
@@ -107,7 +108,7 @@ class Database:
             raise DatabaseOutage("no connection")
         try:
             with self._sliced(), connection.cursor() as cursor:
-                tx = Transaction(cursor, self._queries, self._opening, self._prepared)
+                tx = Transaction(cursor, self.queries, self._opening, self._prepared)
                 yield tx
                 tx.end()
         except psycopg2.Error as error:
@@ -146,10 +147,10 @@ class Database:
         Behind a pooler its server's pid is not the one that was given at connect. Then it is also
         that of other clients: nothing is set on it, and no session is terminated.
         """
-        cursor.execute(self._queries["tell_time"])
+        cursor.execute(self.queries["tell_time"])
         ((now,),) = cursor.fetchall()
         self.clock.learn(now)
-        cursor.execute(self._queries["find_session"])
+        cursor.execute(self.queries["find_session"])
         ((pid, started_at, encoding, name, switched_off),) = cursor.fetchall()
         self.switched_off = tuple(switched_off)
         if encoding != _ENCODING:
@@ -164,13 +165,13 @@ class Database:
             return
         self._prepared = PreparedStatements(self._may_be_prepared)
         self._opening = ("durable_transaction",)
-        cursor.execute(self._queries["set_session"])
+        cursor.execute(self.queries["set_session"])
         before, self._session = self._session, (pid, started_at)
         if before is not None:
             # Where ending sessions is not for everybody, it ends by itself, later.
             with suppress(InsufficientPrivilege):
                 cursor.execute(
-                    self._queries["replace_session"],
+                    self.queries["replace_session"],
                     {"pid": before[0], "started_at": before[1]},
                 )
 

@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 
 from orderd.db.connection import Database
@@ -11,9 +10,10 @@ from orderd.db.queries import sql_folder
 from orderd.db.search_path import is_migrated
 from orderd.db.shape import differences, weakened
 from orderd.db.transaction import Transaction
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Migration:
     """One file of ``sql/migrations``."""
 

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
 _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
-def sql_folder(name: str) -> Traversable:
+def sql_folder(name: str) -> Path:
     """Return the folder ``sql/<name>``: in the installed package, else in the source tree."""
-    packaged = files("orderd") / "sql" / name
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql" / name
+    package = Path(__file__).parents[1]
+    packaged = package / "sql" / name
+    return packaged if packaged.is_dir() else package.parent / "sql" / name
 
 
 def load_queries() -> Mapping[str, str]:

@@ -1,12 +1,12 @@
 """Whose tables the names of orderd's tables lead to, by search_path."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.db.faults import SchemaFault
 from orderd.db.shape import TABLES
 from orderd.db.transaction import Transaction
+from orderd.protocol.values import value
 
 _HISTORY: Final = "schema_migrations"
 _COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
@@ -15,7 +15,7 @@ _COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
 _ADVICE: Final = "give orderd a schema of its own, first in search_path"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Found:
     """The table that a name leads to."""
 

@@ -5,10 +5,10 @@ Another type is a difference only where it cannot give back each value that orde
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.db.transaction import Transaction
+from orderd.protocol.values import value
 from orderd.shop.registry import SHOP
 from orderd.shop.tables import Column, Kind
 
@@ -39,7 +39,7 @@ _CHECKS: Final = (
 _Fits = Callable[[str, tuple[int, ...]], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FoundColumn:
     """A column as the database has it; the default is *now*, *any* or *none*."""
 
@@ -50,7 +50,7 @@ class FoundColumn:
     is_identity: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Wanted:
     """What a column has to be like: `made_by` says what orderd writes there, itself or not at all.
 

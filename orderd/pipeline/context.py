@@ -1,13 +1,13 @@
 """What a batch needs to know from outside the database."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from orderd.amqp.message import Delivery
 from orderd.protocol.names import Queue
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BatchContext:
     """What a batch needs to know from outside the database.
 

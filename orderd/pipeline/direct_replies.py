@@ -8,7 +8,6 @@ for it: while it cannot be had, replies go by the publishing connection.
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault
@@ -18,6 +17,7 @@ from orderd.amqp.reply_address import REPLY_TO, is_exact
 from orderd.amqp.stepwise import StepwisePublisher
 from orderd.pipeline.outbound import OutboundMessage, Purpose
 from orderd.pipeline.report import Reporter
+from orderd.protocol.values import value
 
 # Confirms of a healthy broker are here much sooner.
 _ANSWER_S: Final = 0.25
@@ -32,7 +32,7 @@ _FIRST_DELAY_S: Final = 1.0
 _DELAY_S_MAX: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Waiting:
     """A reply that is to be sent, and since when."""
 
@@ -40,7 +40,7 @@ class _Waiting:
     since_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Sent:
     """Replies without all their answers; *is_second*: one alone, after its company was lost."""
 

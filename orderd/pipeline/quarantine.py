@@ -6,7 +6,6 @@ be recorded without that is not made.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final
@@ -26,19 +25,20 @@ from orderd.pipeline.records import recording
 from orderd.pipeline.results import Result
 from orderd.pipeline.uses import TRIES
 from orderd.protocol.names import HEADER_CLEAN_STOPS, HEADER_RENEWALS
+from orderd.protocol.values import value
 from orderd.shop.outcomes import CommittedUnacked, Quarantined
 
 # The header that counts them is open to producers, and must not let a message kill for ever.
 CLEAN_STOPS_MAX: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Record:
     tries: int
     is_committed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Group:
     """Deliveries that may be tried together, and results of those that are not tried again."""
 

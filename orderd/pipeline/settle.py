@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -23,6 +23,7 @@ from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result, in_portions
 from orderd.pipeline.stats import Stats
 from orderd.protocol.names import HEADER_CODE, HEADER_REASON
+from orderd.protocol.values import value
 from orderd.runtime.crash_points import reach
 from orderd.shop.outcomes import Applied
 
@@ -30,7 +31,7 @@ from orderd.shop.outcomes import Applied
 UNCONFIRMED_BATCHES_MAX: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Settlement:
     """Deliveries that are acked once every message that must go is confirmed."""
 

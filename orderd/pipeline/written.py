@@ -1,7 +1,6 @@
 """Whether the tables hold what a batch has written, looked at before it is committed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -10,6 +9,7 @@ from typing import Any, Final
 from orderd.db.arrays import array, texts
 from orderd.db.transaction import Transaction
 from orderd.pipeline.outbox.rows import OutboxRow
+from orderd.protocol.values import value
 from orderd.shop.decide import Decision
 from orderd.shop.outcomes import Refused
 from orderd.shop.registry import SHOP
@@ -58,7 +58,7 @@ class WrittenDiffers(Exception):
     """A table does not hold what was written to it: because of a trigger, rule or row security."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Part:
     """What one table is to hold: these *lines*, each with its id, and no others of these *ids*."""
 

@@ -5,7 +5,7 @@ import unicodedata
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 QUANTITY_MAX: Final = 10**6
 STOCK_MAX: Final = 10**9
@@ -60,6 +60,14 @@ def _without_unseen(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    """Return the address in *value*, as pydantic's EmailStr does; raise ValueError if none is."""
+    # Slow to load, and only those who write users need it.
+    from pydantic import validate_email  # noqa: PLC0415
+
+    return validate_email(value)[1]
+
+
 def _is_unseen(character: str) -> bool:
     """Return whether *character* is a control or format character, other than a joiner."""
     return unicodedata.category(character) in {"Cc", "Cf"} and character not in _JOINERS
@@ -78,7 +86,8 @@ Text = Annotated[
 ]
 Username = Annotated[Text, AfterValidator(_without_unseen)]
 Email = Annotated[
-    EmailStr,
+    str,
+    AfterValidator(_email),
     StringConstraints(strip_whitespace=True, max_length=200),
     AfterValidator(_without_unseen),
 ]

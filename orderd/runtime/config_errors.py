@@ -1,10 +1,11 @@
 """Errors of the configuration: they name the key and never show a secret."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Problem:
     """One wrong setting: its key, the reason, its source, and its value if it may be shown."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from itertools import product
 from typing import Any, Final, Generic, TypeVar
@@ -11,6 +11,7 @@ from orderd import __version__
 from orderd.protocol.commands import CommandData, ConditionalChange, HealthCheck, List
 from orderd.protocol.names import VERSIONS, Queue
 from orderd.protocol.strict_json import dumps
+from orderd.protocol.values import value
 from orderd.shop.needs import Needs, nothing
 from orderd.shop.outcomes import Answered, Applied, Invalid, Refused
 from orderd.shop.tables import Table
@@ -27,7 +28,7 @@ class WrongRegistry(Exception):
     """An entity or an action lacks something, or contradicts another one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Action(Generic[M]):
     """What may be asked of a queue.
 
@@ -74,7 +75,7 @@ class Action(Generic[M]):
         return not any(model.is_query for model in self.models.values())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Entity:
     """What orderd keeps of a kind: its queue, its table, and what may be done with its rows.
 

@@ -1,11 +1,12 @@
 """How an entity says what its table is like; SQL, checks and conversions derive from that."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import Any, Final, Generic, TypeVar
 
 from orderd.protocol.rows import Row
+from orderd.protocol.values import value
 
 R = TypeVar("R", bound=Row)
 
@@ -25,7 +26,7 @@ class Kind(Enum):
 AMOUNTS: Final = frozenset({Kind.PRICE, Kind.TOTAL})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Column:
     """A column that orderd writes; the row has an attribute of the same name.
 
@@ -42,7 +43,7 @@ class Column:
     refers_to: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Lines:
     """The table of what a row consists of, such as the items of an order.
 
@@ -62,7 +63,7 @@ class Lines:
         return lines
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Table(Generic[R]):
     """The table of an entity, with what is written to it.
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from orderd.protocol.envelope import Command
 from orderd.protocol.rows import rfc3339
+from orderd.protocol.values import value
 
 Row = tuple[str, int]
 """The queue, and the id of a row in its table."""
@@ -19,7 +20,7 @@ Row = tuple[str, int]
 GIVEN: Final = "~"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """The place of a deferred command in the line of its row.
 
@@ -42,7 +43,7 @@ class Place:
         return f"{who}, deferred since {rfc3339(self.since)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Kept:
     """A place that goes on record: its queue, its row where it has one, the lock it waits for."""
 

@@ -51,16 +51,16 @@ SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 
 -- name: find_session
+-- Functions, as the views of the same would read all sessions and all settings first.
 SELECT
     pg_backend_pid(),
-    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+    (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())),
     current_setting('server_encoding'),
     current_database(),
     array(
         SELECT name
-        FROM pg_settings
-        WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'
-        ORDER BY name
+        FROM unnest(ARRAY['fsync', 'full_page_writes']) AS name
+        WHERE current_setting(name) = 'off'
     )
 
 -- name: replace_session

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +12,7 @@ from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.request import request_id, text
 from orderd.protocol.names import Queue, dead_letter_queue
+from orderd.protocol.values import value
 
 WINDOW_LETTERS: Final = 100
 WINDOW_BYTES_MAX: Final = 4 << 20
@@ -20,7 +20,7 @@ WINDOW_BYTES_MAX: Final = 4 << 20
 _AGO_MAX_S: Final = 1e9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Filters:
     """Conditions on dead letters; an empty list matches any."""
 

@@ -6,7 +6,6 @@ policy takes effect at once, also for the messages that are there already.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.amqp.connection import Connection
@@ -14,6 +13,7 @@ from orderd.amqp.inspection import declared_delivery_limit
 from orderd.amqp.renewal import ASSUMED_LIMIT
 from orderd.ctl.lint.queue_facts import RECREATE, Limit, QueueFacts, limits, queue_facts
 from orderd.ctl.management import Management, ManagementFault
+from orderd.protocol.values import value
 
 Version = tuple[int, int]
 
@@ -24,7 +24,7 @@ _DEFAULT: Final = 20
 _IGNORE_NEGATIVE: Final[Sequence[Version]] = ((4, 1), (4, 2))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeliveryLimit:
     """The limit in force, None for no limit; where it comes from, and how to raise it."""
 

@@ -1,11 +1,12 @@
 """A queue as the management API tells of it, and which of its arguments and policies applies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from orderd.amqp.inspection import Needed
 from orderd.ctl.management import Management, ManagementFault
+from orderd.protocol.values import value
 
 RECREATE: Final = "when it is empty, delete the queue and run: orderctl topology apply"
 LENGTHS: Final = ("max-length", "max-length-bytes")
@@ -14,7 +15,7 @@ _REFUSING: Final = ("reject-publish",)
 _REFUSING_CLASSIC: Final = ("reject-publish", "reject-publish-dlx")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueFacts:
     """A queue as the management API tells of it; `definition` is what its policies come to."""
 
@@ -28,7 +29,7 @@ class QueueFacts:
     operator_policy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limit:
     """A key of a policy or an argument that is in force: its value, where it stands, the fix."""
 

@@ -1,7 +1,6 @@
 """What of a broker contradicts orderd's settings, and how to mend it: pure, from facts to words."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from orderd.amqp.inspection import Kind, Needed
@@ -9,9 +8,10 @@ from orderd.amqp.renewal import ASSUMED_LIMIT
 from orderd.ctl.lint.delivery_limits import DeliveryLimit
 from orderd.ctl.lint.queue_facts import LENGTHS, RECREATE, QueueFacts, limit_of, refuses_when_full
 from orderd.protocol.names import EVENTS_EXCHANGE, Queue, delay_name
+from orderd.protocol.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Contradiction:
     """What stands against orderd: where, what comes of it, and the fix."""
 

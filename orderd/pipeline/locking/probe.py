@@ -1,12 +1,13 @@
 """Whether the tables fit at all, or only one command fails on them."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import RowFault
-from orderd.db.queries import load_queries
 from orderd.db.table_queries import read_on_the_way, written_on_the_way
 from orderd.db.transaction import Transaction
 from orderd.shop.registry import SHOP
@@ -40,9 +41,6 @@ class Probe:
     def __init__(self, database: Database) -> None:
         """Try them on *database*."""
         self._database = database
-        queries = load_queries()
-        self._reads = {name: _no_rows(queries[name]) for name in _READS}
-        self._writes = {name: _no_rows(queries[name]) for name in _WRITES}
 
     def raise_if_for_all(self) -> None:
         """Raise what every command would meet, after a fault that may be that of one of them.
@@ -64,11 +62,16 @@ class Probe:
 
     def touch(self, tx: Transaction) -> None:
         """Run them with *tx*, which thereby waits for sessions that have locked a table."""
-        for name, parameters in self._writes.items():
-            tx.later(name, **parameters)
+        for name in _WRITES:
+            tx.later(name, **self._parameters[name])
         # Each sends what waits.
-        for name, parameters in self._reads.items():
-            tx.rows(name, **parameters)
+        for name in _READS:
+            tx.rows(name, **self._parameters[name])
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, dict[str, Any]]:
+        queries = self._database.queries
+        return {name: _no_rows(queries[name]) for name in (*_WRITES, *_READS)}
 
 
 def _no_rows(sql: str) -> dict[str, Any]:

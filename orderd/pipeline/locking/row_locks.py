@@ -1,7 +1,6 @@
 """Rows that other sessions have locked: found after a lock wait, known until released."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.db.connection import Database
@@ -9,6 +8,7 @@ from orderd.db.faults import LockedOut, RowFault, SchemaFault, TransactionConfli
 from orderd.db.transaction import Transaction
 from orderd.pipeline.locking.holders import described
 from orderd.protocol.envelope import Command
+from orderd.protocol.values import value
 from orderd.shop.registry import SHOP
 
 # The tables whose rows are locked, each in one and the same mode where they are to be changed.
@@ -16,7 +16,7 @@ _CHANGED: Final = frozenset(table.name for table in SHOP.lock_order)
 _KNOWN_MAX: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Holder:
     """A transaction of another session; `pid` is None for a prepared one."""
 
@@ -29,7 +29,7 @@ class Holder:
         return described(self.pid, self.application, "transaction start", self.since)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RowLock:
     """A lock that another session has on a row."""
 

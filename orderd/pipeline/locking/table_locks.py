@@ -1,7 +1,6 @@
 """Tables that other sessions have locked: found after a lock wait, known until released."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from orderd.db.connection import Database
@@ -10,6 +9,7 @@ from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.locking.holders import described
 from orderd.pipeline.uses import SHARED, TRIES, Use, uses_of
 from orderd.protocol.envelope import Command
+from orderd.protocol.values import value
 from orderd.shop.registry import SHOP
 
 # The weakest use that each mode of lock keeps waiting.
@@ -22,7 +22,7 @@ _KEEPS_WAITING: Final = {
 _TABLES: Final = (*SHOP.table_names, *SHARED, TRIES)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableLock:
     """A lock that another session has on a table, or is waiting for.
 

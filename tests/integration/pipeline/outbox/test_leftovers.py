@@ -100,7 +100,7 @@ def test_a_search_that_is_too_long_for_one_statement_goes_on_in_pieces(
 ) -> None:
     ask(session, ADD, 1, 200_000)
     short = {"bound_look": "SELECT set_config('statement_timeout', '10ms', true)"}
-    database._queries = {**database._queries, **short}  # noqa: SLF001 - stands for 100 times the rows
+    database.queries = {**database.queries, **short}  # stands for 100 times the rows
     with closing(psycopg2.connect(database_url)) as holder:
         holder.set_session(isolation_level="REPEATABLE READ")
         ask(holder, "SELECT count(*) FROM outbox")

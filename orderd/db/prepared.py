@@ -1,6 +1,6 @@
 """Statements that a session keeps prepared: PostgreSQL reads and plans each of them once.
 
-To plan its statements costs PostgreSQL as much as to execute them for a command alone. Each is
+For a command alone, PostgreSQL takes longer to plan the statements than to execute them. Each is
 prepared where it is first needed, in the same round trip.
 Source: https://www.postgresql.org/docs/current/sql-prepare.html
 """
@@ -68,9 +68,9 @@ class PreparedStatements:
         return statements
 
     def rolled_back(self) -> str:
-        """Return what ends a failed transaction, in which not all may have been prepared.
+        """Return what ends a failed transaction, and drops all that is prepared.
 
-        Neither does it leave one that is no longer what its tables are like.
+        It may not have come to the last ones, and others may no longer fit their tables.
         """
         self._known.clear()
         return "ROLLBACK; DEALLOCATE ALL" if self._may_be else "ROLLBACK"

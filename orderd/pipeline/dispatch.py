@@ -57,7 +57,8 @@ class Dispatcher:
                 self._in_flight.note_sent(each.result.delivery, each.delay_s)
         sent, confirms = self._publish(wanted)
         self._direct_replies.send(direct)
-        reach_any(_PUBLISHED[each.purpose] for part in (sent, direct) for each in part)
+        purposes = (each.purpose for part in (sent, direct) for each in part)
+        reach_any(_PUBLISHED[purpose] for purpose in purposes if purpose in _PUBLISHED)
         return sent, confirms
 
     def _publish(

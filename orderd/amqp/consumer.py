@@ -174,14 +174,23 @@ class Consumer:
         """Return whether *delivery* can still be settled."""
         return self._intakes.holds(delivery)
 
+    def assert_alive(self) -> None:
+        """Ask the broker, where it was silent for long, whether it still knows the connection.
+
+        One that only stands still reads what was sent to it before, as long as the connection is
+        not closed: what is acked is not delivered again. pika would close it, half a minute later.
+        Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            self._intakes.serve(0)
+            self._intakes.assert_alive()
+
     def assert_held(self, deliveries: Iterable[Delivery]) -> None:
         """Look whether *deliveries* are still ours; raise DeliveriesLost where some are not.
 
         Asks the broker where it was silent for long. Raises BrokerFault as `poll` does.
         """
-        with self._voiding():
-            self._intakes.serve(0)
-            self._intakes.assert_alive()
+        self.assert_alive()
         lost = [delivery for delivery in deliveries if not self.holds(delivery)]
         if lost:
             queues = ", ".join(sorted({delivery.queue for delivery in lost}))

@@ -130,6 +130,7 @@ class Daemon:
         """Settle what is unconfirmed, then wait for the next delivery."""
         app = self._app
         app.settler.finish()
+        app.consumer.assert_alive()
         app.forget_ended()
         # An ack reads too, so something may have arrived by now.
         if not app.consumer.inbox:

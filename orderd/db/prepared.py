@@ -68,9 +68,9 @@ class PreparedStatements:
         return statements
 
     def rolled_back(self) -> str:
-        """Return what ends a failed transaction, and drops all that is prepared.
+        """Return what ends a transaction without effect, and drops all that is prepared.
 
-        It may not have come to the last ones, and others may no longer fit their tables.
+        The last ones may not have been sent, or not come to; others may not fit their tables now.
         """
         self._known.clear()
         return "ROLLBACK; DEALLOCATE ALL" if self._may_be else "ROLLBACK"

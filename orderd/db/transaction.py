@@ -128,7 +128,7 @@ class Transaction:
     def roll_back(self) -> None:
         """Let the transaction end without effect."""
         self._waiting.clear()
-        self._end = b"ROLLBACK"
+        self._end = self._prepared.rolled_back().encode()
 
     def end(self) -> None:
         """Commit, or roll back after `roll_back`; only `Database.transaction` calls this."""

@@ -94,6 +94,19 @@ def test_nothing_is_taken_for_prepared_that_a_failed_transaction_would_have(
     assert kept(database) == ["insert_products"]
 
 
+def test_what_a_transaction_has_not_sent_before_it_rolls_back_is_not_taken_for_prepared(
+    database: Database,
+) -> None:
+    with database.transaction() as tx:
+        tx.later("insert_products", **PRODUCT)
+        tx.roll_back()
+
+    with database.transaction() as tx:
+        tx.later("insert_products", **PRODUCT)
+
+    assert kept(database) == ["insert_products"]
+
+
 def test_a_session_that_was_emptied_by_others_costs_one_transaction(database: Database) -> None:
     with database.transaction() as tx:
         tx.later("insert_products", **PRODUCT)

@@ -32,6 +32,19 @@ def wait_for_more(shop: Shop) -> None:
     wait_until(lambda: shop.value(ORDERS) > before, timeout_s=60, what="more orders")
 
 
+def test_an_idle_daemon_asks_a_silent_broker_before_pika_gives_it_up(
+    private_rabbit: PrivateRabbit, daemon: StartDaemon
+) -> None:
+    orderd = daemon(heartbeat="10s")
+    before = orderd.mark()
+
+    with standing_still(private_rabbit):
+        line = orderd.wait_for_event("broker.disconnected", timeout_s=60)
+
+    assert "no answer in 5 s" in line["message"]
+    orderd.wait_ready(timeout_s=60, after=before)
+
+
 def test_a_frozen_broker_repeats_nothing(
     shop: Shop, private_rabbit: PrivateRabbit, daemon: StartDaemon
 ) -> None:

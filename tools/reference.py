@@ -19,6 +19,7 @@ from orderd.protocol import names
 from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.commands import CommandData
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD
+from orderd.protocol.metrics import METRICS
 from orderd.runtime.crash_points import Failpoint
 from orderd.runtime.signals import EFFECTS
 from orderd.shop.entity import Action, refusal_event
@@ -162,6 +163,21 @@ def sqlstates() -> str:
     ]
     rows.append(("all others", "the database does not accept what a command wrote", "row"))
     return _table(("SQLSTATE", "Meaning", "Fault"), rows)
+
+
+def metrics(*, is_live: bool) -> str:
+    """Return the table of the metrics that orderctl asks for, or of those that daemons write."""
+    rows = [
+        (
+            _code(metric.name),
+            str(metric.kind),
+            ", ".join(map(_code, metric.labels)),
+            metric.help,
+        )
+        for metric in METRICS
+        if metric.is_live is is_live
+    ]
+    return _table(("Metric", "Kind", "Labels", "Meaning"), rows)
 
 
 def crash_points() -> str:

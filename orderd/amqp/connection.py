@@ -21,6 +21,7 @@ from orderd.amqp.refusals import LOSSES, OF_A_CHANNEL, OF_A_MESSAGE, fault_of, r
 from orderd.amqp.resource_shortage import shortage_as_fault
 from orderd.amqp.wire import properties
 
+PIKA_VERSION: Final[str] = pika.__version__
 CALL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 3.0
 _LAST_WORDS_TIMEOUT_S: Final = 0.5

@@ -83,6 +83,11 @@ class Consumer:
         return self._intakes.is_complete
 
     @property
+    def unacked(self) -> int:
+        """How many deliveries are not settled yet."""
+        return sum(len(intake.unacked) for intake in self._intakes)
+
+    @property
     def standing_by(self) -> Mapping[str, str]:
         """The queues that are left to others, and why."""
         return self._intakes.standing_by

@@ -23,6 +23,7 @@ from orderd.config.types import (
 from orderd.protocol.names import Queue
 from orderd.protocol.values import value
 from orderd.runtime.health_file import path_to_write
+from orderd.runtime.paths import metrics_path
 
 _PREFETCH_MAX = 65_535
 _MIB = 1 << 20
@@ -194,6 +195,14 @@ class Settings(LayeredSettings):
         examples=["/run/orderd/health"],
         description="file for `orderctl health`, best on a tmpfs; default: `health` in "
         "$RUNTIME_DIRECTORY, else in /run/orderd if that can be written; empty: none",
+    )
+    metrics_file: str = Field(
+        default_factory=lambda: metrics_path(os.environ),
+        max_length=255,
+        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
+        examples=["/var/lib/prometheus/node-exporter/orderd.prom"],
+        description="file for metrics in Prometheus' text format, written every 10 s; default: "
+        "`metrics.prom` in $RUNTIME_DIRECTORY; empty: none",
     )
     watchdog: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0,

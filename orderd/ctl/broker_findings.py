@@ -28,7 +28,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
     try:
         with client_of(settings) as client:
             findings.append(Finding("broker", is_well=True, summary=client.where))
-            depths = {queue: client.queue_depth(queue) for queue in _queues(settings)}
+            depths = {queue: client.queue_depth(queue) for queue in queues_of(settings)}
             former = [
                 each.name
                 for each in needed(settings.retry_delays)
@@ -42,7 +42,8 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
     return findings
 
 
-def _queues(settings: "Settings") -> Sequence[str]:
+def queues_of(settings: "Settings") -> Sequence[str]:
+    """Return the command queues, their retry queues and their dead letter queues."""
     return [
         *Queue,
         *(retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays),

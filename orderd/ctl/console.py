@@ -41,6 +41,10 @@ class Console:
         """Print *text*, which has to be printable, on stdout."""
         sys.stdout.write(f"{text}\n")
 
+    def write(self, text: str) -> None:
+        """Print *text*, which has ends of lines of its own, as it is."""
+        sys.stdout.write(text)
+
     def note(self, text: str) -> None:
         """Say on stderr what is no part of the result, after what was printed before."""
         self.flush()

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "orders": "list orders, or show one",
     "products": "list products, or show one",
     "users": "list users, or show one",
+    "metrics": "print the metrics of the local daemon, its queues and database, or serve them",
     "explain": "show everything known about one request",
     "dlq": "list, show, replay or discard dead letters",
     "ledger": "show or list the outcomes of requests",

@@ -61,6 +61,7 @@ class Announcer:
     def database_connected(self, missing: Sequence[str], switched_off: tuple[str, ...]) -> None:
         """Announce PostgreSQL, what is *missing* in its schema, and its durability settings."""
         self._forget_loss("database")
+        self._lifecycle.connected("database")
         emit(LogEvent.DATABASE_CONNECTED, "connected to PostgreSQL")
         for text in missing:
             emit(LogEvent.SCHEMA_WEAKENED, text)
@@ -72,6 +73,7 @@ class Announcer:
     def broker_connected(self, where: str | None, queues: Sequence[str]) -> None:
         """Announce RabbitMQ at *where*, and the *queues* that are consumed."""
         self._forget_loss("broker")
+        self._lifecycle.connected("broker")
         emit(LogEvent.BROKER_CONNECTED, f"connected to RabbitMQ at {where}")
         if queues:
             emit(LogEvent.CONSUMER_STARTED, f"consuming from {', '.join(queues)}")

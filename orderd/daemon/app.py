@@ -2,7 +2,7 @@
 
 import os
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderd import __version__
 from orderd.amqp.consumer import Consumer
@@ -14,6 +14,7 @@ from orderd.daemon.announcer import Announcer
 from orderd.daemon.keepalive import KeepAlive
 from orderd.daemon.lifecycle import Lifecycle
 from orderd.daemon.memory_relief import MemoryRelief
+from orderd.daemon.metrics_file import MetricsFile
 from orderd.daemon.queue_watch import QueueWatch
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
@@ -43,6 +44,9 @@ from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Notifier
 from orderd.shop.authorize import Grants
 
+if TYPE_CHECKING:
+    from orderd.daemon.exposition import Exposition
+
 # An alarm of the broker may last; the loop waits for its end in slices and holds what it has.
 BLOCKED_TIMEOUT_S: Final = 86_400
 
@@ -68,6 +72,7 @@ class App:
             relief.take,
             self.direct_replies.pump,
             self._log_status_if_asked,
+            self.metrics.tick,
         )
         self.keepalive.statement_tasks = (self._read_broker, self.direct_replies.pump)
         self.overlap.jobs = (self.settler.step, self._read_ahead, self._decode_ahead)
@@ -75,6 +80,7 @@ class App:
     def _build_runtime(self, notifier: Notifier) -> None:
         """Build what tells others how the daemon is."""
         self._health = Health(self.settings.health_file)
+        self.metrics = MetricsFile(self.settings.metrics_file, self._exposed)
         self.lifecycle = Lifecycle()
         self.stats = Stats()
         self.status = StatusReporter(notifier, self._health, self.lifecycle, self.stats)
@@ -82,6 +88,7 @@ class App:
             self.status, self.signals, lambda: self.settings.shutdown_timeout
         )
         self.overlap = Overlap()
+        self._exposition: Exposition | None = None
 
     def _build_connections(self) -> None:
         settings = self.settings
@@ -127,16 +134,19 @@ class App:
             keep_alive=self.keepalive,
         )
         self.replacement = Replacement(self.consumer, self.publisher, reporter, self.keepalive)
-        self.sweeper = Sweeper(self.database, self.publisher, confirmed)
+        self.sweeper = Sweeper(self.database, self.publisher, confirmed, self.stats.measures.events)
         arrivals = Arrivals(self.consumer, self.policy, self.settler.retried)
         context = BatchContext(arrivals.queues, self.keepalive, self._assert_able)
-        self.decoder = Decoder(self.policy, self.deferrals, clock.seconds, self.keepalive)
+        self.decoder = Decoder(
+            self.policy, self.deferrals, self.stats.measures, clock.seconds, self.keepalive
+        )
         self.committer = Committer(
             self.database,
             self.policy,
             context,
             quarantine=self.quarantine,
             deferrals=self.deferrals,
+            measures=self.stats.measures,
         )
         self.pipeline = Pipeline(
             self.consumer.inbox,
@@ -203,6 +213,7 @@ class App:
         self.disconnect_broker()
         self.direct_replies.drop("the daemon ends")
         self.database.close()
+        self.metrics.write()
         self._health.close()
 
     def _assert_able(self) -> None:
@@ -221,6 +232,19 @@ class App:
         if self.is_broker_connected:
             self.consumer.poll(0)
             self.publisher.pump()
+
+    def _exposed(self) -> bytes:
+        if self._exposition is None:
+            # prometheus_client takes its time to load: neither a start waits for it nor a drain.
+            from orderd.daemon.exposition import Exposition  # noqa: PLC0415
+
+            self._exposition = Exposition(
+                self.settings.instance_name,
+                self.stats.measures,
+                self.lifecycle,
+                lambda: self.consumer.unacked,
+            )
+        return self._exposition.text()
 
     def _log_status_if_asked(self) -> None:
         if self.signals.take_status():

@@ -2,8 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from orderd.runtime.phase import Phase
+
+# As events and metrics call them.
+SERVERS: Final = ("broker", "database")
 
 
 class Lifecycle:
@@ -29,6 +33,9 @@ class Lifecycle:
         self._takes_any = True
         self._paused_since_s: float | None = None
         self._blocked_since_s: float | None = None
+        self._waited_s = dict.fromkeys(SERVERS, 0.0)
+        self._waits_since_s = now_s()
+        self._connections = dict.fromkeys(SERVERS, 0)
 
     @property
     def phase(self) -> Phase:
@@ -66,16 +73,33 @@ class Lifecycle:
         """For how many seconds RabbitMQ has taken no messages."""
         return self._since(self._blocked_since_s)
 
+    @property
+    def paused_s_by_dependency(self) -> Mapping[str, float]:
+        """For how many seconds in all no command was taken, by the server that was away."""
+        self._note_waited()
+        return self._waited_s
+
+    @property
+    def reconnects(self) -> Mapping[str, int]:
+        """How many connections were made to each server after the first one."""
+        return {server: max(0, count - 1) for server, count in self._connections.items()}
+
+    def connected(self, server: str) -> None:
+        """Count a connection to *server*."""
+        self._connections[server] += 1
+
     def run(self) -> bool:
         """Take commands: both servers are there."""
         if self._is_running:
             return False
+        self._note_waited()
         self._is_running = self.has_been_running = True
         self.waiting_for = self._paused_since_s = None
         return True
 
     def pause(self, waiting_for: str) -> bool:
         """Take no commands until the server is back."""
+        self._note_waited()
         was_running, self._is_running = self._is_running, False
         self.waiting_for = waiting_for
         if self._paused_since_s is None:
@@ -104,6 +128,13 @@ class Lifecycle:
         """Finish the unacked messages, and consume no more."""
         was_draining, self._is_draining = self._is_draining, True
         return not was_draining
+
+    def _note_waited(self) -> None:
+        """Add the time until now to that of the server that is waited for."""
+        now_s = self._now_s()
+        if self.waiting_for is not None:
+            self._waited_s[self.waiting_for] += now_s - self._waits_since_s
+        self._waits_since_s = now_s
 
     def _since(self, moment_s: float | None) -> float:
         return 0.0 if moment_s is None else self._now_s() - moment_s

@@ -20,6 +20,8 @@ from orderd.db.timestamps import MOMENT
 from orderd.db.transaction import Transaction
 from orderd.db.waiting import Meanwhile, OnSlice, no_slice, no_work, sliced
 
+# Behind its version, psycopg2 names what it was built with.
+PSYCOPG2_VERSION: Final = str(vars(psycopg2)["__version__"]).partition(" ")[0]
 # A cut wire is found within 25 s, a dead host within 5; the DSN may say otherwise.
 _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "connect_timeout": 5,

@@ -253,6 +253,11 @@ class LogEvent(StrEnum):
         WARNING,
         "The health file cannot be written; work continues.",
     )
+    METRICS_FAILED = (
+        "metrics.failed",
+        WARNING,
+        "The metrics file cannot be written; work continues.",
+    )
     SYSTEMD_FAILED = (
         "systemd.failed",
         WARNING,

@@ -16,6 +16,7 @@ from orderd.pipeline.ids import IdPool
 from orderd.pipeline.load import open_world
 from orderd.pipeline.locking.locks import Locks
 from orderd.pipeline.locking.probe import Probe
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine, was_tried
 from orderd.pipeline.requests import Request, portions
@@ -38,6 +39,7 @@ class Committer:
         *,
         quarantine: Quarantine,
         deferrals: Deferrals,
+        measures: Measures,
     ) -> None:
         """Work on *database* as *policy* says; *context* answers what only the broker knows."""
         self._database = database
@@ -48,7 +50,9 @@ class Committer:
         self._locks = Locks(database)
         self._probe = Probe(database)
         self._ids = IdPool()
-        self._transaction = BatchTransaction(database, self._ids, policy, context, deferrals)
+        self._transaction = BatchTransaction(
+            database, self._ids, policy, context, deferrals, measures=measures
+        )
         self._retry = ConflictRetry(database, self._transaction, context, self._ids, self._probe)
 
     @property

@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Final
 
 from orderd.amqp.message import Delivery
 from orderd.amqp.renewal import is_expired
 from orderd.pipeline.deferrals import Deferrals
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import was_tried
 from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result, attempt_of
 from orderd.protocol.amqp10 import TYPE_ENCODED, message_id_of
 from orderd.protocol.envelope import Command, Invalid, decode
+from orderd.protocol.metrics import BatchPhase
 from orderd.runtime.crash_points import reach
 from orderd.shop.authorize import authorize
 from orderd.shop.decide import response_to
@@ -34,23 +37,27 @@ class Decoder:
         self,
         policy: Policy,
         deferrals: Deferrals,
+        measures: Measures,
         now_s: Callable[[], float],
         keep_alive: Callable[[], None],
     ) -> None:
         """Tell by *now_s* what has expired; *deferrals* knows commands without an id again."""
         self._policy = policy
         self._deferrals = deferrals
+        self._measures = measures
         self._now_s = now_s
         self._keep_alive = keep_alive
         # What the next batch will bring, by tag; how many deliveries were looked at for it.
         self._ahead: dict[int, Command | Invalid] = {}
         self._looked_at = 0
+        self._ahead_s = 0.0
 
     def decode_ahead(self, deliveries: Iterable[Delivery]) -> bool:
         """Decode a slice of *deliveries*, those of the next batch; return whether it was one.
 
         Not those that were tried before, whose tries are not on record yet, nor big ones.
         """
+        begun_s = perf_counter()
         found = list(islice(deliveries, self._looked_at, self._looked_at + _SLICE))
         self._looked_at += len(found)
         left = _SLICE_BYTES_MAX
@@ -60,15 +67,18 @@ class Decoder:
                 break
             if not was_tried(delivery):
                 self._ahead[delivery.tag] = self._read(delivery)
+        self._ahead_s += perf_counter() - begun_s
         return bool(found)
 
     def forget_ahead(self) -> None:
         """Forget what was decoded ahead: what counts then has changed."""
         self._ahead.clear()
         self._looked_at = 0
+        self._ahead_s = 0.0
 
     def decode(self, deliveries: Sequence[Delivery]) -> tuple[list[Request], list[Result]]:
         """Return the requests among *deliveries*, and the results of those that are invalid."""
+        watch = self._measures.stopwatch(self._ahead_s)
         requests: list[Request] = []
         invalid: list[Result] = []
         read_bytes = 0
@@ -83,6 +93,7 @@ class Decoder:
             else:
                 invalid.append(Result(delivery, None, decoded, response_to(decoded)))
         self.forget_ahead()
+        watch.end(BatchPhase.DECODE)
         reach("decoded", (request.command.request_id for request in requests))
         return requests, invalid
 

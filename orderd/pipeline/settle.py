@@ -15,6 +15,7 @@ from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.dispatch import Dispatcher
 from orderd.pipeline.held_back import HeldBack
+from orderd.pipeline.measures import Stopwatch, code_of
 from orderd.pipeline.missing_targets import MissingTargets
 from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose
 from orderd.pipeline.outbox.rows import Confirmed
@@ -22,6 +23,7 @@ from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result, in_portions
 from orderd.pipeline.stats import Stats
+from orderd.protocol.metrics import BatchPhase
 from orderd.protocol.names import HEADER_CODE, HEADER_REASON
 from orderd.protocol.values import value
 from orderd.runtime.crash_points import reach
@@ -38,6 +40,7 @@ class _Settlement:
     deliveries: Sequence[Delivery]
     outbound: Sequence[OutboundMessage]
     confirms: PublishConfirms
+    since_sent: Stopwatch
 
     @property
     def unackable(self) -> set[int]:
@@ -82,6 +85,7 @@ class Settler:
         self._direct_replies = direct_replies
         self._reporter = reporter
         self._stats = stats
+        self._measures = stats.measures
         self._keep_alive = keep_alive
         self._held = HeldBack(reporter)
         self._missing_targets = MissingTargets(consumer, reporter)
@@ -245,9 +249,11 @@ class Settler:
 
     def _send_next(self) -> set[int]:
         """Publish the next results; return the tags of deliveries that lead to more than events."""
+        watch = self._measures.stopwatch()
         portion = self._accepted.popleft()
         wanted = self._outbound.of(portion)
         self._send(wanted, [each.delivery for each in portion])
+        watch.end(BatchPhase.PUBLISH)
         return {e.result.delivery.tag for e in wanted if e.purpose is not Purpose.EVENT}
 
     def _finish_confirmed(self, leave: int) -> None:
@@ -261,6 +267,7 @@ class Settler:
 
     def _finish_first(self) -> None:
         reach("events_confirmed")
+        self._unconfirmed[0].since_sent.end(BatchPhase.CONFIRM)
         self._conclude(self._unconfirmed[0])
         self._unconfirmed.popleft()
 
@@ -287,18 +294,19 @@ class Settler:
             wanted = [e for e in wanted if not (e.must_go and e.result.delivery.tag in held)]
             deliveries = [each for each in deliveries if each.tag not in held]
         sent, confirms = self._dispatcher.send(wanted)
-        self._unconfirmed.append(_Settlement(deliveries, sent, confirms))
+        since_sent = self._measures.stopwatch()
+        self._unconfirmed.append(_Settlement(deliveries, sent, confirms, since_sent))
 
     def _conclude(self, settlement: _Settlement) -> None:
         """Ack what is done; hold what was refused; send what follows from what has gone."""
         refused = self._note_refused(settlement)
-        self._confirmed.add(
-            [
-                (each.row_id, each.outgoing.properties.message_id or "")
-                for index, each in enumerate(settlement.outbound)
-                if each.purpose is Purpose.EVENT and index not in settlement.confirms.failed
-            ]
-        )
+        sent = [
+            each
+            for index, each in enumerate(settlement.outbound)
+            if each.purpose is Purpose.EVENT and index not in settlement.confirms.failed
+        ]
+        self._confirmed.add([(e.row_id, e.outgoing.properties.message_id or "") for e in sent])
+        self._measures.events.published.update([e.outgoing.routing_key for e in sent])
         must_go = [each for each in settlement.outbound if each.must_go]
         gone = [each for each in must_go if each not in refused] if refused else must_go
         self._note_gone(gone)
@@ -321,6 +329,7 @@ class Settler:
             elif message.purpose is Purpose.EVENT:
                 # Without an answer it may have gone: it stays in the outbox, as after a crash.
                 if why != LOST:
+                    self._measures.events.refused[message.outgoing.routing_key] += 1
                     self._confirmed.refuse(message.row_id, why)
                     self._missing_targets.note([why])
             elif message.purpose is Purpose.REPLY:
@@ -337,12 +346,15 @@ class Settler:
 
     def _note_gone(self, gone: Sequence[OutboundMessage]) -> None:
         for message in gone:
+            queue = str(message.result.delivery.queue)
             if message.purpose is Purpose.RETRY:
                 self._reporter.deferred(message.result, message.delay_s)
+                self._measures.retries[queue, code_of(message.result)] += 1
             else:
                 headers = message.outgoing.properties.headers or {}
                 code, reason = headers[HEADER_CODE], headers[HEADER_REASON]
                 self._reporter.dead_lettered(message.result, code, reason)
+                self._measures.dead_letters[queue, code] += 1
         self._deferrals.note_gone([e.result for e in gone if e.purpose is Purpose.DEAD_LETTER])
         self._held.accept({each.queue for each in gone})
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orderd.logs.logger import LogEvent, emit
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.results import Result
 
 
@@ -13,7 +14,8 @@ class Stats:
     """How many deliveries came to which outcome since the start, and how fast they come now."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Start at zero."""
+        """Start at zero; `measures` have the same by the labels of metrics."""
+        self.measures = Measures()
         self._outcomes: Counter[str] = Counter()
         self._commands = 0
         self._last = ""
@@ -24,6 +26,7 @@ class Stats:
     def count(self, results: Sequence[Result]) -> None:
         """Add *results*."""
         self._counted_s = self._now_s()
+        self.measures.count(results)
         self._commands += sum(result.command is not None for result in results)
         names = [result.outcome.name for result in results]
         self._outcomes.update(names)
@@ -37,6 +40,7 @@ class Stats:
             yield
         finally:
             if size := self._commands - before:
+                self.measures.batch(size)
                 _log_batch(size, (self._counted_s - started_s) * 1_000)
 
     def brief(self) -> str:

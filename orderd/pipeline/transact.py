@@ -13,6 +13,7 @@ from orderd.pipeline.failures import outcome_of
 from orderd.pipeline.ids import IdPool
 from orderd.pipeline.lists import answer_list, bounded
 from orderd.pipeline.load import load_rows, open_world
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.outbox.rows import OutboxRow, insert_rows
 from orderd.pipeline.persist import persist
 from orderd.pipeline.plain_tables import PlainTables
@@ -24,6 +25,7 @@ from orderd.pipeline.written import check_written
 from orderd.protocol.cloud_events import new_id
 from orderd.protocol.commands import List
 from orderd.protocol.envelope import Command
+from orderd.protocol.metrics import BatchPhase
 from orderd.protocol.names import Queue
 from orderd.runtime.crash_points import reach
 from orderd.shop.decide import Decision, decide, in_line, response_to
@@ -45,6 +47,8 @@ class BatchTransaction:
         policy: Policy,
         context: BatchContext,
         deferrals: Deferrals,
+        *,
+        measures: Measures,
     ) -> None:
         """Take new ids from *ids*; ask *context* before COMMIT whether the group is still ours."""
         self._database = database
@@ -52,6 +56,7 @@ class BatchTransaction:
         self._policy = policy
         self._context = context
         self._deferrals = deferrals
+        self._measures = measures
         self._tables = PlainTables()
         self._are_places_kept = False
         self.has_committed = False
@@ -70,7 +75,9 @@ class BatchTransaction:
             reach("tx_begun", _ids_of(group))
             if is_split:
                 tx.later("set_lock_timeout", milliseconds=LOCK_TIMEOUT_WHEN_SPLIT_MS)
+            watch = self._measures.stopwatch()
             world = self._load(tx, commands, arriving)
+            watch.end(BatchPhase.LOAD)
             self._ids.raise_if_taken(world)
             for request in group:
                 mark_taken(world, request)
@@ -79,11 +86,13 @@ class BatchTransaction:
             if world.has_asked_for_arrivals:
                 tx.roll_back()
                 return None
+            watch.end(BatchPhase.DECIDE)
             reach("decided", _ids_of(group))
             results = self._write(tx, group, decisions, world)
             reach("persisted", _ids_of(group))
             self._context.assert_ours()
             reach("before_commit", _ids_of(group))
+        watch.end(BatchPhase.COMMIT)
         reach("after_commit", _ids_of(group))
         self.has_committed = True
         self._ids.drop_used(world.fresh_ids)

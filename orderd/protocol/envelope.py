@@ -64,12 +64,16 @@ class Command:
 
 @value
 class Invalid:
-    """A message that is not a command; retrying cannot help."""
+    """A message that is not a command; retrying cannot help.
+
+    `action` is the one that it names, where its queue has that.
+    """
 
     name: ClassVar = OutcomeName.INVALID
     code: InvalidCode
     message: str
     request_id: str | None = None
+    action: str = ""
 
 
 @value
@@ -86,9 +90,10 @@ Permit = Callable[[Claim], Invalid | None]
 
 
 class _InvalidMessage(Exception):
-    def __init__(self, code: InvalidCode, message: str) -> None:
+    def __init__(self, code: InvalidCode, message: str, action: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.action = action
 
 
 def decode(
@@ -122,7 +127,7 @@ def decode(
             return replace(denial, request_id=request_id)
         return _command(claim, envelope, request_id, attempt, models)
     except _InvalidMessage as error:
-        return Invalid(error.code, str(error), request_id)
+        return Invalid(error.code, str(error), request_id, error.action)
 
 
 def _envelope(body: bytes, *, is_encoded: bool) -> dict[str, Any]:
@@ -175,7 +180,7 @@ def _command(
     model = models[version].get((queue, action))
     if model is None:
         raise _InvalidMessage(InvalidCode.UNKNOWN_ACTION, _unknown(claim, version, models))
-    content = _content(model, envelope)
+    content = _content(model, envelope, action)
     # Only fields that the producer sent count: a field that a later version adds with a default
     # must not make an old request look changed.
     sent = content.model_dump_json(exclude_unset=True)
@@ -196,13 +201,13 @@ def _unknown(claim: Claim, version: str, models: Models) -> str:
     )
 
 
-def _content(model: type[CommandData], envelope: dict[str, Any]) -> CommandData:
+def _content(model: type[CommandData], envelope: dict[str, Any], action: str) -> CommandData:
     kept, left_out = without_excess(model, envelope.get("data", {}))
     try:
         return model.model_validate(kept)
     except ValidationError as error:
         message = explain(error, left_out) + ignored(envelope, FIELDS)
-        raise _InvalidMessage(InvalidCode.INVALID_DATA, message) from error
+        raise _InvalidMessage(InvalidCode.INVALID_DATA, message, action) from error
 
 
 def _text(envelope: dict[str, Any], name: str, *, required: bool) -> Any:

@@ -1,7 +1,15 @@
 """Where orderd looks for its files."""
 
+from collections.abc import Mapping
 from typing import Final
 
 CONFIG_FILE: Final = "/etc/orderd/orderd.toml"
 SECRETS_DIRECTORY: Final = "/run/secrets"
 RUNTIME_DIRECTORY: Final = "/run/orderd"
+METRICS_FILE: Final = "metrics.prom"
+
+
+def metrics_path(environ: Mapping[str, str]) -> str:
+    """Return where a daemon's metrics are unless a setting says so; an empty text for nowhere."""
+    directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return f"{directory}/{METRICS_FILE}" if directory else ""

@@ -1,8 +1,11 @@
-"""Lets pytest-xdist pass on what the tests here write."""
+"""Lets pytest-xdist pass on what the tests here write, and tests log as the daemon does."""
 
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from orderd.logs.logger import configure
 
 
 @pytest.hookimpl(wrapper=True)
@@ -13,3 +16,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
     ]
     return report
+
+
+@pytest.fixture
+def log_to_stdout() -> Iterator[None]:
+    """Log as the daemon does, and put logging back as it was afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure()
+    yield
+    root.handlers = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)

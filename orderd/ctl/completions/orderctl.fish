@@ -50,8 +50,8 @@ function _shtab_orderctl_using
   test "$_shtab_orderctl_cmdpath" = "$argv"
 end
 
-set -g _shtab_orderctl_commands health status publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' explain dlq 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
-set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --file --id --limit --management-url --max-age --newer-than --older-than --outcome --since --status --timeout --user --version
+set -g _shtab_orderctl_commands health status publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
+set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --file --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --since --status --timeout --user --version
 
 complete -c orderctl -e
 complete -c orderctl -f
@@ -150,6 +150,12 @@ complete -c orderctl -n '_shtab_orderctl_using users get' -l config -xka "(__fis
 complete -c orderctl -n '_shtab_orderctl_using users get' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using users get' -l auth-file -xka "(__fish_complete_path (commandline -ct))" -d 'file with the bearer token to send; default: the one in ORDERD_TOKEN, if any'
 complete -c orderctl -n '_shtab_orderctl_using users get' -l timeout -x -d 'maximum wait for a reply, for example 10, 500ms or 2min; default: 10'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a metrics -d 'Print the metrics of the local daemon, its queues and database, or serve them.'
+complete -c orderctl -n '_shtab_orderctl_using metrics' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using metrics' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using metrics' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using metrics' -l listen -x -d 'serve them over HTTP at /metrics, for example on 127.0.0.1:9645, until interrupted'
+complete -c orderctl -n '_shtab_orderctl_using metrics' -l file -xka "(__fish_complete_path (commandline -ct))" -d 'the daemon'"'"'s metrics file; default: its setting metrics_file'
 complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a explain -d 'Show everything known about one request.'
 complete -c orderctl -n '_shtab_orderctl_using explain' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using explain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

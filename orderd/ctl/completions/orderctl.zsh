@@ -18,6 +18,7 @@ _shtab_orderctl_commands() {
     explain:'Show everything known about one request.'
     health:'Check the health file of the local daemon for liveness and readiness.'
     ledger:'Show or list the outcomes of requests.'
+    metrics:'Print the metrics of the local daemon, its queues and database, or serve them.'
     migrate:'Bring the database'"'"'s schema up to date.'
     orders:'List orders, or show one.'
     outbox:'List unsent events, or have them sent.'
@@ -314,6 +315,17 @@ _shtab_orderctl_ledger_show_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_ledger_show_defaults_added=0
 
+_shtab_orderctl_metrics_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--listen[serve them over HTTP at \/metrics, for example on 127.0.0.1\:9645, until interrupted]:ADDRESS:"
+  "--file[the daemon\'s metrics file\; default\: its setting metrics_file]:FILE:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_metrics_defaults_added=0
+
 _shtab_orderctl_migrate_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
@@ -569,6 +581,7 @@ _shtab_orderctl() {
         explain) _arguments -C -s $_shtab_orderctl_explain_options ;;
         health) _arguments -C -s $_shtab_orderctl_health_options ;;
         ledger) _shtab_orderctl_ledger ;;
+        metrics) _arguments -C -s $_shtab_orderctl_metrics_options ;;
         migrate) _arguments -C -s $_shtab_orderctl_migrate_options ;;
         orders) _shtab_orderctl_orders ;;
         outbox) _shtab_orderctl_outbox ;;

@@ -11,6 +11,7 @@ from orderd.db.arrays import array
 from orderd.db.connection import Database
 from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.outbox.deletion import Deletion
+from orderd.pipeline.outbox.event_counts import EventCounts
 from orderd.pipeline.outbox.frozen_sessions import FrozenSessions
 from orderd.pipeline.outbox.leftovers import Leftovers
 from orderd.pipeline.outbox.rows import Confirmed, OutboxRow
@@ -43,8 +44,11 @@ def event_message(row: OutboxRow) -> OutgoingMessage:
 class Sweeper:
     """Publishes rows whose daemon did not live to do it, and deletes what is published."""
 
-    def __init__(self, database: Database, publisher: Publisher, confirmed: Confirmed) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, confirmed: Confirmed, counts: EventCounts
+    ) -> None:
         """Work for the rows of *database*; *confirmed* is shared with the batches."""
+        self._counts = counts
         self._database = database
         self._publisher = publisher
         self._confirmed = confirmed
@@ -109,8 +113,10 @@ class Sweeper:
         self._publisher.wait_out(confirms, self._publisher.patience.seconds, on_slice)
         for index, why in confirms.failed.items():
             self._confirmed.refuse(able[index].id, why)
+            self._counts.refused[able[index].type] += 1
         taken = [row for index, row in enumerate(able) if index not in confirms.failed]
         self._confirmed.add((row.id, row.message_id) for row in taken)
+        self._counts.published.update(row.type for row in taken)
         self.delete_confirmed(0.0)
         self.mark()
         return len(taken)

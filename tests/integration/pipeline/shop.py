@@ -15,6 +15,7 @@ from orderd.pipeline.commit import Committer
 from orderd.pipeline.context import BatchContext
 from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.results import Result
 from orderd.protocol.names import Queue
@@ -72,9 +73,10 @@ class Shop:
     def new_committer(self) -> Committer:
         """Return a committer that knows nothing yet, with decoder and deferrals to match."""
         self.policy = policy()
+        self.measures = Measures()
         self.deferrals = Deferrals(self.database, self.policy)
         clock_s = self.database.clock.seconds
-        self.decoder = Decoder(self.policy, self.deferrals, clock_s, self._wait)
+        self.decoder = Decoder(self.policy, self.deferrals, self.measures, clock_s, self._wait)
         context = BatchContext(lambda _tried: self.ask(), self._wait)
         return Committer(
             self.database,
@@ -82,6 +84,7 @@ class Shop:
             context,
             quarantine=Quarantine(self.database),
             deferrals=self.deferrals,
+            measures=self.measures,
         )
 
     def _wait(self) -> None:

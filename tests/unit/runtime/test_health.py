@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from orderd.logs.logger import configure
 from orderd.runtime import health_file
 from orderd.runtime.health import Health
 from orderd.runtime.phase import Phase
@@ -25,18 +23,6 @@ def health(path: Path) -> Iterator[Health]:
     health = Health(str(path))
     yield health
     health.close()
-
-
-@pytest.fixture
-def log_to_stdout() -> Iterator[None]:
-    """Log as the daemon does, and put logging back as it was afterwards."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    configure()
-    yield
-    root.handlers = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
 
 
 def content_of(path: Path) -> Any:

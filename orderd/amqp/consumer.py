@@ -18,6 +18,7 @@ from orderd.amqp.faults import (
     TooFewChannels,
 )
 from orderd.amqp.flow import FlowControl
+from orderd.amqp.holds import Holds
 from orderd.amqp.in_flight import InFlight
 from orderd.amqp.inbox import Inbox
 from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
@@ -72,6 +73,7 @@ class Consumer:
         self._queues = tuple(queues)
         self._inbox_bytes_max = inbox_bytes_max
         self.flow = FlowControl(self._intakes, self.inbox, inbox_bytes_max)
+        self._holds = Holds(self._intakes)
         self.in_flight = InFlight()
         self._has_connected = False
         self.has_settled = False
@@ -250,6 +252,41 @@ class Consumer:
         """Consume again, one at a time first. Raises BrokerFault as `poll` does."""
         with self._voiding():
             self.flow.resume(is_slow=True)
+
+    @property
+    def held(self) -> Collection[str]:
+        """The queues from which nothing is taken, though it could be."""
+        return self._holds.queues
+
+    @property
+    def sampled(self) -> Collection[str]:
+        """The held queues of which the broker is to deliver one message."""
+        return self._holds.sampled
+
+    def hold(self, queues: Collection[str]) -> None:
+        """Take nothing from *queues*, and from all others; what was delivered stays in the inbox.
+
+        Raises BrokerFault as `poll` does.
+        """
+        with self._voiding():
+            self._holds.set(queues)
+
+    def is_idle(self, queue: str) -> bool:
+        """Return whether no message of *queue* is unacknowledged here."""
+        return self._holds.is_idle(queue)
+
+    def sample(self, queue: str) -> None:
+        """Have the broker deliver one message of *queue*, which is held; raises as `poll` does."""
+        with self._voiding():
+            self._holds.sample(queue)
+
+    def end_samples(self, *, is_overdue: bool) -> None:
+        """Take no more where that message has arrived, or *is_overdue*; raises as `poll` does.
+
+        To be called before such a message is acked: the broker sends the next one then.
+        """
+        with self._voiding():
+            self._holds.end_samples(is_overdue=is_overdue)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -29,7 +30,7 @@ class Intakes:
     each of the rest had lately. *on_lost* is called with a queue whose deliveries are void.
 
     Where `apart` is wanted each has a connection of its own, so that it is found out over the head
-    of which the broker closes the connection.
+    of which the broker closes the connection. Nothing is taken of those that are `held`.
 
     Methods raise BrokerFault where the connection is lost, or no queue is left to be consumed.
     """
@@ -59,6 +60,7 @@ class Intakes:
         self.standing_by: dict[str, str] = {}
         self.failing: dict[str, str] = {}
         self.consumers: dict[str, int] = {}
+        self.held: set[str] = set()
 
     def __contains__(self, queue: str) -> bool:
         """Return whether *queue* has a consumer here, or had until `cancel`."""
@@ -70,11 +72,17 @@ class Intakes:
         return iter(self._intakes.values())
 
     @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection.is_open
+
+    @property
     def is_complete(self) -> bool:
         """Whether the broker delivers from every queue that can be had."""
         return self._connection.is_open and all(
             intake.is_taken
             or intake.is_paused
+            or intake.queue in self.held
             or intake.queue in self.standing_by
             or intake.queue in self.failing
             for intake in self._intakes.values()
@@ -107,7 +115,8 @@ class Intakes:
             except ChannelFault as fault:
                 self._fail(intake, str(fault))
             else:
-                self._try(intake)
+                if intake.queue not in self.held:
+                    self._try(intake)
         self._raise_if_none_is_left()
         self._count_at_s = time.monotonic() + COUNT_EVERY_S
 
@@ -118,6 +127,8 @@ class Intakes:
         """
         now_s = time.monotonic()
         for intake in self._intakes.values():
+            if intake.queue in self.held:
+                continue
             is_failing = intake.queue in self.failing
             if (is_failing or intake.queue in self.standing_by) and now_s >= intake.try_at_s:
                 self._try(intake, is_failing=is_failing)
@@ -197,13 +208,38 @@ class Intakes:
         self.failing.clear()
         self.consumers.clear()
 
-    def _try(self, intake: Intake, *, is_failing: bool = False) -> None:
+    def take_again(self, intake: Intake) -> None:
+        """Consume a queue that was held, on the channel that it has, if it has one."""
+        if intake.channel is None:
+            self._try(intake, is_failing=intake.queue in self.failing)
+        else:
+            self._consume_first(intake)
+            self.consumers[intake.queue] = self.depth(intake.queue).consumers
+
+    def take_one(self, intake: Intake) -> bool:
+        """Have the broker deliver a single message from the queue; return whether it is to."""
+        if intake.channel is None:
+            self._try(intake, is_failing=intake.queue in self.failing, consume=self._consume_one)
+        else:
+            # `leave_lost` reports it.
+            with suppress(ChannelFault):
+                self._consume_one(intake)
+            self.leave_lost()
+        return intake.is_taken
+
+    def _try(
+        self,
+        intake: Intake,
+        *,
+        is_failing: bool = False,
+        consume: Callable[[Intake], None] | None = None,
+    ) -> None:
         """Consume the queue, or stand by for it, or note why it cannot be consumed."""
         queue = intake.queue
         try:
             if is_failing:
                 self._declare(queue)
-            why = admit(intake, self._locks, self.apart, self._consume_first)
+            why = admit(intake, self._locks, self.apart, consume or self._consume_first)
         except (BrokerFault, TopologyMismatch) as fault:
             self._connection.raise_if_lost()
             self.standing_by.pop(queue, None)
@@ -221,6 +257,9 @@ class Intakes:
         # It is not known yet whether the queue holds messages that were tried before.
         intake.is_cautious = self.prefetch > CAUTIOUS_PREFETCH
         self.consume(intake)
+
+    def _consume_one(self, intake: Intake) -> None:
+        intake.consume(1, self._on_arrival)
 
     def consume(self, intake: Intake) -> None:
         """Have the broker deliver from the queue of *intake*, up to its prefetch."""

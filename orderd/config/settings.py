@@ -163,6 +163,13 @@ class Settings(LayeredSettings):
         le=100,
         description="number of crashes during the same message after which it is dead-lettered",
     )
+    trip_after: Annotated[WholeNumber, RELOADABLE] = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="number of different messages of one action that fail as `unexpected` one "
+        "after the other before their queue is paused; 0: never",
+    )
     give_back_after: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0,
         ge=1,

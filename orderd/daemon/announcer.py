@@ -11,6 +11,7 @@ from orderd.amqp.faults import BrokerRefused, TopologyMismatch
 from orderd.config.authorization import described
 from orderd.config.settings import Settings
 from orderd.daemon.lifecycle import Lifecycle
+from orderd.daemon.pause_record import Pause
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
 from orderd.db.faults import DatabaseRefused, SchemaFault
@@ -18,6 +19,7 @@ from orderd.logs.logger import LogEvent, emit
 from orderd.pipeline.stats import Stats
 from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.rows import rfc3339
 from orderd.runtime.config_errors import ConfigError
 
 _LOST: Final = {
@@ -133,6 +135,25 @@ class Announcer:
                 LogEvent.BROKER_UNBLOCKED, f"RabbitMQ accepts messages again after {seconds:.1f} s"
             )
             self._events.publish(SystemEvent.RESUMED, {"paused_seconds": Decimal(f"{seconds:.1f}")})
+
+    def queue_paused(self, pause: Pause, *, is_event: bool) -> None:
+        """Announce that nothing is taken from a queue; by an event too where *is_event*."""
+        until = "" if pause.ends_at is None else f" until {rfc3339(pause.ends_at)}"
+        text = f"queue {pause.queue} paused{until} by {pause.paused_by}: {pause.reason}"
+        emit(LogEvent.QUEUE_PAUSED, text, queue=pause.queue)
+        self._status.changed()
+        if is_event:
+            told = {"queue": pause.queue, "reason": pause.reason, "by": pause.paused_by}
+            if pause.ends_at is not None:
+                told["until"] = rfc3339(pause.ends_at)
+            self._events.publish(SystemEvent.QUEUE_PAUSED, told)
+
+    def queue_resumed(self, queue: str, *, is_event: bool) -> None:
+        """Announce that a queue is consumed again; by an event too where *is_event*."""
+        emit(LogEvent.QUEUE_RESUMED, f"queue {queue} resumed", queue=queue)
+        self._status.changed()
+        if is_event:
+            self._events.publish(SystemEvent.QUEUE_RESUMED, {"queue": queue})
 
     def forget_alarm(self) -> None:
         """Forget an alarm whose connection is lost: whether it has ended is unknown."""

@@ -11,10 +11,13 @@ from orderd.amqp.publisher import Publisher
 from orderd.amqp.stepwise import StepwisePublisher
 from orderd.config.settings import Settings
 from orderd.daemon.announcer import Announcer
+from orderd.daemon.fleet_entry import FleetEntry
 from orderd.daemon.keepalive import KeepAlive
 from orderd.daemon.lifecycle import Lifecycle
 from orderd.daemon.memory_relief import MemoryRelief
 from orderd.daemon.metrics_file import MetricsFile
+from orderd.daemon.pause_record import PauseRecord
+from orderd.daemon.pauses import Pauses
 from orderd.daemon.queue_watch import QueueWatch
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
@@ -28,6 +31,7 @@ from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.dispatch import Dispatcher
+from orderd.pipeline.kill_switch import KillSwitch
 from orderd.pipeline.outbound import OutboundMessages
 from orderd.pipeline.outbox.publish import Sweeper
 from orderd.pipeline.outbox.rows import Confirmed
@@ -64,6 +68,20 @@ class App:
         self.watch = QueueWatch(self.consumer, self.lifecycle)
         events = SystemEvents(settings, self.publisher, self.database.clock)
         self.announcer = Announcer(self.lifecycle, self.status, events, self.stats)
+        self.pauses = Pauses(
+            PauseRecord(self.database, settings.instance_name),
+            self.consumer,
+            self.kill_switch,
+            self.lifecycle,
+            self.announcer,
+        )
+        self.fleet_entry = FleetEntry(
+            self.database,
+            settings.instance_name,
+            self.lifecycle,
+            self.stats,
+            lambda: self.consumer.unacked,
+        )
         relief = MemoryRelief(
             self.consumer, self.publisher, self.announcer, self.keepalive.during_call
         )
@@ -148,6 +166,7 @@ class App:
             deferrals=self.deferrals,
             measures=self.stats.measures,
         )
+        self.kill_switch = KillSwitch(self.policy)
         self.pipeline = Pipeline(
             self.consumer.inbox,
             self.policy,
@@ -156,6 +175,7 @@ class App:
             decoder=self.decoder,
             committer=self.committer,
             settler=self.settler,
+            kill_switch=self.kill_switch,
             overlap=self.overlap,
             keep_alive=self.keepalive,
         )
@@ -259,6 +279,7 @@ def policy_of(settings: Settings) -> Policy:
         retry_delays_s=settings.retry_delays,
         lock_patience_s=settings.lock_patience,
         poison_after=settings.poison_after,
+        trip_after=settings.trip_after,
         events_source=settings.events_source,
         grants=grants_of(settings),
     )

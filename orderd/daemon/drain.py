@@ -44,6 +44,9 @@ def end(app: App) -> None:
     """Close everything; never raises."""
     app.keepalive.close()
     _forgive(app)
+    if app.database.is_connected:
+        with suppress(DatabaseOutage, TransactionConflict, SchemaFault):
+            app.fleet_entry.end()
     let_go(app)
     app.close()
 

@@ -52,7 +52,7 @@ class Exposition:
             metrics.STATE: [((phase,), phase is lifecycle.phase) for phase in Phase],
             metrics.PAUSED_SECONDS: _by_name(lifecycle.paused_s_by_dependency),
             metrics.RECONNECTS: _by_name(lifecycle.reconnects),
-            metrics.QUEUE_PAUSED: [((queue,), 0) for queue in Queue],
+            metrics.QUEUE_PAUSED: [((q,), q in lifecycle.paused_queues) for q in Queue],
             metrics.IN_HAND: [(_NO_LABELS, self._in_hand())],
             metrics.LAST_TURN: [(_NO_LABELS, time.time())],
             metrics.BUILD_INFO: [(_versions(), 1)],

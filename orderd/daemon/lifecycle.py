@@ -18,7 +18,8 @@ class Lifecycle:
 
     `waiting_for` names the server that is away: ``database`` or ``broker``. `has_been_running`
     tells whether the start is over. `standing_by` are queues left to other daemons, `failing`
-    those that cannot be consumed, with the reason.
+    those that cannot be consumed, and `paused_queues` those that nothing is to be taken from, with
+    the reason.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -27,6 +28,7 @@ class Lifecycle:
         self.has_been_running = False
         self.standing_by: tuple[str, ...] = ()
         self.failing: Mapping[str, str] = {}
+        self.paused_queues: Mapping[str, str] = {}
         self._now_s = now_s
         self._is_running = False
         self._is_draining = False
@@ -123,6 +125,11 @@ class Lifecycle:
         """Do without the queues that cannot be consumed."""
         was, self.failing = self.failing, dict(failing)
         return was != self.failing
+
+    def pause_queues(self, paused: Mapping[str, str]) -> bool:
+        """Take nothing from the queues of *paused*; the others go on."""
+        was, self.paused_queues = self.paused_queues, dict(paused)
+        return was != self.paused_queues
 
     def drain(self) -> bool:
         """Finish the unacked messages, and consume no more."""

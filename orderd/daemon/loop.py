@@ -94,7 +94,10 @@ class Daemon:
             missing = check_schema(app.database)
             app.announcer.database_connected(missing, app.database.switched_off)
         self._authorization.remember(app.settings)
+        app.fleet_entry.turn()
         if not app.is_broker_connected:
+            # Nothing is to be taken from a queue that is paused.
+            app.pauses.look()
             app.connect_broker()
             app.announcer.broker_connected(app.publisher.where, list(app.consumer.consumers))
             self._next_sweep_s = 0.0
@@ -113,6 +116,7 @@ class Daemon:
         self._renew_worn()
         if not app.consumer.inbox:
             self._idle()
+        app.pauses.turn()
         if app.publisher.blocked:
             # Unacked messages are held, and no batch begins, until they can be settled.
             app.settler.ack_in_alarm()
@@ -201,6 +205,9 @@ class Daemon:
         app.keepalive()
         app.announcer.remind()
         self._reload_if_asked()
+        if app.database.is_connected and not self._is_doubtful:
+            with suppress(DatabaseOutage, SchemaFault, TransactionConflict):
+                app.fleet_entry.turn()
         if not app.consumer.is_ready:
             app.signals.wait(min(TICK_S, max(0.0, until_s - time.monotonic())))
         elif app.lifecycle.paused_s > app.settings.give_back_after and not self._is_doubtful:

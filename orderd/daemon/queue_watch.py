@@ -44,7 +44,8 @@ class QueueWatch:
             emit(LogEvent.CONSUMER_TOOK_OVER, f"consuming from {', '.join(taken_over)}")
         if left := [f"{queue}: {why[queue]}" for queue in why if queue not in before]:
             emit(LogEvent.CONSUMER_STANDBY, f"left to another daemon: {'; '.join(left)}")
-        return self._lifecycle.stand_by(tuple(why), takes_any=bool(self._consumer.consumers))
+        takes_any = bool(self._consumer.consumers or self._consumer.held)
+        return self._lifecycle.stand_by(tuple(why), takes_any=takes_any)
 
     def _note_failing(self) -> bool:
         failing, before = self._consumer.failing, self._lifecycle.failing

@@ -113,6 +113,7 @@ class StatusReporter:
         parts = [] if phase is Phase.STANDBY else [self._stats.brief()]
         if self._lifecycle.standing_by:
             parts.append(f"{', '.join(self._lifecycle.standing_by)} left to another daemon")
+        parts += [f"{queue} paused: {why}" for queue, why in self._lifecycle.paused_queues.items()]
         parts += [f"{queue} failing: {why}" for queue, why in self._lifecycle.failing.items()]
         return "; ".join(parts)
 

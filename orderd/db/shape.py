@@ -22,6 +22,8 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "processed_requests": ("id",),
     "message_tries": ("key",),
     "deferrals": ("key",),
+    "queue_pauses": ("queue",),
+    "daemons": ("id",),
 }
 _COLUMNS: Final = (
     *((table.name, column) for table in _TABLES for column in table.columns),
@@ -188,6 +190,30 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "waits_since": _or_null(_LEASE),
         "waits_for": _or_null(_TEXT),
         "tried_at": _LEASE,
+    },
+    "queue_pauses": {
+        "queue": _WORD,
+        "reason": _TEXT,
+        "paused_by": _TEXT,
+        "since": _LEASE,
+        "ends_at": _or_null(_LEASE),
+        "tripped_by": _or_null(_Wanted("text", _text(30))),
+        "tried_at": _LEASE,
+        "is_announced": _Wanted("boolean", _exactly("boolean"), made_by="any"),
+    },
+    "daemons": {
+        "id": _Wanted("uuid", _exactly("uuid")),
+        "instance": _Wanted("text", _text(64)),
+        "host": _TEXT,
+        "pid": _COUNT,
+        "version": _WORD,
+        "state": _WORD,
+        "since": _LEASE,
+        "paused_queues": _TEXT,
+        "messages_per_s": _Wanted("double precision", _exactly("double precision")),
+        "in_hand": _COUNT,
+        "last_commit_at": _or_null(_LEASE),
+        "seen_at": _LEASE,
     },
 }
 TABLES: Final = tuple(WANTED)

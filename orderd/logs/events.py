@@ -93,6 +93,12 @@ class LogEvent(StrEnum):
         "A queue cannot be consumed; it is retried with a back-off, and the others continue.",
     )
     QUEUE_RECOVERED = "queue.recovered", INFO, "A failing queue is consumed again."
+    QUEUE_PAUSED = (
+        "queue.paused",
+        WARNING,
+        "A queue is paused, by an operator or because its commands failed one after the other.",
+    )
+    QUEUE_RESUMED = "queue.resumed", INFO, "A paused queue is consumed again."
     QUEUE_OUTDATED = (
         "queue.outdated",
         WARNING,

@@ -29,8 +29,8 @@ class Arrivals:
         """Return the queues that may still bring what an order among *tried* refers to.
 
         Such a queue has unacked messages other than *tried*, messages that are ready, in a retry
-        queue or on the way back, or another consumer; or it cannot be consumed for now. Raises
-        `BrokerFault`.
+        queue or on the way back, or another consumer; or it is paused, or cannot be consumed for
+        now. Raises `BrokerFault`.
         """
         tags = {delivery.tag for delivery in tried}
         found = self._in_hand(tags)
@@ -49,7 +49,8 @@ class Arrivals:
         return queues.intersection(SHOP.referred_to)
 
     def _has_waiting(self, queue: Queue) -> bool:
-        if queue in self._consumer.failing or queue in self._consumer.in_flight:
+        consumer = self._consumer
+        if queue in consumer.failing or queue in consumer.held or queue in consumer.in_flight:
             return True
         # In the order in which a message goes through them, so that none slips by.
         names = (retry_queue(queue, delay_s) for delay_s in self._policy.retry_delays_s)

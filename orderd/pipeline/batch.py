@@ -7,6 +7,7 @@ from orderd.amqp.inbox import Inbox
 from orderd.pipeline.commit import Committer
 from orderd.pipeline.context import Withheld
 from orderd.pipeline.decode import Decoder
+from orderd.pipeline.kill_switch import KillSwitch
 from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
@@ -28,6 +29,7 @@ class Pipeline:
         decoder: Decoder,
         committer: Committer,
         settler: Settler,
+        kill_switch: KillSwitch,
         overlap: Overlap,
         keep_alive: Callable[[], None],
     ) -> None:
@@ -39,6 +41,7 @@ class Pipeline:
         self._decoder = decoder
         self._committer = committer
         self._settler = settler
+        self._kill_switch = kill_switch
         self._overlap = overlap
         self._keep_alive = keep_alive
 
@@ -66,7 +69,7 @@ class Pipeline:
                     # whole is split until the fault is that of one command.
                     for results in self._committer.commit(requests):
                         # Publish, confirm, ack: while PostgreSQL works on the next transaction.
-                        self._settler.accept(results)
+                        self._settler.accept(self._kill_switch.judge(results))
                         self._overlap.raise_fault()
                     is_last = len(group.deliveries) == len(deliveries)
                     if not (is_last and self._inbox):

@@ -12,8 +12,8 @@ class Policy:
 
     `grants` tells which token may send what, None where every command is allowed. A command is
     tried again after each of `retry_delays_s`, and waits at most `lock_patience_s` for a lock. The
-    crash number `poison_after` before its ack is the last of a message. `own_queues` get no
-    replies.
+    crash number `poison_after` before its ack is the last of a message. `trip_after` different
+    messages of an action that fail unexpectedly pause their queue. `own_queues` get no replies.
     """
 
     body_bytes_max: int
@@ -21,6 +21,7 @@ class Policy:
     retry_delays_s: tuple[float, ...]
     lock_patience_s: float
     poison_after: int
+    trip_after: int
     events_source: str
     grants: Grants
     own_queues: frozenset[str] = field(init=False)

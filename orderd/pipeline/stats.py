@@ -14,20 +14,32 @@ class Stats:
     """How many deliveries came to which outcome since the start, and how fast they come now."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Start at zero; `measures` have the same by the labels of metrics."""
+        """Start at zero; `measures` have the same by the labels of metrics.
+
+        `committed_s` is when results of commands were last given, on the clock *now_s*.
+        """
         self.measures = Measures()
         self._outcomes: Counter[str] = Counter()
         self._commands = 0
+        self.committed_s: float | None = None
         self._last = ""
         self._now_s = now_s
         self._counted_s = self._looked_s = now_s()
         self._looked_at = 0
 
+    @property
+    def settled(self) -> int:
+        """How many deliveries were settled."""
+        return self._outcomes.total()
+
     def count(self, results: Sequence[Result]) -> None:
         """Add *results*."""
         self._counted_s = self._now_s()
         self.measures.count(results)
-        self._commands += sum(result.command is not None for result in results)
+        commands = sum(result.command is not None for result in results)
+        if commands:
+            self._commands += commands
+            self.committed_s = self._counted_s
         names = [result.outcome.name for result in results]
         self._outcomes.update(names)
         self._last = names[-1] if names else self._last

@@ -27,6 +27,8 @@ class SystemEvent(StrEnum):
     RESUMED = "system.resumed"
     STOPPING = "system.stopping"
     DEAD_LETTERED = "system.dead_lettered"
+    QUEUE_PAUSED = "system.queue_paused"
+    QUEUE_RESUMED = "system.queue_resumed"
 
 
 def new_id() -> str:

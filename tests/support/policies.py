@@ -14,6 +14,7 @@ def policy() -> Policy:
         retry_delays_s=RETRY_DELAYS_S,
         lock_patience_s=86_400,
         poison_after=3,
+        trip_after=0,
         events_source="/orderd/test",
         grants=None,
     )

@@ -2,11 +2,11 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from orderd.ctl.json_text import compact, pretty
+from orderd.ctl.json_text import compact, items_text, pretty
 from orderd.ctl.tables import Table, plain, printable, rich_table
 
 Advance = Callable[[], object]
@@ -27,6 +27,16 @@ class Console:
     def document(self, value: Any) -> None:
         """Print *value* as one JSON document: indented on a terminal, else in one line."""
         self.line(pretty(value) if sys.stdout.isatty() else compact(value))
+
+    def items(self, documents: Iterable[Any], **more: Any) -> None:
+        """Print `{"items": [...], ...more}` as one JSON document, each item once it is there.
+
+        A member of *more* that is a function is called after the last item, for what is known
+        only then. Where *documents* raise, the list ends there, the member `error` says why, and
+        the exception goes on.
+        """
+        for piece in items_text(documents, more, is_indented=sys.stdout.isatty()):
+            self.write(piece)
 
     def table(self, table: Table) -> None:
         """Print *table*, its cells made printable."""

@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from rich.console import Console as RichConsole
 
 from orderd.ctl.console import Console
-from orderd.ctl.json_text import compact, pretty
+from orderd.ctl.errors import Unavailable
+from orderd.ctl.json_text import compact, items_text, pretty
 from orderd.ctl.tables import Column, Table, plain, printable, rich_table
 from orderd.protocol.strict_json import loads
 
@@ -36,6 +38,51 @@ def test_pretty_json_looks_as_people_know_it() -> None:
     value = {"a": [1, {"b": True}, []], "c": {}, "d": "x"}
 
     assert pretty(value) == json.dumps(value, indent=2)
+
+
+@pytest.mark.parametrize("more", [{}, {"next": None}, {"next": 7, "left": {"a": "b"}}])
+@pytest.mark.parametrize("items", [[], [VALUE], [VALUE, 1, {}]])
+def test_items_are_one_document_in_the_usual_form(items: list[Any], more: dict[str, Any]) -> None:
+    document = {"items": items, **more}
+
+    assert "".join(items_text(items, more, is_indented=False)) == f"{compact(document)}\n"
+    assert "".join(items_text(items, more, is_indented=True)) == f"{pretty(document)}\n"
+
+
+def test_items_are_written_before_the_next_is_asked_for() -> None:
+    asked: list[int] = []
+
+    def documents() -> Iterator[int]:
+        for number in range(3):
+            asked.append(number)
+            yield number
+
+    pieces = items_text(documents(), {"count": lambda: len(asked)}, is_indented=False)
+
+    assert [next(pieces), next(pieces), asked] == ['{"items":[', "0", [0]]
+    assert "".join(pieces) == ',1,2],"count":3}\n'
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unavailable("broker: gone"), {"code": 69, "message": "broker: gone"}),
+        (KeyboardInterrupt(), {"code": 130, "message": "interrupted"}),
+    ],
+)
+@pytest.mark.parametrize("is_indented", [False, True])
+def test_items_that_end_early_are_a_document_with_the_error(
+    error: BaseException, told: dict[str, Any], *, is_indented: bool
+) -> None:
+    def documents() -> Iterator[int]:
+        yield 1
+        raise error
+
+    written: list[str] = []
+    with pytest.raises(type(error)):
+        written.extend(items_text(documents(), {"limit": 5}, is_indented=is_indented))
+
+    assert json.loads("".join(written)) == {"items": [1], "limit": 5, "error": told}
 
 
 @pytest.mark.parametrize("write", [compact, pretty])

@@ -1,6 +1,7 @@
 """Checks the database: connection, schema, locks, ledger and outbox."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -9,6 +10,7 @@ from orderd.ctl.errors import Failure, Misconfigured
 from orderd.ctl.findings import Finding
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
+from orderd.protocol.rows import rfc3339
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -62,11 +64,33 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
         events, age_s = tx.row("count_outbox")
         refused = RefusedEvents(*tx.row("measure_refused_outbox"))
         (mode,) = tx.row("last_authorization")
+        pauses = tx.rows("list_pauses")
         waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
+    yield _pauses(pauses)
     yield _authorization(mode, settings)
     yield _ledger(requests, is_estimate=is_estimate)
     yield _outbox(events, age_s, refused)
     yield _locks(*waits)
+
+
+def _pauses(pauses: Sequence[tuple[str, str, str, datetime, datetime | None]]) -> Finding:
+    facts = [
+        {
+            "queue": queue,
+            "reason": reason,
+            "by": paused_by,
+            "since": rfc3339(since),
+            "until": None if ends_at is None else rfc3339(ends_at),
+        }
+        for queue, reason, paused_by, since, ends_at in pauses
+    ]
+    told = [
+        f"{each['queue']} since {each['since']} by {each['by']}: {each['reason']}"
+        + (f" (until {each['until']})" if each["until"] else "")
+        for each in facts
+    ]
+    summary = "; ".join(told) or "no queue is paused"
+    return Finding("pauses", is_well=not facts, summary=summary, facts={"queues_paused": facts})
 
 
 def _authorization(mode: str | None, settings: "Settings") -> Finding:

@@ -20,6 +20,9 @@ from orderd.protocol.exit_codes import ExitCode
 COMMANDS: Final = {
     "health": "check the health file of the local daemon for liveness and readiness",
     "status": "show the state of daemon, queues and database",
+    "daemons": "list all daemons",
+    "pause": "have all daemons take nothing from a queue",
+    "resume": "have them take from it again",
     "publish": "publish a command, and wait for the broker to confirm it",
     "call": "publish a command, and wait for the daemon's reply",
     "orders": "list orders, or show one",

@@ -64,3 +64,9 @@ UPDATE queue_pauses
 SET ends_at = now()
 WHERE queue = %(queue)s AND coalesce(ends_at > now(), true)
 RETURNING reason, since
+
+-- name: list_pauses
+SELECT queue, reason, paused_by, since, ends_at
+FROM queue_pauses
+WHERE coalesce(ends_at > now(), true)
+ORDER BY queue

@@ -27,6 +27,7 @@ PARTS: Final = (
     "daemon",
     "database",
     "schema",
+    "pauses",
     "authorization",
     "ledger",
     "outbox",

@@ -208,7 +208,7 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "pid": _COUNT,
         "version": _WORD,
         "state": _WORD,
-        "since": _LEASE,
+        "since": _Wanted("timestamptz", _exactly("timestamp with time zone")),
         "paused_queues": _TEXT,
         "messages_per_s": _Wanted("double precision", _exactly("double precision")),
         "in_hand": _COUNT,

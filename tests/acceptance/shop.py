@@ -151,6 +151,10 @@ class Shop:
         """Return how many messages the queue has ready for delivery."""
         return int(self.channel.queue_declare(queue, passive=True).method.message_count)
 
+    def consumers(self, queue: str) -> int:
+        """Return how many consumers the queue has."""
+        return int(self.channel.queue_declare(queue, passive=True).method.consumer_count)
+
     def waiting(self) -> int:
         """Return how many commands are ready for delivery, in all queues together."""
         return sum(self.ready(queue) for queue in COMMAND_QUEUES)

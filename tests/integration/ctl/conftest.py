@@ -1,65 +1,29 @@
 """The real orderctl, as a program, against real servers."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from orderd.protocol.strict_json import loads
 from tests.integration.ctl.letters import Broker, broker_at
-from tools.daemon import clean_environment
+from tests.support.orderctl import Ended, Orderctl, orderctl_on
 from tools.management import Management
 from tools.servers import Servers
 
-TIMEOUT_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run of orderctl ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """What was printed, which has to be one JSON document."""
-        return loads(self.out.encode())
-
-
-Orderctl = Callable[..., Ended]
+__all__ = ["Ended", "Orderctl"]
 
 
 @pytest.fixture
 def orderctl(database_url: str, vhost_url: str) -> Orderctl:
     """Run `orderctl ARGS` on this test's database and virtual host, unless env says otherwise."""
-    return _on({"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url})
+    return orderctl_on({"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url})
 
 
 @pytest.fixture
 def orderctl_before_migration(empty_database_url: str, vhost_url: str) -> Orderctl:
     """The same, with a database that has no tables."""
-    return _on({"ORDERD_DATABASE_URL": empty_database_url, "ORDERD_RABBITMQ_URL": vhost_url})
-
-
-def _on(servers: dict[str, str]) -> Orderctl:
-    def run(*arguments: str, stdin: str = "", **env: str) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-m", "orderd.ctl", *arguments],
-            env=clean_environment() | servers | env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return orderctl_on(
+        {"ORDERD_DATABASE_URL": empty_database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    )
 
 
 @pytest.fixture

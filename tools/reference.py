@@ -104,7 +104,7 @@ def grants() -> str:
     rows = [entity.table.name for entity in SHOP.entities]
     lines = [each.name for each in SHOP.lines]
     kept = ", ".join([*rows, "last_authorization"])
-    gone = ", ".join([*lines, "outbox", "message_tries", "deferrals"])
+    gone = ", ".join([*lines, "outbox", "message_tries", "deferrals", "queue_pauses", "daemons"])
     return f"""
 ```sql
 GRANT SELECT, INSERT, UPDATE ON {kept} TO orderd;

@@ -11,6 +11,10 @@ SYSTEM_EVENTS: Final = {
         "instance/NAME",
         "{instance, version, …}",
     ),
+    ("system.queue_paused", "system.queue_resumed"): (
+        "instance/NAME",
+        "{instance, version, queue, …}; paused: also reason, by, and until where it ends by itself",
+    ),
     ("system.dead_lettered",): ("queue/order", "{queue, code, reason, attempt, request_id}"),
 }
 

@@ -1,7 +1,7 @@
 -- The daemons, as each tells of itself; nothing is decided by it.
 
 -- name: no_sync
-SET LOCAL synchronous_commit = off
+SELECT set_config('synchronous_commit', 'off', true)
 
 -- name: write_daemon
 INSERT INTO daemons (

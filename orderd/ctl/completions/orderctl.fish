@@ -50,8 +50,8 @@ function _shtab_orderctl_using
   test "$_shtab_orderctl_cmdpath" = "$argv"
 end
 
-set -g _shtab_orderctl_commands health status publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
-set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --file --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --since --status --timeout --user --version
+set -g _shtab_orderctl_commands health status daemons pause resume publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
+set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --file --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --reason --since --status --timeout --until --user --version --watch
 
 complete -c orderctl -e
 complete -c orderctl -f
@@ -74,6 +74,23 @@ complete -c orderctl -n '_shtab_orderctl_using status' -l config -xka "(__fish_c
 complete -c orderctl -n '_shtab_orderctl_using status' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using status' -l auth-file -xka "(__fish_complete_path (commandline -ct))" -d 'file with the bearer token to send; default: the one in ORDERD_TOKEN, if any'
 complete -c orderctl -n '_shtab_orderctl_using status' -l timeout -x -d 'maximum wait for a reply, for example 10, 500ms or 2min; default: 3'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a daemons -d 'List all daemons.'
+complete -c orderctl -n '_shtab_orderctl_using daemons' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using daemons' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using daemons' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using daemons' -l watch -x -d 'show it again after each DURATION, until interrupted; default: 2s'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a pause -d 'Have all daemons take nothing from a queue.'
+complete -c orderctl -n '_shtab_orderctl_using pause' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using pause' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using pause' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using pause' -l reason -x -d 'why, for whoever looks at it: status, daemons, log and events show it'
+complete -c orderctl -n '_shtab_orderctl_using pause' -l until -x -d 'end of the pause: a time such as 2026-05-01T06:00:00Z, or a duration from now such as 2h; default: until orderctl resume'
+complete -c orderctl -n '_shtab_orderctl_using pause; and test $_shtab_orderctl_npos -eq 0' -ka "user product order" -d 'the queue'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a resume -d 'Have them take from it again.'
+complete -c orderctl -n '_shtab_orderctl_using resume' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using resume' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using resume; and test $_shtab_orderctl_npos -eq 0' -ka "user product order" -d 'the queue'
 complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a publish -d 'Publish a command, and wait for the broker to confirm it.'
 complete -c orderctl -n '_shtab_orderctl_using publish' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using publish' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

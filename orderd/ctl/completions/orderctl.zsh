@@ -13,6 +13,7 @@ _shtab_orderctl_commands() {
     call:'Publish a command, and wait for the daemon'"'"'s reply.'
     completion:'Print a shell completion script.'
     config:'Show or check the settings, or print an example file.'
+    daemons:'List all daemons.'
     demo:'Run the reference scenario on an empty database.'
     dlq:'List, show, replay or discard dead letters.'
     explain:'Show everything known about one request.'
@@ -22,9 +23,11 @@ _shtab_orderctl_commands() {
     migrate:'Bring the database'"'"'s schema up to date.'
     orders:'List orders, or show one.'
     outbox:'List unsent events, or have them sent.'
+    pause:'Have all daemons take nothing from a queue.'
     products:'List products, or show one.'
     prune:'Delete requests past their retention from the ledger.'
     publish:'Publish a command, and wait for the broker to confirm it.'
+    resume:'Have them take from it again.'
     status:'Show the state of daemon, queues and database.'
     topology:'Declare, show or check the broker'"'"'s queues.'
     users:'List users, or show one.'
@@ -171,6 +174,16 @@ _shtab_orderctl_config_show_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_config_show_defaults_added=0
+
+_shtab_orderctl_daemons_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--watch[show it again after each DURATION, until interrupted\; default\: 2s]:DURATION:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_daemons_defaults_added=0
 
 _shtab_orderctl_demo_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -404,6 +417,18 @@ _shtab_orderctl_outbox_retry_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_outbox_retry_defaults_added=0
 
+_shtab_orderctl_pause_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--reason[why, for whoever looks at it\: status, daemons, log and events show it]:TEXT:"
+  "--until[end of the pause\: a time such as 2026-05-01T06\:00\:00Z, or a duration from now such as 2h\; default\: until orderctl resume]:TIME:"
+  ":the queue:(user product order)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_pause_defaults_added=0
+
 _shtab_orderctl_products_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
@@ -468,6 +493,16 @@ _shtab_orderctl_publish_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_publish_defaults_added=0
+
+_shtab_orderctl_resume_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  ":the queue:(user product order)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_resume_defaults_added=0
 
 _shtab_orderctl_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -576,6 +611,7 @@ _shtab_orderctl() {
         call) _arguments -C -s $_shtab_orderctl_call_options ;;
         completion) _arguments -C -s $_shtab_orderctl_completion_options ;;
         config) _shtab_orderctl_config ;;
+        daemons) _arguments -C -s $_shtab_orderctl_daemons_options ;;
         demo) _arguments -C -s $_shtab_orderctl_demo_options ;;
         dlq) _shtab_orderctl_dlq ;;
         explain) _arguments -C -s $_shtab_orderctl_explain_options ;;
@@ -585,9 +621,11 @@ _shtab_orderctl() {
         migrate) _arguments -C -s $_shtab_orderctl_migrate_options ;;
         orders) _shtab_orderctl_orders ;;
         outbox) _shtab_orderctl_outbox ;;
+        pause) _arguments -C -s $_shtab_orderctl_pause_options ;;
         products) _shtab_orderctl_products ;;
         prune) _arguments -C -s $_shtab_orderctl_prune_options ;;
         publish) _arguments -C -s $_shtab_orderctl_publish_options ;;
+        resume) _arguments -C -s $_shtab_orderctl_resume_options ;;
         status) _arguments -C -s $_shtab_orderctl_status_options ;;
         topology) _shtab_orderctl_topology ;;
         users) _shtab_orderctl_users ;;

@@ -1,5 +1,6 @@
 """`orderd`, the program, also as `python -m orderd`: it handles signals before anything else."""
 
+import faulthandler
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ from orderd.logs.descriptors import occupy
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _OTHERS = (signal.SIGHUP, signal.SIGUSR1)
+_STDERR = 2
 # What the system does at these stays as it is: the end, a stop and its end, what tells of a fault
 # of the program, what does nothing by itself.
 _LEFT = {
@@ -32,6 +34,9 @@ def main() -> int:
         signal.signal(number, _leave)
     # The pipe of the signals would be stdin and stdout, and the log go into it.
     occupy()
+    # systemd's watchdog ends a daemon that hangs by SIGABRT: where it hung is on stderr then. The
+    # signal still ends it, and so do those that tell of a fault of the program.
+    faulthandler.enable(file=_STDERR)
     # Plugins of pydantic that are installed beside orderd have no say in what is valid, and are not
     # searched for among all packages that are installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

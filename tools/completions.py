@@ -6,6 +6,8 @@ from typing import Final
 
 import shtab
 
+from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, InvalidCode, Queue, RefusalCode
+from orderd.shop.registry import SHOP, actions_of
 from tools import parsers
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -16,6 +18,7 @@ def scripts() -> Mapping[str, str]:
     parser = parsers.orderctl()
     for one in (parser, *parsers.below(parser)):
         _mark_files(one)
+        _offer_values(one)
     return {shell: shtab.complete(parser, shell=shell).rstrip("\n") + "\n" for shell in SHELLS}
 
 
@@ -24,3 +27,25 @@ def _mark_files(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
         if action.metavar == "FILE":
             action.complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def _offer_values(parser: argparse.ArgumentParser) -> None:
+    """Have known values completed where an argument takes any text; its parser takes it still."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if action.choices is None and isinstance(action.metavar, str):
+            action.choices = _known(action.metavar, parser.prog)
+
+
+def _known(metavar: str, command: str) -> tuple[str, ...] | None:
+    match metavar:
+        case "QUEUE":
+            return tuple(Queue)
+        case "ACTION":
+            names = [each.name for entity in SHOP.entities for each in actions_of(entity)]
+            return tuple(dict.fromkeys(names))
+        case "CODE" if " ledger " in command:
+            own = [code for entity in SHOP.entities for code in entity.refusals]
+            return tuple(dict.fromkeys((*map(str, own), *RefusalCode)))
+        case "CODE":
+            return (*InvalidCode, RETRIES_EXHAUSTED, POISON)
+    return None

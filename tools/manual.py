@@ -15,6 +15,7 @@ from orderd.ctl.context import TOKEN_VARIABLE
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
 from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY, SECRETS_DIRECTORY
 from orderd.runtime.signals import EFFECTS
+from tools import manual_texts as texts
 from tools import parsers
 
 _SOURCES: Final = {
@@ -52,7 +53,12 @@ _CODE: Final = re.compile(r"`([^`]+)`")
 
 def pages() -> Mapping[str, str]:
     """Return the text of each manual page by the name of its file."""
-    return {"orderd.8": _orderd(), "orderctl.1": _orderctl(), "orderd.toml.5": _orderd_toml()}
+    return {
+        "orderd.8": _orderd(),
+        "orderctl.1": _orderctl(),
+        "orderd.toml.5": _orderd_toml(),
+        "orderd.systemd.7": _units(),
+    }
 
 
 def _orderd() -> str:
@@ -67,7 +73,8 @@ def _orderd() -> str:
         "EXIT STATUS": _items(_ends(ENDS_OF_ORDERD)),
         "ENVIRONMENT": _items(_SERVERS | _SERVICE),
         "FILES": _items(_FILES),
-        "SEE ALSO": _text("`orderctl`(1), `orderd.toml`(5), `systemctl`(1)"),
+        "EXAMPLES": _examples(texts.ORDERD),
+        "SEE ALSO": _text("`orderctl`(1), `orderd.toml`(5), `orderd.systemd`(7), `systemctl`(1)"),
     }
     return _page(parser, 8, "apply a shop's commands from RabbitMQ to PostgreSQL", sections)
 
@@ -87,6 +94,7 @@ def _orderctl() -> str:
         "EXIT STATUS": _items(_ends(ENDS_OF_ORDERCTL)),
         "ENVIRONMENT": _items(_TOKEN | _SERVERS),
         "FILES": _items(_FILES),
+        "EXAMPLES": _examples(texts.ORDERCTL),
         "SEE ALSO": _text("`orderd`(8), `orderd.toml`(5)"),
     }
     return _page(parser, 1, "publish commands to orderd, and look after it", sections)
@@ -111,10 +119,30 @@ def _orderd_toml() -> str:
             )
         ),
         "SETTINGS": _items(_settings()),
-        "EXAMPLE": "\n".join((".nf", *map(_line, config_example().splitlines()), ".fi")),
+        "EXAMPLES": "\n".join(
+            (_text("All settings with their defaults:"), _typed(config_example()))
+        ),
         "SEE ALSO": _text("`orderd`(8), `orderctl`(1)"),
     }
     return _page(parser, 5, "configuration of orderd and orderctl", sections)
+
+
+def _units() -> str:
+    parser = argparse.ArgumentParser(prog="orderd.systemd", add_help=False)
+    sections = {
+        "SYNOPSIS": "\n.br\n".join(_text(unit) for unit in texts.UNITS),
+        "DESCRIPTION": _text(
+            "Units of the package. Their sandbox is in a drop-in, `10-sandbox.conf`: they can "
+            "write only to their runtime directory, execute nothing but Python, and reach only "
+            "localhost until other addresses are allowed. `systemctl edit` changes them; the files "
+            "of the package are replaced by an upgrade."
+        ),
+        "UNITS": _items(texts.UNITS),
+        "FILES": _items(texts.UNIT_FILES),
+        "EXAMPLES": _examples(texts.UNIT_EXAMPLES),
+        "SEE ALSO": _text("`orderd`(8), `orderctl`(1), `systemd.service`(5), `systemd.exec`(5)"),
+    }
+    return _page(parser, 7, "what the units of orderd do", sections)
 
 
 def _page(
@@ -158,6 +186,18 @@ def _settings() -> Mapping[str, str]:
 
 def _items(meanings: Mapping[str, str]) -> str:
     return "\n".join(f".TP\n\\fB{_escaped(name)}\\fR\n{_text(m)}" for name, m in meanings.items())
+
+
+def _examples(examples: Mapping[str, str]) -> str:
+    pairs = (
+        f".PP\n{_text(purpose)}\n.RS\n{_typed(typed)}\n.RE" for purpose, typed in examples.items()
+    )
+    return "\n".join(pairs)
+
+
+def _typed(text: str) -> str:
+    """Return lines that stay as they are."""
+    return "\n".join((".nf", *map(_line, text.splitlines()), ".fi"))
 
 
 def _text(words: str) -> str:

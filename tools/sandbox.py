@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tools.broker import ServerRefused
 from tools.daemon import DaemonProcess, clean_environment
@@ -23,6 +24,8 @@ EXIT_FAILED = 1
 EXIT_SIGNALLED = 128
 DATABASE = "orderd"
 PRODUCT = '{"name":"Laptop","price":1299.99,"stock_quantity":25}'
+# Who tries things out does not wait five minutes for a command that fails.
+SANDBOX = MappingProxyType({"ORDERD_RETRY_DELAYS": "1s,2s,4s"})
 ENV_PATH = Path(__file__).parents[1] / "build" / "sandbox" / "env"
 
 GUIDE = """\
@@ -81,7 +84,7 @@ def demo() -> int:
 
 def sandbox(env_path: Path) -> int:
     """Keep servers and daemon running until Ctrl-C; return 1 when the daemon ends by itself."""
-    with running() as (servers, env, daemon), environment_file(env_path, servers, env):
+    with running(SANDBOX) as (servers, env, daemon), environment_file(env_path, servers, env):
         print(guide(servers, env_path), flush=True)
         try:
             code = daemon.exit_code(timeout_s=None)
@@ -95,8 +98,13 @@ def sandbox(env_path: Path) -> int:
 
 
 @contextmanager
-def running() -> Iterator[tuple[Servers, dict[str, str], DaemonProcess]]:
-    """Give servers, the environment that leads to them, and a daemon that consumes there."""
+def running(
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[tuple[Servers, dict[str, str], DaemonProcess]]:
+    """Give servers, the environment that leads to them, and a daemon that consumes there.
+
+    *settings* are variables for the environment, of which the daemon is too.
+    """
     servers = Servers()
     if servers.are_private:
         print("starting RabbitMQ and PostgreSQL", flush=True)
@@ -111,6 +119,8 @@ def running() -> Iterator[tuple[Servers, dict[str, str], DaemonProcess]]:
             "ORDERD_DATABASE_URL": database_url,
             "ORDERD_RABBITMQ_URL": servers.rabbit.url(),
             "ORDERD_HEALTH_FILE": str(servers.scratch / "health"),
+            "ORDERD_METRICS_FILE": str(servers.scratch / "metrics.prom"),
+            **settings,
         }
         code = orderctl(env, "migrate")
         if code != 0:

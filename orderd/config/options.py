@@ -31,7 +31,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="exit with 69 instead of waiting for servers that cannot be reached at start",
     )
     parser.add_argument("--log-level", metavar="LEVEL", help=_description("log_level"))
-    parser.add_argument("--log-format", choices=("json", "text"), help=_description("log_format"))
+    parser.add_argument(
+        "--log-format", choices=("json", "text", "journal"), help=_description("log_format")
+    )
     parser.add_argument("--batch-max", metavar="N", help=_description("batch_max"))
     return parser
 

@@ -122,8 +122,10 @@ class Settings(LayeredSettings):
     ] = Field(
         default="info", description="minimum log level: debug, info, warning, error, critical"
     )
-    log_format: Annotated[Literal["json", "text"], Lowered, RELOADABLE] = Field(
-        default="json", description="json: one object per line; text: human-readable"
+    log_format: Annotated[Literal["json", "text", "journal"], Lowered, RELOADABLE] = Field(
+        default="json",
+        description="json: one object per line; text: human-readable; journal: entries of "
+        "systemd's journal, with fields",
     )
     log_priority_prefix: Annotated[Literal["auto", "always", "never"], Lowered, RELOADABLE] = Field(
         default="auto",

@@ -10,6 +10,7 @@ from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
 from orderd.daemon.app import App, policy_of
+from orderd.logs import journal
 from orderd.logs.logger import LogEvent, configure, emit
 
 _STEPS: Final = "retry_delays"
@@ -54,6 +55,8 @@ def doubt(settings: Settings) -> None:
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
             f"{settings.batch_max}: batches will not reach batch_max",
         )
+    if settings.log_format == "journal" and (fault := journal.fault()):
+        emit(LogEvent.CONFIG_WARNING, f"lines go to stderr as JSON: no journal at {fault}")
 
 
 def _declare_steps(app: App, outcome: Reload) -> None:

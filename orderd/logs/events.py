@@ -274,7 +274,7 @@ class LogEvent(StrEnum):
     LOG_DROPPED = (
         "log.dropped",
         WARNING,
-        "Log lines were dropped because stdout did not accept them; the message has their number.",
+        "Stdout or the journal did not accept lines; the message has the number of those dropped.",
     )
 
 

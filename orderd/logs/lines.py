@@ -48,7 +48,7 @@ class TextLines(logging.Formatter):
         fields = line_fields(record)
         head = "{timestamp} {level:8} {event:22} ".format_map(fields)
         tail = "".join(f" {name}={_quoted(fields[name])}" for name in FIELD_NAMES if name in fields)
-        line = f"{head}{_visible(fields['message'])}{tail}"
+        line = f"{head}{visible(fields['message'])}{tail}"
         return line if len(line) <= LINE_CHARS_MAX // 4 else f"{line[: LINE_CHARS_MAX // 4]}…"
 
 
@@ -89,6 +89,16 @@ def error_text(error: BaseException, *, trace: bool) -> str:
     return f"{summary}\n{_clean(lines[-(_ERROR_CHARS_MAX - len(summary) - 1) :], _ERROR_CHARS_MAX)}"
 
 
+def visible(text: str) -> str:
+    """Return the text with line ends and other characters that are not shown escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def _summary(error: BaseException) -> str:
     text = " ".join(str(error)[:_READ_CHARS_MAX].split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -115,17 +125,8 @@ def _short(value: object) -> object:
     return _clean(value, _SHORT_CHARS) if isinstance(value, str) else value
 
 
-def _visible(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
 def _quoted(value: object) -> str:
     text = str(value)
     if text and text.isprintable() and not any(character in text for character in ' "='):
         return text
-    return '"' + _visible(text.replace('"', '\\"')) + '"'
+    return '"' + visible(text.replace('"', '\\"')) + '"'

@@ -1,29 +1,23 @@
-"""Logs events, one line each on stdout; a closed or full stdout does not disturb the work."""
+"""Logs events, one line or entry each; a closed or full log does not disturb the work."""
 
 import logging
-import os
 from typing import Literal, Unpack
 
 from orderd.logs.descriptors import occupy
 from orderd.logs.events import LogEvent, LogFields
+from orderd.logs.handlers import STDERR, STDOUT, JournalHandler, LineHandler, is_journal
+from orderd.logs.journal import PATH, JournalSocket
 from orderd.logs.lines import JsonLines, TextLines
 from orderd.logs.stream import LogStream
 
 __all__ = ["LogEvent", "LogFields", "configure", "emit", "is_enabled", "silence_libraries"]
 
-LogFormat = Literal["json", "text"]
+LogFormat = Literal["json", "text", "journal"]
 PriorityPrefix = Literal["auto", "always", "never"]
 
 _LOGGER = logging.getLogger("orderd")
 # These libraries log at length what orderd reports itself.
 _SILENCED = ("pika",)
-_PRIORITIES = {
-    logging.CRITICAL: b"<2>",
-    logging.ERROR: b"<3>",
-    logging.WARNING: b"<4>",
-    logging.INFO: b"<6>",
-    logging.DEBUG: b"<7>",
-}
 
 
 def emit(
@@ -59,22 +53,24 @@ def configure(
     priority_prefix: PriorityPrefix = "auto",
     *,
     stream: LogStream | None = None,
+    journal_path: str = PATH,
 ) -> None:
-    """Log to stdout, or to *stream*, from now on; call it again after a reload."""
+    """Log to stdout, or to *stream*, or to the journal, from now on; again after a reload."""
     occupy()
     root = logging.getLogger()
-    for handler in root.handlers[:]:
-        if isinstance(handler, LineHandler):
-            # Its count of dropped lines and the rest of its last line must not be lost.
-            stream = stream or handler.stream
-            root.removeHandler(handler)
-    stream = stream or LogStream()
+    is_journal_wanted = log_format == "journal"
+    kind = JournalHandler if is_journal_wanted else LineHandler
+    stream = stream or _former(root, kind) or LogStream(STDERR if is_journal_wanted else STDOUT)
     is_prefixed = priority_prefix == "always" or (
         priority_prefix == "auto" and is_journal(stream.descriptor)
     )
-    handler = LineHandler(stream, is_prefixed=is_prefixed)
-    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    root.addHandler(handler)
+    if is_journal_wanted:
+        journal = JournalSocket(journal_path)
+        handler: LineHandler = JournalHandler(journal, stream, is_prefixed=is_prefixed)
+    else:
+        handler = LineHandler(stream, is_prefixed=is_prefixed)
+        handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    _replace(root, handler)
     root.setLevel(logging.WARNING)
     _LOGGER.setLevel(level.upper())
     silence_libraries()
@@ -83,56 +79,24 @@ def configure(
     logging.raiseExceptions = False
 
 
+def _former(root: logging.Logger, kind: type[LineHandler]) -> LogStream | None:
+    """Return the stream of a handler of this kind: it may have half a line to finish."""
+    return next((one.stream for one in root.handlers if type(one) is kind), None)
+
+
+def _replace(root: logging.Logger, handler: LineHandler) -> None:
+    """Log to *handler* alone, which takes over the count of dropped lines."""
+    for former in root.handlers[:]:
+        if isinstance(former, LineHandler):
+            root.removeHandler(former)
+            former.close()
+            if former.stream is not handler.stream:
+                former.flush()
+                handler.stream.dropped += former.stream.dropped
+    root.addHandler(handler)
+
+
 def silence_libraries() -> None:
     """Keep libraries quiet about what orderd reports itself; for programs without this log."""
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-
-def is_journal(descriptor: int) -> bool:
-    """Return whether the descriptor leads to systemd's journal."""
-    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
-    if not (device.isdecimal() and inode.isdecimal()):
-        return False
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return False
-    return (status.st_dev, status.st_ino) == (int(device), int(inode))
-
-
-class LineHandler(logging.Handler):
-    """Formats records to lines and hands them to the stream; never raises, never prints."""
-
-    def __init__(self, stream: LogStream, *, is_prefixed: bool) -> None:
-        super().__init__()
-        self.stream = stream
-        self._is_prefixed = is_prefixed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's line, after a report of lines that were dropped before it."""
-        try:
-            self._report_dropped()
-            self.stream.write(self._line(record))
-        except Exception:  # noqa: BLE001 (a line that cannot be made must not stop the work)
-            self.stream.dropped += 1
-
-    def flush(self) -> None:
-        """Write what is left of the last line."""
-        self.stream.finish()
-
-    def _report_dropped(self) -> None:
-        dropped = self.stream.dropped
-        if dropped and self.stream.has_room():
-            event = LogEvent.LOG_DROPPED
-            message = f"{dropped} log lines were dropped because stdout did not accept them"
-            record = logging.LogRecord(_LOGGER.name, event.level, "", 0, message, None, None)
-            record.event = event.value
-            # The report itself is not counted: either it is out, or the count is as before.
-            self.stream.dropped = 0 if self.stream.write(self._line(record)) else dropped
-
-    def _line(self, record: logging.LogRecord) -> bytes:
-        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-        if not self._is_prefixed:
-            return line
-        return _PRIORITIES.get(record.levelno, b"<5>") + line

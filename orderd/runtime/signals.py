@@ -14,6 +14,8 @@ EFFECTS: Final = {
     "a second one": "give up at once, losing nothing; exit 0",
     "SIGUSR1": "log a status line (`status.logged`)",
     "SIGHUP": "read the configuration again",
+    "SIGABRT": "write the stack of each thread to stderr, and end as in a crash; sent by the "
+    "service manager's watchdog",
     "SIGQUIT, SIGKILL": "end as in a crash: the broker redelivers the unacked messages",
     "SIGTSTP, SIGSTOP, SIGCONT": "stop the process, and let it go on",
     "all others": "none, such as SIGUSR2 and SIGALRM",

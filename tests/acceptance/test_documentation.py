@@ -15,6 +15,7 @@ from tests.support.page_run import PageRun, run_in_tree
 from tests.support.pages import Block, Command, blocks
 from tools.daemon import DaemonProcess, clean_environment
 from tools.environment import environment_text, write_environment
+from tools.sandbox import SANDBOX
 from tools.servers import Servers
 
 TREE = Path(__file__).parents[2]
@@ -36,6 +37,8 @@ def folder(
         "ORDERD_DATABASE_URL": database_url,
         "ORDERD_RABBITMQ_URL": vhost_url,
         "ORDERD_HEALTH_FILE": str(tmp_path / "health"),
+        "ORDERD_METRICS_FILE": str(tmp_path / "metrics.prom"),
+        **SANDBOX,
     }
     log_path = tmp_path / "orderd.log"
     daemon = DaemonProcess(env, log_path=log_path)

@@ -52,6 +52,9 @@ def test_a_frozen_daemon_is_aborted_and_begun_anew_and_work_goes_on(orderd: Mach
     said = [entry["MESSAGE"] for entry in orderd.guest.journal("--unit=orderd", after)]
     assert any("Watchdog timeout" in text for text in said)
     assert any("signal SIGABRT" in text for text in said)
+    # Where it stood still: what it waits for is a turn of the loop.
+    stack = said[said.index("Fatal Python error: Aborted") :]
+    assert any("/orderd/daemon/loop.py" in text for text in stack)
     assert orderd.pid() != pid
     orderd.product("Clock", stock=1)
 

@@ -121,8 +121,8 @@ _shtab_orderctl_call_options=(
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
-  ":product, order or user:"
-  ":for example create, get or list:"
+  ":product, order or user:(user product order)"
+  ":for example create, get or list:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   ":the action\'s data, an object\; - reads stdin, \@FILE a file\; default\: \{\}:"
 )
 
@@ -212,12 +212,12 @@ _shtab_orderctl_dlq_discard_options=(
   "--yes[confirm the deletion\; required to delete anything]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -228,12 +228,12 @@ _shtab_orderctl_dlq_list_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: 1000]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -246,12 +246,12 @@ _shtab_orderctl_dlq_replay_options=(
   "--force[include dead letters whose request has an outcome in the ledger or whose row has changed since]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -262,12 +262,12 @@ _shtab_orderctl_dlq_show_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: 100]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -310,7 +310,7 @@ _shtab_orderctl_ledger_list_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--outcome[only requests with this outcome]:outcome:(applied refused)"
-  "--code[only requests refused with this code]:CODE:"
+  "--code[only requests refused with this code]:CODE:(user_not_found duplicate_username duplicate_email product_not_found insufficient_stock order_not_found user_inactive invalid_transition order_not_editable revision_conflict unreadable_row expired)"
   "--since[settled at most this long ago, for example 10min or 2h\; default\: 24h]:DURATION:"
   "--limit[maximum number of rows, 1 to 10000\; default\: 100]:N:"
 )
@@ -486,8 +486,8 @@ _shtab_orderctl_publish_options=(
   "--id[the request\'s id\; default\: a new UUID. requests with the same id are applied once]:ID:"
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
-  ":product, order or user:"
-  ":for example create, get or list:"
+  ":product, order or user:(user product order)"
+  ":for example create, get or list:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   ":the action\'s data, an object\; - reads stdin, \@FILE a file\; default\: \{\}:"
 )
 

@@ -1,9 +1,11 @@
 """The manual pages and the example of a configuration say what the programs say."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,19 @@ from orderd.ctl.config_example import config_example
 from orderd.ctl.main import COMMANDS
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
 from orderd.runtime.signals import EFFECTS
+from tools import parsers
 from tools.manual import pages
+from tools.manual_texts import ORDERCTL
+from tools.manual_texts import UNITS as UNIT_TEXTS
 
-NAMES = ("orderd.8", "orderctl.1", "orderd.toml.5")
+NAMES = ("orderd.8", "orderctl.1", "orderd.toml.5", "orderd.systemd.7")
+UNITS = Path(__file__).parents[3] / "systemd"
 ESCAPES = {r"\(rs": "\\", r"\-": "-", r"\(aq": "'", r"\(ga": "`"}
+
+
+def shell_commands(examples: Mapping[str, str]) -> Iterator[str]:
+    for text in examples.values():
+        yield from text.splitlines()
 
 
 def plain(text: str) -> str:
@@ -49,7 +60,7 @@ def test_a_page_is_what_man_can_show(tmp_path: Path, name: str) -> None:
 def test_the_pages_name_every_command_option_setting_signal_and_exit_code() -> None:
     texts = pages()
     assert tuple(texts) == NAMES
-    daemon, ctl, file = map(plain, texts.values())
+    daemon, ctl, file, _ = map(plain, texts.values())
 
     for name, purpose in COMMANDS.items():
         assert f".SS orderctl {name} {purpose}" in ctl
@@ -66,6 +77,28 @@ def test_the_pages_name_every_command_option_setting_signal_and_exit_code() -> N
     assert set(ENDS_OF_ORDERCTL) == set(ExitCode)
     for code in ENDS_OF_ORDERD:
         assert f".TP {code:d} " in daemon
+
+
+def test_the_page_of_the_units_names_each_of_them() -> None:
+    kinds = ("service", "target", "timer", "slice")
+    units = {path.name for kind in kinds for path in UNITS.glob(f"*.{kind}")}
+    page = pages()["orderd.systemd.7"]
+
+    assert {unit.replace("@", "@NAME") for unit in units} == set(UNIT_TEXTS)
+    assert all(f".TP {unit} " in plain(page) for unit in UNIT_TEXTS)
+
+
+@pytest.mark.parametrize("command", [*shell_commands(ORDERCTL)])
+def test_an_example_of_orderctl_is_one_that_its_parser_takes(command: str) -> None:
+    program, *arguments = shlex.split(command.partition(" >")[0])
+
+    assert program == "orderctl"
+    assert parsers.orderctl().parse_args(arguments).run is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_has_examples(name: str) -> None:
+    assert ".SH EXAMPLES" in pages()[name].replace('"', "")
 
 
 def test_every_line_of_the_example_is_a_comment() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 import orderd
 from orderd.logs.events import FIELD_NAMES, LogEvent
-from orderd.logs.logger import LineHandler, configure, emit, is_enabled, is_journal
+from orderd.logs.handlers import LineHandler, is_journal
+from orderd.logs.logger import configure, emit, is_enabled
 from orderd.logs.stream import LogStream
 
 from .test_log_stream import Pipe
@@ -30,7 +31,10 @@ def pipe() -> Iterator[Pipe]:
     raise_exceptions = logging.raiseExceptions
     yield pipe
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, LineHandler)]
+    for handler in root.handlers[:]:
+        if isinstance(handler, LineHandler):
+            root.removeHandler(handler)
+            handler.close()
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     logging.raiseExceptions = raise_exceptions

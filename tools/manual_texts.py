@@ -1,0 +1,101 @@
+"""What only the manual pages say: examples, and what each unit of systemd does."""
+
+from collections.abc import Mapping
+from typing import Final
+
+Examples = Mapping[str, str]
+"""What is typed, by what it does."""
+
+ORDERCTL: Final[Examples] = {
+    "See on one screen what is well and what is not; exit with 1 if something is not:": (
+        "orderctl status"
+    ),
+    "Order two pieces of product 1 for user 1, and wait for the reply:": (
+        'orderctl call order create \'{"user_id": 1, "items": '
+        '[{"product_id": 1, "quantity": 2}]}\' --id web-1'
+    ),
+    "Publish a command from a file, without waiting for its outcome:": (
+        "orderctl publish product create @laptop.json --id laptop-1"
+    ),
+    "See what became of a request:": "orderctl explain web-1",
+    "See which dead letters would be replayed, then replay them:": (
+        "orderctl dlq replay order --code retries_exhausted --dry-run\n"
+        "orderctl dlq replay order --code retries_exhausted"
+    ),
+    "Keep a dead letter as JSON before it is discarded:": (
+        "orderctl --json dlq show --id web-1 >web-1.json\norderctl dlq discard --id web-1 --yes"
+    ),
+    "Check settings, schema and topology before an upgrade's restart:": (
+        "orderctl config check\norderctl migrate --check\norderctl topology lint"
+    ),
+    "Serve metrics for Prometheus:": "orderctl metrics --listen 127.0.0.1:9645",
+}
+
+ORDERD: Final[Examples] = {
+    "Run in the foreground, with servers named by the environment, and a log for people:": (
+        "DATABASE_URL=postgresql://orderd@localhost/orderd \\\n"
+        "RABBITMQ_URL=amqp://orderd:PASSWORD@localhost/%2F \\\n"
+        "orderd --log-format text"
+    ),
+    "Have it read its configuration again, and log a status line:": (
+        "systemctl reload orderd\nsystemctl kill --signal=USR1 --kill-whom=main orderd"
+    ),
+    "Read refusals only, of a daemon that logs JSON:": (
+        "journalctl -t orderd -o cat | jq 'select(.event == \"command.refused\")'"
+    ),
+    'The same, of one with `log_format = "journal"`:': "journalctl EVENT=command.refused",
+}
+
+UNITS: Final[Mapping[str, str]] = {
+    "orderd.service": "The daemon, one to a machine. `systemctl start` returns when it consumes "
+    "commands, or stands by for another daemon; while a server is away it waits, and asks for more "
+    "time. `systemctl stop` drains: the current batch is finished, the rest stays in the queues; "
+    "it takes `shutdown_timeout` at most. `systemctl reload` reads the configuration again and "
+    "returns when that is done. `systemctl status` shows what the daemon is doing, or waiting for. "
+    "It is restarted after a failure, at first after 1 s and later after up to 60 s, however "
+    "often it fails, but not after the exit codes 2 and 78: these need an operator. A loop that "
+    "has not turned for 90 s is ended by SIGABRT, and the stack of its main thread is in the "
+    "journal.",
+    "orderd@NAME.service": "One of several daemons, called NAME in log, connections and events. "
+    "It behaves as orderd.service, and also reads `/etc/orderd/NAME.env`. Do not run "
+    "orderd.service beside it unless you mean to have one more daemon.",
+    "orderd.target": "All instances together. Once enabled, it starts those that are enabled at "
+    "boot; `systemctl reload orderd.target` and `systemctl stop orderd.target` reach all of them.",
+    "orderd-migrate.service": "Brings the schema up to date by `orderctl migrate`, with the "
+    "credentials in `/etc/orderd/owner-credentials`, and ends. Nothing starts it by itself: run "
+    "`systemctl start orderd-migrate`, or enable it, and it runs before each start of a daemon. "
+    "A start that fails leaves the schema as it was.",
+    "orderd-prune.service": "Deletes from the ledger what is older than `ledger_retention`, by "
+    "`orderctl prune --yes`, with the same credentials, and ends. A request that comes again "
+    "after that is taken for a new one.",
+    "orderd-prune.timer": "Starts orderd-prune.service once a day, within an hour after midnight, "
+    "and later where the machine was off then. It is not enabled by default.",
+    "orderd.slice": "Holds all of these services. Limits that are set here count for all together; "
+    "addresses of remote servers (`IPAddressAllow=`) are added to those of each service.",
+}
+
+UNIT_FILES: Final[Mapping[str, str]] = {
+    "/etc/orderd/orderd.env": "settings as variables, for all units; optional",
+    "/etc/orderd/NAME.env": "the same for an instance",
+    "/etc/orderd/credentials/": "secrets of the daemon, each file named as a setting; read by "
+    "systemd alone",
+    "/etc/orderd/owner-credentials/": "the same for migrations and pruning",
+    "/run/orderd/, /run/orderd-NAME/": "health file and metrics of a running daemon",
+}
+
+UNIT_EXAMPLES: Final[Examples] = {
+    "See a unit with its drop-ins, and how strict its sandbox is:": (
+        "systemctl cat orderd\nsystemd-analyze security orderd"
+    ),
+    "Two daemons in place of one:": (
+        "systemctl disable --now orderd\nsystemctl enable --now orderd@a orderd@b\n"
+        "systemctl enable orderd.target"
+    ),
+    "Migrate before each start, and prune daily:": (
+        "systemctl enable orderd-migrate\nsystemctl enable --now orderd-prune.timer"
+    ),
+    "Allow more memory to all daemons together:": (
+        "systemctl set-property orderd.slice MemoryMax=1G"
+    ),
+    "See why it does not start:": ("systemctl status orderd\njournalctl -p err -u orderd -n 20"),
+}

@@ -280,13 +280,13 @@ class Consumer:
         with self._voiding():
             self._holds.sample(queue)
 
-    def end_samples(self, *, is_overdue: bool) -> None:
-        """Take no more where that message has arrived, or *is_overdue*; raises as `poll` does.
+    def end_samples(self, overdue: Collection[str] = ()) -> None:
+        """Take no more where that message has arrived, nor from *overdue*; raises as `poll` does.
 
         To be called before such a message is acked: the broker sends the next one then.
         """
         with self._voiding():
-            self._holds.end_samples(is_overdue=is_overdue)
+            self._holds.end_samples(overdue)
 
     def cancel(self) -> None:
         """Take no more: what the broker had sent is in the inbox then, and can still be settled."""

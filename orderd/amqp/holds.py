@@ -48,13 +48,13 @@ class Holds:
             if intake.queue == queue and self._intakes.take_one(intake):
                 self._sampled.add(queue)
 
-    def end_samples(self, *, is_overdue: bool) -> None:
-        """Take no more from queues whose message has arrived; from none where *is_overdue*.
+    def end_samples(self, overdue: Collection[str]) -> None:
+        """Take no more from queues whose message has arrived, nor from those that are *overdue*.
 
         To be called before a message is acknowledged: the broker sends the next one then.
         """
         for intake in self._intakes:
-            if intake.queue in self._sampled and (intake.unacked or is_overdue):
+            if intake.queue in self._sampled and (intake.unacked or intake.queue in overdue):
                 self._sampled.discard(intake.queue)
                 if intake.is_taken:
                     self._intakes.stop(intake)
@@ -73,6 +73,9 @@ class Holds:
         self._sampled.discard(intake.queue)
         if self._intakes.is_connected:
             with self._noticed():
+                if intake.is_taken:
+                    # With the prefetch of a sample.
+                    self._intakes.stop(intake)
                 self._intakes.take_again(intake)
 
     @contextmanager

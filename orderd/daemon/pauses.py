@@ -97,10 +97,10 @@ class Pauses:
         if not consumer.is_ready:
             self._end_trials(list(self._sample_until_s))
             return
-        is_overdue = self._now_s() >= min(self._sample_until_s.values())
-        consumer.end_samples(is_overdue=is_overdue)
-        if is_overdue:
-            self._end_trials([q for q, s in self._sample_until_s.items() if self._now_s() >= s])
+        now_s, held = self._now_s(), consumer.held
+        overdue = [q for q, s in self._sample_until_s.items() if now_s >= s or q not in held]
+        consumer.end_samples(overdue)
+        self._end_trials(overdue)
         for queue in self._sample_until_s:
             # It was a message of another action, which says nothing of this one.
             is_done = queue not in consumer.sampled and consumer.is_idle(queue)

@@ -21,7 +21,7 @@ def consumer(request: pytest.FixtureRequest, endpoint: BrokerEndpoint, opened: O
 def settle_one(consumer: Consumer) -> bytes:
     """Take, end the sample, and ack, in the daemon's order; return the body."""
     (delivery,) = receive(consumer, 1)
-    consumer.end_samples(is_overdue=False)
+    consumer.end_samples()
     consumer.ack([delivery])
     return delivery.body
 
@@ -106,10 +106,10 @@ def test_a_sample_of_an_empty_queue_ends(consumer: Consumer, publisher: Publishe
     consumer.connect()
     consumer.hold({"order"})
     consumer.sample("order")
-    consumer.end_samples(is_overdue=False)
+    consumer.end_samples()
     assert set(consumer.sampled) == {"order"}
 
-    consumer.end_samples(is_overdue=True)
+    consumer.end_samples({"order"})
     send(publisher, numbered("order", 1))
     consumer.poll(0.5)
 
@@ -135,3 +135,18 @@ def test_a_held_queue_that_is_deleted_costs_the_others_nothing(
         return "order" in consumer.consumers
 
     wait_until(is_back, timeout_s=20, what="the queue consumed again")
+
+
+def test_a_queue_is_consumed_in_full_once_it_is_released_in_a_sample(
+    consumer: Consumer, publisher: Publisher
+) -> None:
+    consumer.connect()
+    consumer.hold({"order"})
+    send(publisher, numbered("order", 10))
+    consumer.sample("order")
+    receive(consumer, 1)
+
+    consumer.hold(())
+
+    assert bodies(receive(consumer, 9)) == [b"%d" % number for number in range(1, 10)]
+    assert consumer.consumers["order"] == 1

@@ -214,7 +214,8 @@ class Intakes:
             self._try(intake, is_failing=intake.queue in self.failing)
         else:
             self._consume_first(intake)
-            self.consumers[intake.queue] = self.depth(intake.queue).consumers
+            # Counted later: see `look_around`.
+            self.consumers[intake.queue] = 1
 
     def take_one(self, intake: Intake) -> bool:
         """Have the broker deliver a single message from the queue; return whether it is to."""

@@ -11,8 +11,9 @@ ORDERCTL: Final[Examples] = {
         "orderctl status"
     ),
     "Order two pieces of product 1 for user 1, and wait for the reply:": (
-        "orderctl call order create --id web-1 \\\n"
-        """    '{"user_id": 1, "items": [{"product_id": 1, "quantity": 2}]}'"""
+        "orderctl call order create \\\n"
+        """    '{"user_id":1,"items":[{"product_id":1,"quantity":2}]}' \\\n"""
+        "    --id web-1"
     ),
     "Publish a command from a file, without waiting for its outcome:": (
         "orderctl publish product create @laptop.json --id laptop-1"

@@ -11,8 +11,9 @@ ORDERCTL: Final[Examples] = {
         "orderctl status"
     ),
     "Order two pieces of product 1 for user 1, and wait for the reply:": (
-        'orderctl call order create \'{"user_id": 1, "items": '
-        '[{"product_id": 1, "quantity": 2}]}\' --id web-1'
+        "orderctl call order create \\\n"
+        """    '{"user_id":1,"items":[{"product_id":1,"quantity":2}]}' \\\n"""
+        "    --id web-1"
     ),
     "Publish a command from a file, without waiting for its outcome:": (
         "orderctl publish product create @laptop.json --id laptop-1"
@@ -41,7 +42,7 @@ ORDERD: Final[Examples] = {
         "systemctl reload orderd\nsystemctl kill --signal=USR1 --kill-whom=main orderd"
     ),
     "Read refusals only, of a daemon that logs JSON:": (
-        "journalctl -t orderd -o cat | jq 'select(.event == \"command.refused\")'"
+        "journalctl -t orderd -o cat |\n    jq 'select(.event == \"command.refused\")'"
     ),
     'The same, of one with `log_format = "journal"`:': "journalctl EVENT=command.refused",
 }

@@ -71,7 +71,9 @@ def test_a_reload_takes_over_new_settings_and_a_bad_file_changes_nothing(orderd:
     assert orderd.unit("orderd", "ActiveState")["ActiveState"] == "active"
 
 
-@pytest.mark.parametrize("page", ["orderd(8)", "orderctl(1)", "orderd.toml(5)"])
+@pytest.mark.parametrize(
+    "page", ["orderd(8)", "orderctl(1)", "orderd.toml(5)", "orderd.systemd(7)"]
+)
 def test_the_manual_has_the_page(machine: Machine, page: str) -> None:
     name, _, section = page.rstrip(")").partition("(")
 

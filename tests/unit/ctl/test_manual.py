@@ -19,17 +19,19 @@ from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCod
 from orderd.runtime.signals import EFFECTS
 from tools import parsers
 from tools.manual import pages
-from tools.manual_texts import ORDERCTL
+from tools.manual_texts import ORDERCTL, ORDERD, UNIT_EXAMPLES
 from tools.manual_texts import UNITS as UNIT_TEXTS
 
 NAMES = ("orderd.8", "orderctl.1", "orderd.toml.5", "orderd.systemd.7")
+# Of examples, on the page.
+INDENT = 14
 UNITS = Path(__file__).parents[3] / "systemd"
 ESCAPES = {r"\(rs": "\\", r"\-": "-", r"\(aq": "'", r"\(ga": "`"}
 
 
 def shell_commands(examples: Mapping[str, str]) -> Iterator[str]:
     for text in examples.values():
-        yield from text.splitlines()
+        yield from text.replace("\\\n", "").splitlines()
 
 
 def plain(text: str) -> str:
@@ -99,6 +101,13 @@ def test_an_example_of_orderctl_is_one_that_its_parser_takes(command: str) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_has_examples(name: str) -> None:
     assert ".SH EXAMPLES" in pages()[name].replace('"', "")
+
+
+@pytest.mark.parametrize("examples", [ORDERCTL, ORDERD, UNIT_EXAMPLES])
+def test_examples_fit_a_terminal_of_80_columns(examples: Mapping[str, str]) -> None:
+    lines = [line for text in examples.values() for line in text.splitlines()]
+
+    assert [line for line in lines if len(line) > 80 - INDENT] == []
 
 
 def test_every_line_of_the_example_is_a_comment() -> None:

@@ -177,7 +177,7 @@ def test_each_level_has_its_priority(journal: Journal) -> None:
 
 @pytest.mark.parametrize(
     ("name", "field"),
-    [("queue", "QUEUE"), ("gift-card_id", "GIFT_CARD_ID"), ("_2nd", "ND"), ("a" * 80, "A" * 64)],
+    [("queue", "QUEUE"), ("gift-card_id", "GIFT_CARD_ID"), ("_2go", "GO"), ("a" * 80, "A" * 64)],
 )
 def test_names_of_fields_are_those_that_the_journal_takes(name: str, field: str) -> None:
     assert field_name(name) == field

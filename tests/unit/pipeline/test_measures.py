@@ -75,14 +75,23 @@ def test_whatever_can_come_is_there_from_the_start() -> None:
 
 @pytest.mark.parametrize(
     ("ahead_s", "bound"),
-    [(-3, 5.0), (-40, 60.0), (-400, OVER_ALL), (3600, 0.005), (-(10**8), 0.005)],
+    [(-3, 5.0), (-40, 60.0), (-400, OVER_ALL)],
 )
 def test_time_counts_from_the_publishing_where_that_is_sane(ahead_s: int, bound: float) -> None:
+    assert bound_of(ahead_s) == bound
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -(10**8)])
+def test_time_counts_from_the_arrival_where_the_publishing_is_not_sane(ahead_s: int) -> None:
+    # It has just arrived; how long ago depends on what else the machine does.
+    assert bound_of(ahead_s) < 60
+
+
+def bound_of(ahead_s: int) -> float:
+    """Return the bound of the bucket that has a message published so long from now."""
     measures = Measures()
-
     measures.count([result(APPLIED, timestamp=int(time.time()) + ahead_s)])
-
-    assert next(to for to, count in measures.critical["user"].buckets() if count) == bound
+    return next(to for to, count in measures.critical["user"].buckets() if count)
 
 
 def test_what_is_deferred_has_no_outcome_yet() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from orderd.ctl.json_text import compact, items_text, pretty
+from orderd.ctl.json_text import compact, error_document, items_text, pretty
 from orderd.ctl.tables import Table, plain, printable, rich_table
 
 Advance = Callable[[], object]
@@ -19,6 +19,7 @@ class Console:
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
+        self._has_document = False
         for stream in (sys.stdout, sys.stderr):
             # A locale that lacks a character is no reason to fail half-way.
             if isinstance(stream, io.TextIOWrapper):
@@ -26,6 +27,7 @@ class Console:
 
     def document(self, value: Any) -> None:
         """Print *value* as one JSON document: indented on a terminal, else in one line."""
+        self._has_document = True
         self.line(pretty(value) if sys.stdout.isatty() else compact(value))
 
     def items(self, documents: Iterable[Any], **more: Any) -> None:
@@ -35,11 +37,19 @@ class Console:
         only then. Where *documents* raise, the list ends there, the member `error` says why, and
         the exception goes on.
         """
+        self._has_document = True
         for piece in items_text(documents, more, is_indented=sys.stdout.isatty()):
             self.write(piece)
 
-    def table(self, table: Table) -> None:
-        """Print *table*, its cells made printable."""
+    def failed(self, error: BaseException) -> None:
+        """Print in JSON mode what ended the command, unless a document was printed before."""
+        if self.is_json and not self._has_document:
+            self.document({"error": error_document(error), **getattr(error, "facts", {})})
+
+    def table(self, table: Table, *, empty: str = "") -> None:
+        """Print *table*, its cells made printable; where it has no rows, say *empty* on stderr."""
+        if empty and not table.rows:
+            self.note(empty)
         if sys.stdout.isatty():
             from rich.console import Console as RichConsole  # noqa: PLC0415 (slow to load, for terminals only)
 

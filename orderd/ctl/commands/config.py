@@ -37,7 +37,7 @@ def show(_options: argparse.Namespace, context: Context) -> int:
 
     rows = describe(context.settings, {"database_url": shown_dsn})
     if context.console.is_json:
-        context.console.document([asdict(row) for row in rows])
+        context.console.items(asdict(row) for row in rows)
     else:
         columns = (Column("setting"), Column("value", is_long=True), Column("source", is_long=True))
         cells = [(row.key, row.value, row.source) for row in rows]

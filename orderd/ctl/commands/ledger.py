@@ -74,9 +74,7 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
             since_s=min(options.since, SINCE_MAX_S),
             rows_max=options.limit + 1,
         )
-    show_page(context.console, _COLUMNS, [ledger_row(*fields) for fields in found], options.limit)
-    if not found:
-        context.console.note(
-            f"no requests in the last {format_duration(options.since)}; see --since"
-        )
+    rows = [ledger_row(*fields) for fields in found]
+    empty = f"no requests in the last {format_duration(options.since)}; see --since"
+    show_page(context.console, _COLUMNS, rows, options.limit, empty=empty)
     return ExitCode.DONE

@@ -252,7 +252,7 @@ complete -c orderctl -n '_shtab_orderctl_using topology show' -s h -l help -d 's
 complete -c orderctl -n '_shtab_orderctl_using topology show' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using topology show' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using topology show' -l management-url -x -d 'RabbitMQ'"'"'s management API: http://[USER:PASSWORD@]HOST:PORT, by default with the user of the broker'"'"'s URL; default: RABBITMQ_MANAGEMENT_URL, else port 15672 of its host'
-complete -c orderctl -n '_shtab_orderctl_using topology; and test $_shtab_orderctl_npos -eq 0' -a lint -d 'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if the management API does not answer'
+complete -c orderctl -n '_shtab_orderctl_using topology; and test $_shtab_orderctl_npos -eq 0' -a lint -d 'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if not everything could be checked'
 complete -c orderctl -n '_shtab_orderctl_using topology lint' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using topology lint' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using topology lint' -l json -d 'print one JSON document instead of text'

@@ -86,7 +86,7 @@ _shtab_orderctl_products_commands() {
 _shtab_orderctl_topology_commands() {
   local _commands=(
     apply:'declare the missing exchanges and queues'
-    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if the management API does not answer'
+    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if not everything could be checked'
     show:'show the actual and the required topology'
   )
   _describe 'orderctl topology commands' _commands

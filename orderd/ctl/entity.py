@@ -28,6 +28,7 @@ class Shown:
     cell: Callable[[Row], str]
     is_right: bool = False
     is_long: bool = False
+    is_extra: bool = False
 
 
 @value
@@ -106,7 +107,9 @@ def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> in
 
 def table_of(columns: Sequence[Shown], rows: Sequence[Row]) -> Table:
     """Return *rows* as a table."""
-    titles = [Column(column.title, column.is_right, column.is_long) for column in columns]
+    titles = [
+        Column(column.title, column.is_right, column.is_long, column.is_extra) for column in columns
+    ]
     return Table(titles, [[column.cell(row) for column in columns] for row in rows])
 
 

@@ -58,7 +58,7 @@ def check(_options: argparse.Namespace, context: Context) -> int:
         context.console.complain("\n".join(map(str, problems)))
     elif settings is not None:
         context.console.line("the configuration is valid")
-        context.console.line(f"authorization: {described(settings)}")
+        context.console.say(f"authorization: {described(settings)}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 

@@ -22,7 +22,7 @@ SINCE_MAX_S: Final = 1e9
 OUTCOMES: Final = ("applied", "refused")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
-    Shown("id", plainly("id"), is_long=True),
+    Shown("id", plainly("id")),
     *(Shown(name, plainly(name)) for name in ("queue", "action", "outcome", "code")),
 )
 

@@ -51,7 +51,7 @@ def _apply(database: Database, console: Console) -> None:
         console.document(told)
         return
     # Each is told at once, for the next one may fail.
-    if not migrate(database, lambda name: console.line(f"applied: {name}")):
+    if not migrate(database, lambda name: console.say(f"applied: {name}")):
         console.line(UP_TO_DATE)
     for said in (*validate(database), *check_schema(database)):
         console.note(said)
@@ -62,7 +62,7 @@ def _show_pending(console: Console, names: Sequence[str], missing: Sequence[str]
         console.document({"pending": names, "missing": missing, "dry_run": True})
         return
     for name in names:
-        console.line(f"pending: {name}")
+        console.say(f"pending: {name}")
     if not names:
         console.line(UP_TO_DATE)
     for said in missing:

@@ -24,11 +24,15 @@ _COLUMNS: Final = (
     Shown("age", lambda row: f"{row['age_s']} s", is_right=True),
     Shown("type", plainly("type")),
     Shown("subject", plainly("subject")),
-    Shown("correlation id", plainly("correlationid"), is_long=True),
-    Shown("refusals", plainly("refusals"), is_right=True),
+    Shown("correlation id", plainly("correlationid")),
+    Shown("refusals", plainly("refusals"), is_right=True, is_extra=True),
     Shown("next try", next_try),
     Shown("because", plainly("refused_because"), is_long=True),
-    Shown("claimed", lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}"),
+    Shown(
+        "claimed",
+        lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}",
+        is_extra=True,
+    ),
 )
 
 
@@ -77,7 +81,7 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     if context.console.is_json:
         context.console.document({"released": released, "missing": missing})
     else:
-        context.console.line(f"{len(released)} released: the daemon's next sweep sends them")
+        context.console.say(f"{len(released)} released: the daemon's next sweep sends them")
     if missing:
         raise Failure(
             f"not found in the outbox (sent, or never there): {', '.join(map(str, missing))}"

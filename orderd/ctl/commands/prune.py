@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
         console.document({**counted, "older_than": older_than, "dry_run": not is_meant})
     else:
         done = "were deleted" if is_meant else "would be deleted"
-        console.line(f"{rows} requests older than {older_than} {done}")
+        console.say(f"{rows} requests older than {older_than} {done}")
     if rows and not (options.yes or options.dry_run):
         console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE

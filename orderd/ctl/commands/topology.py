@@ -31,12 +31,12 @@ MISSING: Final = "missing"
 FORMER: Final = "declared by an earlier version; may lose messages when their delay ends"
 _COLUMNS: Final = (
     Column("name"),
-    Column("for"),
+    Column("for", is_extra=True),
     Column("state", is_long=True),
-    Column("type"),
+    Column("type", is_extra=True),
     Column("ready", is_right=True),
     Column("consumers", is_right=True),
-    Column("arguments", is_long=True),
+    Column("arguments", is_long=True, is_extra=True),
 )
 
 
@@ -93,9 +93,9 @@ def apply(options: argparse.Namespace, context: Context) -> int:
     if console.is_json:
         console.document({"there": names, "replaced": replaced, "left": left})
         return ExitCode.DONE
-    console.line(f"all there: {', '.join(names)}")
+    console.say(f"all there: {', '.join(names)}")
     if replaced:
-        console.line(f"replaced: {', '.join(replaced)}")
+        console.say(f"replaced: {', '.join(replaced)}")
     for name, why in left.items():
         console.note(f"{name} remains as an earlier version declared it: {why}")
     return ExitCode.DONE
@@ -200,7 +200,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _show_contradictions(console: Console, lint: Lint) -> None:
     if not lint.contradictions:
         what = "what was checked" if lint.not_checked else "the broker"
-        console.line(f"nothing in {what} contradicts the settings")
+        console.say(f"nothing in {what} contradicts the settings")
         return
     columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
     rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
@@ -211,7 +211,7 @@ def _show_sharing(console: Console, lint: Lint) -> None:
     if lint.shared:
         counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
         console.line()
-        console.line(
+        console.say(
             f"several consumers: {counts}: only the commands that one daemon consumes take effect "
             'in the order sent; set consume = "exclusive" to keep the order of all'
         )

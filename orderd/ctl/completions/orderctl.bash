@@ -16,7 +16,7 @@ _shtab_orderctl_config_subparsers=(show check example)
 _shtab_orderctl_subparsers=(health status publish call orders products users metrics explain dlq ledger outbox topology prune migrate config demo completion)
 
 _shtab_orderctl_health_option_strings=(-h --help --config --json --live --ready --max-age --file)
-_shtab_orderctl_status_option_strings=(-h --help --config --json --auth-file --timeout)
+_shtab_orderctl_status_option_strings=(-h --help --config --json --auth-file --timeout --warn --crit --nagios --watch)
 _shtab_orderctl_publish_option_strings=(-h --help --config --json --id --version --auth-file)
 _shtab_orderctl_call_option_strings=(-h --help --config --json --id --version --auth-file --timeout)
 _shtab_orderctl_orders_list_option_strings=(-h --help --config --json --status --user --limit --all --after --auth-file --timeout)
@@ -130,6 +130,8 @@ _shtab_orderctl_health___ready_nargs=0
 _shtab_orderctl_status__h_nargs=0
 _shtab_orderctl_status___help_nargs=0
 _shtab_orderctl_status___json_nargs=0
+_shtab_orderctl_status___nagios_nargs=0
+_shtab_orderctl_status___watch_nargs='?'
 _shtab_orderctl_publish__h_nargs=0
 _shtab_orderctl_publish___help_nargs=0
 _shtab_orderctl_publish___json_nargs=0

@@ -51,7 +51,7 @@ function _shtab_orderctl_using
 end
 
 set -g _shtab_orderctl_commands health status publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
-set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --file --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --since --status --timeout --user --version
+set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --crit --file --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --since --status --timeout --user --version --warn --watch
 
 complete -c orderctl -e
 complete -c orderctl -f
@@ -74,6 +74,10 @@ complete -c orderctl -n '_shtab_orderctl_using status' -l config -xka "(__fish_c
 complete -c orderctl -n '_shtab_orderctl_using status' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using status' -l auth-file -xka "(__fish_complete_path (commandline -ct))" -d 'file with the bearer token to send; default: the one in ORDERD_TOKEN, if any'
 complete -c orderctl -n '_shtab_orderctl_using status' -l timeout -x -d 'maximum wait for a reply, for example 10, 500ms or 2min; default: 3'
+complete -c orderctl -n '_shtab_orderctl_using status' -l warn -x -d 'warn if a figure is higher, for example messages=1000,age=60s,dead_letters=10; a number alone is messages'
+complete -c orderctl -n '_shtab_orderctl_using status' -l crit -x -d 'the same, for what is critical'
+complete -c orderctl -n '_shtab_orderctl_using status' -l nagios -d 'print one line with performance data; exit with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN'
+complete -c orderctl -n '_shtab_orderctl_using status' -l watch -x -d 'show it again after each DURATION, until interrupted; default: 2s'
 complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a publish -d 'Publish a command, and wait for the broker to confirm it.'
 complete -c orderctl -n '_shtab_orderctl_using publish' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using publish' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

@@ -10,12 +10,14 @@ from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.errors import Failure
 from orderd.ctl.findings import Finding
+from orderd.ctl.queue_ages import Ages, ages_of
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
 
 Depths = Mapping[str, QueueDepth | None]
+_NO_AGES: Final[Ages] = {}
 _NO_QUEUE: Final = QueueDepth(ready=0, consumers=0)
 
 
@@ -34,8 +36,10 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
                 for each in needed(settings.retry_delays)
                 if depths.get(each.name) is not None and client.is_former(each)
             ]
-            findings.append(judge_queues(depths, former))
-            findings.append(_ask_daemon(client, depths, token, timeout_s))
+            daemon = _ask_daemon(client, depths, token, timeout_s)
+            ages = dict(ages_of(settings, client.connection, depths))
+            _bound(ages, daemon)
+            findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:
         summary = str(failure).removeprefix("broker: ")
         findings.append(Finding("broker", is_well=False, summary=summary))
@@ -51,7 +55,7 @@ def queues_of(settings: "Settings") -> Sequence[str]:
     ]
 
 
-def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
+def judge_queues(depths: Depths, former: Sequence[str] = (), ages: Ages = _NO_AGES) -> Finding:
     """Return whether all queues exist and the command queues have consumers.
 
     Dead letters and retry queues of *former* versions are reported, but are not a fault of the
@@ -76,14 +80,22 @@ def judge_queues(depths: Depths, former: Sequence[str] = ()) -> Finding:
         )
     facts = {
         "former": list(former),
-        "queues": [_row(name, depth) for name, depth in depths.items()],
+        "queues": [_row(name, depth, ages.get(name)) for name, depth in depths.items()],
     }
     return Finding("queues", not missing and not idle, "; ".join(said), facts)
 
 
-def _row(name: str, depth: QueueDepth | None) -> dict[str, Any]:
+def _row(name: str, depth: QueueDepth | None, age_s: float | None) -> dict[str, Any]:
     ready, consumers = (None, None) if depth is None else (depth.ready, depth.consumers)
-    return {"queue": str(name), "ready": ready, "consumers": consumers}
+    oldest_s = None if age_s is None else Decimal(f"{age_s:.1f}")
+    return {"queue": str(name), "ready": ready, "consumers": consumers, "oldest_s": oldest_s}
+
+
+def _bound(ages: dict[str, float | None], daemon: Finding) -> None:
+    """Note what an answer shows: all that waited in its queue before the question was taken."""
+    queue = daemon.facts.get("queue")
+    if queue is not None and ages.get(queue) is None:
+        ages[queue] = float(daemon.facts["round_trip_ms"]) / 1000
 
 
 def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: float) -> Finding:
@@ -106,6 +118,7 @@ def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: fl
         return Finding("daemon", is_well=False, summary=str(failure))
     elapsed_ms = (time.monotonic() - started_s) * 1000
     facts = {"version": answer["version"], "round_trip_ms": Decimal(f"{elapsed_ms:.1f}")}
+    facts |= {"queue": str(queue)}
     return Finding(
         "daemon",
         is_well=answer["status"] == "ok" and answer["database"] == "ok",

@@ -29,6 +29,7 @@ from orderd.protocol.strict_json import MalformedJson, dumps, loads
 from orderd.protocol.values import value
 
 if TYPE_CHECKING:
+    from orderd.amqp.connection import Connection
     from orderd.config.settings import Settings
 
 _CONTENT_TYPE: Final = "application/json"
@@ -93,6 +94,11 @@ class Client:
     def where(self) -> str:
         """Return the broker's host, port and virtual host."""
         return self._rpc.connection.where
+
+    @property
+    def connection(self) -> "Connection":
+        """Return the connection, to look at queues by."""
+        return self._rpc.connection
 
     def publish(self, request: Request) -> None:
         """Publish *request*, persistent, and return once the broker has it."""

@@ -4,14 +4,17 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
-from orderd.ctl.json_text import compact, items_text, pretty
-from orderd.ctl.tables import Table, plain, printable, rich_table
+from orderd.ctl.json_text import compact, error_document, items_text, pretty
+from orderd.ctl.layout import lines_of, wrapped
+from orderd.ctl.tables import Table, plain, printable
+from orderd.ctl.terminal import painted, width
 
 Advance = Callable[[], object]
 # Less than that is done before a bar could be read.
 _LONG: Final = 500
+_HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 
 
 class Console:
@@ -19,6 +22,8 @@ class Console:
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
+        self._has_document = False
+        self._before = ""
         for stream in (sys.stdout, sys.stderr):
             # A locale that lacks a character is no reason to fail half-way.
             if isinstance(stream, io.TextIOWrapper):
@@ -26,6 +31,7 @@ class Console:
 
     def document(self, value: Any) -> None:
         """Print *value* as one JSON document: indented on a terminal, else in one line."""
+        self._has_document = True
         self.line(pretty(value) if sys.stdout.isatty() else compact(value))
 
     def items(self, documents: Iterable[Any], **more: Any) -> None:
@@ -35,32 +41,53 @@ class Console:
         only then. Where *documents* raise, the list ends there, the member `error` says why, and
         the exception goes on.
         """
+        self._has_document = True
         for piece in items_text(documents, more, is_indented=sys.stdout.isatty()):
             self.write(piece)
 
-    def table(self, table: Table) -> None:
-        """Print *table*, its cells made printable."""
-        if sys.stdout.isatty():
-            from rich.console import Console as RichConsole  # noqa: PLC0415 (slow to load, for terminals only)
+    def failed(self, error: BaseException) -> None:
+        """Print in JSON mode what ended the command, unless a document was printed before."""
+        if self.is_json and not self._has_document:
+            self.document({"error": error_document(error), **getattr(error, "facts", {})})
 
-            RichConsole(file=sys.stdout).print(rich_table(table))
-        else:
+    def table(self, table: Table, *, empty: str = "") -> None:
+        """Print *table*, its cells made printable; where it has no rows, say *empty* on stderr.
+
+        A terminal shows it as wide as it is; elsewhere it is as wide as its content.
+        """
+        if not sys.stdout.isatty():
             self.line(plain(table))
+        elif table.rows or not empty:
+            self.line("\n".join(lines_of(table, width())))
+        if empty and not table.rows:
+            self.note(empty)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print *text*, a sentence, on stdout; a terminal shows it in lines, painted in *style*."""
+        lines = _lines(printable(text), sys.stdout)
+        self.line("\n".join(painted(line, style) if style else line for line in lines))
+
+    def new_screen(self) -> None:
+        """Clear the terminal once the next text is there, so that nothing flickers meanwhile."""
+        if sys.stdout.isatty():
+            self._before = _HOME_AND_CLEAR
 
     def line(self, text: str = "") -> None:
         """Print *text*, which has to be printable, on stdout."""
-        sys.stdout.write(f"{text}\n")
+        self.write(f"{text}\n")
 
     def write(self, text: str) -> None:
         """Print *text*, which has ends of lines of its own, as it is."""
-        sys.stdout.write(text)
+        before, self._before = self._before, ""
+        sys.stdout.write(f"{before}{text}")
 
     def note(self, text: str) -> None:
         """Say on stderr what is no part of the result, after what was printed before."""
         self.flush()
         # Without a reader of stderr the work goes on.
         with suppress(OSError):
-            sys.stderr.write(f"{printable(text)}\n")
+            for line in _lines(printable(text), sys.stderr):
+                sys.stderr.write(f"{line}\n")
 
     def complain(self, text: str) -> None:
         """Say on stderr, line by line, what is wrong."""
@@ -88,3 +115,8 @@ class Console:
     def flush(self) -> None:
         """Write out what is still in memory; a closed pipe is found out here."""
         sys.stdout.flush()
+
+
+def _lines(text: str, stream: TextIO) -> list[str]:
+    """Return *text* as *stream* shows it: on a terminal in lines, broken at spaces."""
+    return wrapped(text, width(), is_whole=True) if stream.isatty() else [text]

@@ -1,11 +1,12 @@
 """`orderctl orders|products|users`: rows as the daemon's queries give them."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from orderd.ctl.client import Client, Request, client_of
+from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
 from orderd.ctl.tables import Column, Table
@@ -15,6 +16,8 @@ from orderd.protocol.values import value
 
 TIMEOUT_S: Final = 10.0
 Row = Mapping[str, Any]
+# Gives the answer to a question with this content.
+Ask = Callable[[Row], Any]
 
 
 @value
@@ -25,6 +28,7 @@ class Shown:
     cell: Callable[[Row], str]
     is_right: bool = False
     is_long: bool = False
+    is_extra: bool = False
 
 
 @value
@@ -68,14 +72,18 @@ def list_rows(entity: Entity, options: argparse.Namespace, context: Context) -> 
     """Print one page of rows, or all pages."""
     wanted = {name: getattr(options, name) for name in (*entity.filters, "limit", "after")}
     wanted = {name: value for name, value in wanted.items() if value is not None}
+    console = context.console
     with client_of(context.settings) as client:
         ask = partial(_ask, client, entity.queue, "list", options)
+        if options.all and console.is_json:
+            _stream(ask, wanted, console)
+            return ExitCode.DONE
         page = _every_row(ask, wanted) if options.all else ask(wanted)
-    console = context.console
     if console.is_json:
-        console.document(page)
+        beside = {"next": page["next"], "total": page["total"]}
+        console.items(page["items"], **beside, unreadable=page.get("unreadable", []))
         return ExitCode.DONE
-    console.table(table_of(entity.columns, page["items"]))
+    console.table(table_of(entity.columns, page["items"]), empty=f"no {entity.queue}s match")
     if "unreadable" in page:
         ids = ", ".join(map(str, page["unreadable"]))
         console.note(f"skipped, with values that cannot be represented: {entity.queue} {ids}")
@@ -99,7 +107,9 @@ def get_row(entity: Entity, options: argparse.Namespace, context: Context) -> in
 
 def table_of(columns: Sequence[Shown], rows: Sequence[Row]) -> Table:
     """Return *rows* as a table."""
-    titles = [Column(column.title, column.is_right, column.is_long) for column in columns]
+    titles = [
+        Column(column.title, column.is_right, column.is_long, column.is_extra) for column in columns
+    ]
     return Table(titles, [[column.cell(row) for column in columns] for row in rows])
 
 
@@ -141,15 +151,39 @@ _COMMON: Final = (
 )
 
 
-def _every_row(ask: Callable[[Row], Any], wanted: Row) -> Any:
+def _every_row(ask: Ask, wanted: Row) -> Any:
+    pages = list(_pages(ask, wanted))
+    items = [row for page in pages for row in page["items"]]
+    unreadable = [row_id for page in pages for row_id in page.get("unreadable", [])]
+    beside = {"unreadable": unreadable} if unreadable else {}
+    return {**pages[-1], "items": items, **beside}
+
+
+def _stream(ask: Ask, wanted: Row, console: Console) -> None:
+    """Print all rows as one document, of which one page at a time is in memory."""
+    unreadable: list[int] = []
+    last: dict[str, Any] = {}
+
+    def rows() -> Iterator[Row]:
+        for page in _pages(ask, wanted):
+            unreadable.extend(page.get("unreadable", []))
+            last.update(page)
+            yield from page["items"]
+
+    console.items(
+        rows(),
+        next=lambda: last.get("next"),
+        total=lambda: last.get("total"),
+        unreadable=lambda: unreadable,
+    )
+
+
+def _pages(ask: Ask, wanted: Row) -> Iterator[Any]:
     page = ask({**wanted, "limit": LIST_LIMIT_MAX})
-    items, unreadable = page["items"], page.get("unreadable", [])
+    yield page
     while page["next"] is not None:
         page = ask({**wanted, "limit": LIST_LIMIT_MAX, "after": page["next"]})
-        items += page["items"]
-        unreadable += page.get("unreadable", [])
-    beside = {"unreadable": unreadable} if unreadable else {}
-    return {**page, "items": items, **beside}
+        yield page
 
 
 def _ask(client: Client, queue: str, action: str, options: argparse.Namespace, content: Row) -> Any:

@@ -1,14 +1,18 @@
 """The exceptions that end a command of orderctl, each with its exit code."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from orderd.protocol.exit_codes import ExitCode
 
 
 class Failure(Exception):
-    """The command failed; the text tells the user why."""
+    """The command failed; the text tells the user why, *facts* are for programs."""
 
     code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(self, text: str, **facts: Any) -> None:
+        super().__init__(text)
+        self.facts = facts
 
 
 class WrongUsage(Failure):

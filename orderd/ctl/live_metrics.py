@@ -7,9 +7,11 @@ from orderd.ctl.broker_findings import queues_of
 from orderd.ctl.client import client_of
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure
+from orderd.ctl.queue_ages import Ages, ages_of
 from orderd.db.migrations import pending_migrations
 from orderd.protocol import metrics
 from orderd.protocol.metrics import Metric
+from orderd.protocol.names import Queue, dead_letter_queue
 from orderd.runtime.prometheus import Samples
 
 if TYPE_CHECKING:
@@ -36,11 +38,25 @@ def live(settings: "Settings") -> tuple[dict[Metric, Samples], list[Failure]]:
 def _of_queues(settings: "Settings") -> Mapping[Metric, Samples]:
     with client_of(settings) as client:
         depths = {queue: client.queue_depth(queue) for queue in queues_of(settings)}
+        ages = ages_of(settings, client.connection, depths)
     there = {queue: depth for queue, depth in depths.items() if depth is not None}
     return {
         metrics.QUEUE_MESSAGES: [((queue,), depth.ready) for queue, depth in there.items()],
         metrics.QUEUE_CONSUMERS: [((queue,), depth.consumers) for queue, depth in there.items()],
+        metrics.QUEUE_OLDEST: [
+            ((queue,), age_s) for queue in Queue if (age_s := ages.get(queue)) is not None
+        ],
+        metrics.DEAD_LETTER_OLDEST: _oldest_dead_letter(ages),
     }
+
+
+def _oldest_dead_letter(ages: Ages) -> Samples:
+    """Return the age of the oldest one that is known, nothing where dead letters tell none."""
+    found = [ages[name] for name in map(dead_letter_queue, Queue) if name in ages]
+    known = [age_s for age_s in found if age_s is not None]
+    oldest_s = max(known, default=0.0)
+    # Others may be older than what is known, and without any that is no age.
+    return [] if None in found and not oldest_s else [(_NO_LABELS, oldest_s)]
 
 
 def _of_database(settings: "Settings") -> Mapping[Metric, Samples]:

@@ -5,8 +5,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from orderd import __version__
 from orderd.ctl import interrupts
@@ -55,17 +56,24 @@ def main(
 
     *on_begin* is called once they are understood, before anything is done.
     """
-    options = build_parser().parse_args(arguments)
+    try:
+        options = build_parser().parse_args(arguments)
+    except WrongArguments as error:
+        if "--json" in (sys.argv if arguments is None else arguments):
+            Context(argparse.Namespace(json=True)).console.failed(error)
+        raise
     context = Context(options)
     try:
         on_begin()
         return _run(options, context)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt, context)
     except Exception as error:
         if interrupts.has_come():
-            return ExitCode.INTERRUPTED
+            return _interrupted(KeyboardInterrupt(), context)
         if (code := _complain(error, context)) is None:
+            with suppress(OSError):
+                context.console.failed(error)
             raise
         return code
 
@@ -97,10 +105,18 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     return code
 
 
+def _interrupted(interrupt: KeyboardInterrupt, context: Context) -> int:
+    # Without a reader of stdout there is nothing left to tell.
+    with suppress(OSError):
+        context.console.failed(interrupt)
+    return ExitCode.INTERRUPTED
+
+
 def _complain(error: Exception, context: Context) -> int | None:
     """Say what went wrong, and return the exit code; None for what is a fault of the program."""
     if isinstance(error, Failure):
         context.console.complain(str(error))
+        context.console.failed(error)
         return error.code
     if not isinstance(error, OSError):
         return None
@@ -121,11 +137,28 @@ def _arm_failpoints() -> None:
         raise Misconfigured(str(error)) from error
 
 
+class WrongArguments(SystemExit):
+    """The command line cannot be understood; argparse has said so, the text says it again."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(ExitCode.USAGE)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class SuggestingParser(argparse.ArgumentParser):
     """A parser whose help fits into 80 columns, and which knows what a misspelt verb could be."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, formatter_class=_Narrow)
+
+    def error(self, message: str) -> NoReturn:
+        """Say how the command is used and what is wrong; raises WrongArguments."""
+        self.print_usage(sys.stderr)
+        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
+        raise WrongArguments(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

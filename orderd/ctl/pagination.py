@@ -23,12 +23,14 @@ def add_limit_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def show_page(console: Console, columns: Sequence[Shown], rows: Sequence[Row], limit: int) -> None:
-    """Print *limit* of *rows*; one more row than that tells that there are more."""
+def show_page(
+    console: Console, columns: Sequence[Shown], rows: Sequence[Row], limit: int, *, empty: str
+) -> None:
+    """Print *limit* of *rows*, or *empty*; one more row than that tells that there are more."""
     page = rows[:limit]
     if console.is_json:
-        console.document(page)
+        console.items(page, more=len(rows) > limit)
     else:
-        console.table(table_of(columns, page))
+        console.table(table_of(columns, page), empty=empty)
     if len(rows) > limit:
         console.note(f"stopped at {limit}; more rows exist; raise --limit to see them")

@@ -121,7 +121,7 @@ def telling_id(request: Request, console: Console) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt) or interrupts.has_come():
             console.complain(said)
         elif isinstance(error, NoAnswer | Unavailable):
-            raise type(error)(f"{error}\n{said}") from error
+            raise type(error)(f"{error}\n{said}", id=request.request_id) from error
         elif isinstance(error, OSError):
             discard_stdout()
             raise Failure(f"stdout: {error.strerror}\n{said}") from error

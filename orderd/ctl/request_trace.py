@@ -34,6 +34,7 @@ class Messages:
     retries: list[DeadLetter] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     ready: dict[str, int] = field(default_factory=dict)
+    consumers: dict[str, int] = field(default_factory=dict)
     not_looked_at: dict[str, int] = field(default_factory=dict)
 
 
@@ -69,6 +70,7 @@ def in_broker(
     for queue in Queue:
         depth = queue_depth(publisher.connection, queue)
         messages.ready[str(queue)] = 0 if depth is None else depth.ready
+        messages.consumers[str(queue)] = 0 if depth is None else depth.consumers
     return messages
 
 

@@ -1,7 +1,6 @@
 """Showing something again and again, until interrupted."""
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +10,6 @@ from orderd.ctl.durations import duration
 from orderd.ctl.errors import WrongUsage
 
 _EVERY_S: Final = 2.0
-_HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 
 
 def add_watch_argument(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +31,7 @@ def watched(options: argparse.Namespace, console: Console, show: Callable[[], in
     if console.is_json:
         raise WrongUsage("--watch prints again and again: it has no JSON form")
     while True:
-        if sys.stdout.isatty():
-            console.write(_HOME_AND_CLEAR)
+        console.new_screen()
         show()
         console.flush()
         time.sleep(options.watch)

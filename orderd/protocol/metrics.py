@@ -130,6 +130,19 @@ QUEUE_MESSAGES: Final = Metric(
 QUEUE_CONSUMERS: Final = Metric(
     "orderd_queue_consumers", Kind.GAUGE, "Consumers of a queue.", ("queue",), is_live=True
 )
+QUEUE_OLDEST: Final = Metric(
+    "orderd_queue_oldest_seconds",
+    Kind.GAUGE,
+    "Age of the oldest command that waits in a queue; absent where it is unknown.",
+    ("queue",),
+    is_live=True,
+)
+DEAD_LETTER_OLDEST: Final = Metric(
+    "orderd_dead_letter_oldest_seconds",
+    Kind.GAUGE,
+    "Time since the oldest dead letter was rejected; absent where it is unknown.",
+    is_live=True,
+)
 OUTBOX_ROWS: Final = Metric(
     "orderd_outbox_rows", Kind.GAUGE, "Events that are not known to be published.", is_live=True
 )
@@ -165,6 +178,8 @@ METRICS: Final = (
     BUILD_INFO,
     QUEUE_MESSAGES,
     QUEUE_CONSUMERS,
+    QUEUE_OLDEST,
+    DEAD_LETTER_OLDEST,
     OUTBOX_ROWS,
     OUTBOX_OLDEST,
     LEDGER_ROWS,

@@ -56,7 +56,7 @@ def test_a_shell_that_sources_the_file_reaches_all_parts(env_path: Path, tmp_pat
     logged = shell(env_path, 'grep -c consumer.started "$SANDBOX_LOG"', tmp_path)
 
     assert health.startswith("live, ready")
-    assert "daemon         ok" in status
+    assert status.startswith("OK: orderd ")
     assert in_table == "Mouse\n"
     assert Path(program.strip()) == Path(sys.executable).parent / "python"
     assert int(logged) >= 1

@@ -69,7 +69,7 @@ def test_queues_that_a_producer_made_without_arguments_have_the_default(
     code, found = lint(broker)
 
     default = DEFAULTS[broker.version]
-    assert (code, found["contradictions"]) == (0, [])
+    assert (code, found["items"]) == (0, [])
     told = limits(found)
     assert {told[queue] for queue in Queue} == {default}
     expected = None if default is None else default + 1

@@ -37,7 +37,7 @@ def show(_options: argparse.Namespace, context: Context) -> int:
 
     rows = describe(context.settings, {"database_url": shown_dsn})
     if context.console.is_json:
-        context.console.document([asdict(row) for row in rows])
+        context.console.items(asdict(row) for row in rows)
     else:
         columns = (Column("setting"), Column("value", is_long=True), Column("source", is_long=True))
         cells = [(row.key, row.value, row.source) for row in rows]
@@ -58,7 +58,7 @@ def check(_options: argparse.Namespace, context: Context) -> int:
         context.console.complain("\n".join(map(str, problems)))
     elif settings is not None:
         context.console.line("the configuration is valid")
-        context.console.line(f"authorization: {described(settings)}")
+        context.console.say(f"authorization: {described(settings)}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 

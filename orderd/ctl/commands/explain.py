@@ -17,12 +17,13 @@ from orderd.protocol.exit_codes import ExitCode
 
 NEVER_SEEN: Final = "never_seen"
 UNKNOWN: Final = "unknown"
+_CODES: Final = {NEVER_SEEN: ExitCode.FAILED, UNKNOWN: ExitCode.NOT_CHECKED}
 _IN_WORDS: Final = {
     "applied": "applied",
     "refused": "refused",
     "dead_lettered": "rejected: it is in the dead-letter queue",
     "retrying": "waiting to be retried",
-    UNKNOWN: "unknown: not all sources could be checked",
+    UNKNOWN: "unknown: not found, but it may still wait where nothing can be searched",
     NEVER_SEEN: "never seen: no outcome, no dead letter and no pending retry",
 }
 
@@ -34,7 +35,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, context: Context) -> int:
-    """Print what is known; a failure where nothing is, or where a server could not be asked."""
+    """Print what is known; a failure where nothing is, or where a server could not be asked.
+
+    What was not found, and may still wait somewhere, is not known to have never come.
+    """
     known, problems = _known(context, options.id)
     console = context.console
     if console.is_json:
@@ -43,7 +47,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
         console.table(Table((Column("what"), Column("known", is_long=True)), list(_lines(known))))
     if problems:
         raise Unavailable("\n".join(problems))
-    return ExitCode.FAILED if known["state"] == NEVER_SEEN else ExitCode.DONE
+    return _CODES.get(known["state"], ExitCode.DONE)
 
 
 def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
@@ -64,9 +68,11 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
             place = place_of(tx, wanted)
     except Unavailable as failure:
         problems.append(str(failure))
+    is_found = told["ledger"] is not None or messages.retries or messages.dead_letters
+    waiting = [] if is_found else list(_may_wait(messages))
     known = {
         "id": wanted,
-        "state": _state(told["ledger"], messages, problems),
+        "state": _state(told["ledger"], messages, is_searched=not (problems or waiting)),
         **told,
         "retries": [
             {"retry_queue": dead_letter.delivery.queue, **dead_letter.document()}
@@ -77,19 +83,32 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         "place": place,
         "commands_ready": messages.ready,
         "not_looked_at": messages.not_looked_at,
+        "may_wait": waiting,
         "problems": problems,
     }
     return known, problems
 
 
-def _state(ledger: dict[str, Any] | None, messages: Messages, problems: list[str]) -> str:
+def _may_wait(messages: Messages) -> Iterator[dict[str, Any]]:
+    """Yield the queues that hold messages which were not searched, with the reason."""
+    for queue, ready in messages.ready.items():
+        if ready:
+            why = "command queues are not searched"
+            if not messages.consumers.get(queue):
+                why = f"{why}; no daemon takes from it: stopped or paused"
+            yield {"queue": queue, "messages": ready, "why": why}
+    for queue, unseen in messages.not_looked_at.items():
+        yield {"queue": queue, "messages": unseen, "why": "behind those that were searched"}
+
+
+def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bool) -> str:
     if ledger is not None:
         return str(ledger["outcome"])
     if messages.dead_letters:
         return "dead_lettered"
     if messages.retries:
         return "retrying"
-    return UNKNOWN if problems or messages.not_looked_at else NEVER_SEEN
+    return NEVER_SEEN if is_searched else UNKNOWN
 
 
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -134,11 +153,7 @@ def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    waiting = [f"{queue} {ready}" for queue, ready in known["commands_ready"].items() if ready]
-    if waiting and known["ledger"] is None:
-        hint = "commands are ready in that queue; the request may be one of them"
-        yield "not searched", f"{', '.join(waiting)}: {hint}"
-    for name, count in known["not_looked_at"].items():
-        yield "not searched", f"{name}: {count} messages behind those that were searched"
-    if known["state"] == NEVER_SEEN:
-        yield "", "queries, pruned requests, and commands applied without this id leave no trace"
+    for one in known["may_wait"]:
+        yield "may wait in", f"{one['queue']}: {one['messages']} messages, {one['why']}"
+    if known["state"] in _CODES:
+        yield "no trace", "of queries, pruned requests, commands applied without this id"

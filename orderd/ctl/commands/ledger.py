@@ -22,7 +22,7 @@ SINCE_MAX_S: Final = 1e9
 OUTCOMES: Final = ("applied", "refused")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
-    Shown("id", plainly("id"), is_long=True),
+    Shown("id", plainly("id")),
     *(Shown(name, plainly(name)) for name in ("queue", "action", "outcome", "code")),
 )
 
@@ -74,9 +74,7 @@ def list_requests(options: argparse.Namespace, context: Context) -> int:
             since_s=min(options.since, SINCE_MAX_S),
             rows_max=options.limit + 1,
         )
-    show_page(context.console, _COLUMNS, [ledger_row(*fields) for fields in found], options.limit)
-    if not found:
-        context.console.note(
-            f"no requests in the last {format_duration(options.since)}; see --since"
-        )
+    rows = [ledger_row(*fields) for fields in found]
+    empty = f"no requests in the last {format_duration(options.since)}; see --since"
+    show_page(context.console, _COLUMNS, rows, options.limit, empty=empty)
     return ExitCode.DONE

@@ -47,10 +47,11 @@ def _apply(database: Database, console: Console) -> None:
     if console.is_json:
         applied = migrate(database)
         broken, missing = validate(database), check_schema(database)
-        console.document({"applied": applied, "broken": broken, "missing": missing})
+        told = {"applied": applied, "broken": broken, "missing": missing, "dry_run": False}
+        console.document(told)
         return
     # Each is told at once, for the next one may fail.
-    if not migrate(database, lambda name: console.line(f"applied: {name}")):
+    if not migrate(database, lambda name: console.say(f"applied: {name}")):
         console.line(UP_TO_DATE)
     for said in (*validate(database), *check_schema(database)):
         console.note(said)
@@ -58,10 +59,10 @@ def _apply(database: Database, console: Console) -> None:
 
 def _show_pending(console: Console, names: Sequence[str], missing: Sequence[str]) -> None:
     if console.is_json:
-        console.document({"pending": names, "missing": missing})
+        console.document({"pending": names, "missing": missing, "dry_run": True})
         return
     for name in names:
-        console.line(f"pending: {name}")
+        console.say(f"pending: {name}")
     if not names:
         console.line(UP_TO_DATE)
     for said in missing:
@@ -71,7 +72,7 @@ def _show_pending(console: Console, names: Sequence[str], missing: Sequence[str]
 def _show_sql(console: Console, pending: Sequence[Migration]) -> None:
     if console.is_json:
         fields = [{"name": one.name, "checksum": one.checksum, "sql": one.sql} for one in pending]
-        console.document({"pending": fields})
+        console.document({"pending": fields, "dry_run": True})
         return
     for migration in pending:
         console.line(f"-- {migration.name}\n{migration.sql}")

@@ -24,11 +24,15 @@ _COLUMNS: Final = (
     Shown("age", lambda row: f"{row['age_s']} s", is_right=True),
     Shown("type", plainly("type")),
     Shown("subject", plainly("subject")),
-    Shown("correlation id", plainly("correlationid"), is_long=True),
-    Shown("refusals", plainly("refusals"), is_right=True),
+    Shown("correlation id", plainly("correlationid")),
+    Shown("refusals", plainly("refusals"), is_right=True, is_extra=True),
     Shown("next try", next_try),
     Shown("because", plainly("refused_because"), is_long=True),
-    Shown("claimed", lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}"),
+    Shown(
+        "claimed",
+        lambda row: f"{(row['claimed_at'] or 'never')[:19].replace('T', ' ')}",
+        is_extra=True,
+    ),
 )
 
 
@@ -58,7 +62,8 @@ def list_events(options: argparse.Namespace, context: Context) -> int:
     """Print the rows of the outbox; one more than asked for tells whether there are more."""
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("list_outbox", rows_max=options.limit + 1)
-    show_page(context.console, _COLUMNS, [outbox_event(fields) for fields in found], options.limit)
+    rows = [outbox_event(fields) for fields in found]
+    show_page(context.console, _COLUMNS, rows, options.limit, empty="no unsent events")
     return ExitCode.DONE
 
 
@@ -72,11 +77,11 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     with database_of(context.settings) as database, database.transaction() as tx:
         found = tx.rows("release_outbox", is_all=options.all, ids=options.ids)
     released = sorted(row_id for (row_id,) in found)
-    if context.console.is_json:
-        context.console.document({"released": released})
-    else:
-        context.console.line(f"{len(released)} released: the daemon's next sweep sends them")
     missing = sorted(set(options.ids) - set(released))
+    if context.console.is_json:
+        context.console.document({"released": released, "missing": missing})
+    else:
+        context.console.say(f"{len(released)} released: the daemon's next sweep sends them")
     if missing:
         raise Failure(
             f"not found in the outbox (sent, or never there): {', '.join(map(str, missing))}"

@@ -56,11 +56,12 @@ def run(options: argparse.Namespace, context: Context) -> int:
         rows = act(database, horizon, options.limit)
     older_than = format_duration(age_s)
     if console.is_json:
-        console.document({"pruned" if is_meant else "to_prune": rows, "older_than": older_than})
+        counted = {"pruned" if is_meant else "to_prune": rows}
+        console.document({**counted, "older_than": older_than, "dry_run": not is_meant})
     else:
         done = "were deleted" if is_meant else "would be deleted"
-        console.line(f"{rows} requests older than {older_than} {done}")
-    if not (options.yes or options.dry_run):
+        console.say(f"{rows} requests older than {older_than} {done}")
+    if rows and not (options.yes or options.dry_run):
         console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return ExitCode.DONE

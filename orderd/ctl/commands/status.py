@@ -12,10 +12,14 @@ from orderd.ctl.commands import health
 from orderd.ctl.context import Context
 from orderd.ctl.database import checked_dsn
 from orderd.ctl.database_findings import look_at_database
+from orderd.ctl.errors import Failure, WrongUsage
 from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
-from orderd.ctl.tables import Column, Table
-from orderd.protocol.exit_codes import ExitCode
+from orderd.ctl.status.nagios import nagios_line, unknown_line
+from orderd.ctl.status.report import UNKNOWN, Report, figures_of
+from orderd.ctl.status.thresholds import Level, add_threshold_arguments, judged, limits_of
+from orderd.ctl.status.view import show
+from orderd.ctl.watch import add_watch_argument, watched
 from orderd.runtime.health_file import default_path
 
 if TYPE_CHECKING:
@@ -40,31 +44,65 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_token_argument(parser)
     add_timeout_argument(parser, TIMEOUT_S)
+    add_threshold_arguments(parser)
+    parser.add_argument(
+        "--nagios",
+        action="store_true",
+        help="print one line with performance data; exit with 0 OK, 1 WARNING, 2 CRITICAL, "
+        "3 UNKNOWN",
+    )
+    add_watch_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, context: Context) -> int:
     """Print what was found; a failure where something is not well."""
-    settings, console = context.settings, context.console
+    if options.nagios:
+        return _check(options, context)
+    return watched(options, context.console, lambda: _show(options, context))
+
+
+def _show(options: argparse.Namespace, context: Context) -> int:
+    report, console = _look(options, context), context.console
+    if console.is_json:
+        console.document(report.document())
+    else:
+        show(report, console)
+    return report.code
+
+
+def _check(options: argparse.Namespace, context: Context) -> int:
+    """Print one line, whatever happens, and return what Nagios takes for the state."""
+    console = context.console
+    try:
+        if console.is_json or options.watch is not None:
+            raise WrongUsage("--nagios goes with neither --json nor --watch")
+        report = _look(options, context)
+    except Failure as failure:
+        console.line(unknown_line(str(failure)))
+        return Level.UNKNOWN
+    console.line(nagios_line(report))
+    return report.level
+
+
+def _look(options: argparse.Namespace, context: Context) -> Report:
+    """Return the state of all parts; raises Failure only for what is no state of a server."""
+    warn, crit = limits_of("--warn", options.warn), limits_of("--crit", options.crit)
+    judged({}, warn, crit)
+    settings = context.settings
     # An address that cannot be read is no state of a server: it ends the command.
     endpoint_of(settings)
     checked_dsn(settings)
-    found = look_at_broker(settings, token_of(options), options.timeout_s)
+    findings = _findings(settings, token_of(options), options.timeout_s)
+    return Report(findings, judged(figures_of(findings), warn, crit))
+
+
+def _findings(settings: "Settings", token: str | None, timeout_s: float) -> Sequence[Finding]:
+    found = look_at_broker(settings, token, timeout_s)
     found += look_at_database(settings)
     by_part = {finding.part: finding for finding in found}
     findings = [by_part.get(part, _unknown(part)) for part in PARTS]
-    findings = [_with_one_here(one, settings) if one.part == "daemon" else one for one in findings]
-    is_well = all(finding.is_well for finding in findings)
-    if console.is_json:
-        parts = {finding.part: finding.document() for finding in findings}
-        console.document({"ok": is_well, **parts})
-    else:
-        console.table(_parts(findings))
-        for finding in findings:
-            if "queues" in finding.facts:
-                console.line()
-                console.table(_queues(finding))
-    return ExitCode.DONE if is_well else ExitCode.FAILED
+    return [_with_one_here(one, settings) if one.part == "daemon" else one for one in findings]
 
 
 def _with_one_here(finding: Finding, settings: "Settings") -> Finding:
@@ -79,22 +117,4 @@ def _with_one_here(finding: Finding, settings: "Settings") -> Finding:
 
 
 def _unknown(part: str) -> Finding:
-    return Finding(part, is_well=False, summary="unknown (no connection)")
-
-
-def _parts(findings: Sequence[Finding]) -> Table:
-    rows = [(one.part, "ok" if one.is_well else "NOT OK", one.summary) for one in findings]
-    return Table((Column("part"), Column("state"), Column("details", is_long=True)), rows)
-
-
-def _queues(finding: Finding) -> Table:
-    columns = (Column("queue"), Column("ready", is_right=True), Column("consumers", is_right=True))
-    rows = [
-        (row["queue"], _count(row["ready"]), _count(row["consumers"]))
-        for row in finding.facts["queues"]
-    ]
-    return Table(columns, rows)
-
-
-def _count(number: int | None) -> str:
-    return "missing" if number is None else str(number)
+    return Finding(part, is_well=False, summary=UNKNOWN)

@@ -31,12 +31,12 @@ MISSING: Final = "missing"
 FORMER: Final = "declared by an earlier version; may lose messages when their delay ends"
 _COLUMNS: Final = (
     Column("name"),
-    Column("for"),
+    Column("for", is_extra=True),
     Column("state", is_long=True),
-    Column("type"),
+    Column("type", is_extra=True),
     Column("ready", is_right=True),
     Column("consumers", is_right=True),
-    Column("arguments", is_long=True),
+    Column("arguments", is_long=True, is_extra=True),
 )
 
 
@@ -55,7 +55,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     linted = verbs.add_parser(
         "lint",
         help="report what in the broker contradicts the settings, with the fix; exit with 1 if "
-        "anything does, with 3 if the management API does not answer",
+        "anything does, with 3 if not everything could be checked",
     )
     linted.set_defaults(run=check)
     for verb in (shown, linted):
@@ -93,9 +93,9 @@ def apply(options: argparse.Namespace, context: Context) -> int:
     if console.is_json:
         console.document({"there": names, "replaced": replaced, "left": left})
         return ExitCode.DONE
-    console.line(f"all there: {', '.join(names)}")
+    console.say(f"all there: {', '.join(names)}")
     if replaced:
-        console.line(f"replaced: {', '.join(replaced)}")
+        console.say(f"replaced: {', '.join(replaced)}")
     for name, why in left.items():
         console.note(f"{name} remains as an earlier version declared it: {why}")
     return ExitCode.DONE
@@ -107,17 +107,20 @@ def show(options: argparse.Namespace, context: Context) -> int:
     with broker_of(settings) as publisher:
         management = _management(options, context, publisher)
         facts: dict[str, QueueFacts] = {}
+        not_checked: list[str] = []
         try:
             facts = queue_facts(management)
         except ManagementFault as fault:
-            console.note(f"cannot determine actual types, arguments and policies: {fault}")
+            not_checked.append(f"cannot determine actual types, arguments and policies: {fault}")
         rows = [
             _row(publisher, each, facts.get(each.name)) for each in needed(settings.retry_delays)
         ]
     if console.is_json:
-        console.document(rows)
+        console.items(rows, not_checked=not_checked)
     else:
         console.table(Table(_COLUMNS, [_cells(row) for row in rows]))
+    for text in not_checked:
+        console.note(text)
     return ExitCode.DONE
 
 
@@ -126,30 +129,29 @@ def check(options: argparse.Namespace, context: Context) -> int:
     settings, console = context.settings, context.console
     with broker_of(settings) as publisher:
         found = lint(settings, publisher, _management(options, context, publisher))
-    code = ExitCode.NOT_CHECKED if found.unanswered else ExitCode.DONE
+    code = ExitCode.NOT_CHECKED if found.not_checked else ExitCode.DONE
     if found.contradictions:
         code = ExitCode.FAILED
     if console.is_json:
-        console.document(
-            {
-                "ok": code == ExitCode.DONE,
-                "contradictions": [asdict(one) for one in found.contradictions],
-                "delivery_limits": [
-                    {"queue": name, "limit": limit.value, "source": limit.source}
-                    for name, limit in found.delivery_limits.items()
-                ],
-                "shared": [
-                    {"queue": name, "consumers": count} for name, count in found.shared.items()
-                ],
-                "not_checked": found.not_checked,
-            }
+        console.items(
+            map(asdict, found.contradictions),
+            ok=code == ExitCode.DONE,
+            delivery_limits=[
+                {"queue": name, "limit": limit.value, "source": limit.source}
+                for name, limit in found.delivery_limits.items()
+            ],
+            shared=[{"queue": name, "consumers": count} for name, count in found.shared.items()],
+            not_checked=found.not_checked,
+            by_hand=found.by_hand,
         )
     else:
         _show_contradictions(console, found)
         _show_delivery_limits(console, found)
         _show_sharing(console, found)
-        for text in found.not_checked:
-            console.note(f"not checked: {text}")
+    for text in found.not_checked:
+        console.note(f"not checked: {text}")
+    for text in found.by_hand:
+        console.note(f"to check by hand: {text}")
     return code
 
 
@@ -197,8 +199,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _show_contradictions(console: Console, lint: Lint) -> None:
     if not lint.contradictions:
-        what = "what was checked" if lint.unanswered else "the broker"
-        console.line(f"nothing in {what} contradicts the settings")
+        what = "what was checked" if lint.not_checked else "the broker"
+        console.say(f"nothing in {what} contradicts the settings")
         return
     columns = (Column("where"), Column("problem", is_long=True), Column("fix", is_long=True))
     rows = [(one.subject, one.problem, one.fix) for one in lint.contradictions]
@@ -209,7 +211,7 @@ def _show_sharing(console: Console, lint: Lint) -> None:
     if lint.shared:
         counts = ", ".join(f"{name} ({count})" for name, count in lint.shared.items())
         console.line()
-        console.line(
+        console.say(
             f"several consumers: {counts}: only the commands that one daemon consumes take effect "
             'in the order sent; set consume = "exclusive" to keep the order of all'
         )

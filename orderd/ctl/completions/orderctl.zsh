@@ -89,7 +89,7 @@ _shtab_orderctl_products_commands() {
 _shtab_orderctl_topology_commands() {
   local _commands=(
     apply:'declare the missing exchanges and queues'
-    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if the management API does not answer'
+    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if not everything could be checked'
     show:'show the actual and the required topology'
   )
   _describe 'orderctl topology commands' _commands
@@ -510,6 +510,10 @@ _shtab_orderctl_status_options=(
   "--json[print one JSON document instead of text]"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 3]:SECONDS:"
+  "--warn[warn if a figure is higher, for example messages\=1000,age\=60s,dead_letters\=10\; a number alone is messages]:LIMITS:"
+  "--crit[the same, for what is critical]:LIMITS:"
+  "--nagios[print one line with performance data\; exit with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN]"
+  "--watch[show it again after each DURATION, until interrupted\; default\: 2s]:DURATION:"
 )
 
 # guard to ensure default positional specs are added only once per session

@@ -53,8 +53,8 @@ class Lint:
     # Queues that several consume, as `consume` allows it, and how many do.
     shared: dict[str, int] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
-    # What the management API should have told; what no API tells is in `not_checked` alone.
-    unanswered: bool = False
+    # What no API tells, and the way to find it out.
+    by_hand: list[str] = field(default_factory=list)
 
 
 def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Management) -> Lint:
@@ -67,7 +67,7 @@ def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Manage
     user = publisher.connection.user or ""
     held = [*wanted, *locks(settings.exclusive_queues)]
     judges: dict[str, Callable[[], list[Contradiction]]] = {
-        "policies and arguments": lambda: _judge_queues(settings, management, wanted),
+        "policies and arguments": lambda: _judge_queues(found, settings, publisher, management),
         "delivery limits": lambda: _judge_delivery_limits(found, publisher, management, wanted),
         "listeners": lambda: _judge_listeners(management),
         "permissions": lambda: _judge_permissions(management, user, held),
@@ -78,8 +78,7 @@ def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Manage
             found.contradictions += judge()
         except ManagementFault as fault:
             found.not_checked.append(f"{what}: {fault}")
-            found.unanswered = True
-    found.not_checked.append(
+    found.by_hand.append(
         "consumer_timeout of the broker itself (30 min by default), which no API "
         f"tells: rabbitmqctl environment should show over {held_s(settings) * 1000:.0f} ms"
     )
@@ -136,15 +135,27 @@ def _judge_sharing(
 
 
 def _judge_queues(
-    settings: "Settings", management: Management, wanted: Sequence[Needed]
+    lint: Lint, settings: "Settings", publisher: ConfirmedPublisher, management: Management
 ) -> list[Contradiction]:
     facts = queue_facts(management)
+    wanted = needed(settings.retry_delays)
     found: list[Contradiction] = []
     for each in wanted:
-        if each.name in facts and not each.is_exchange:
+        if each.is_exchange:
+            continue
+        if each.name in facts:
             found += judge_queue(each, facts[each.name], held_s(settings))
+        elif _is_there(publisher, each):
+            lint.not_checked.append(f"{each.name}: the management API does not show this queue")
     retry_names = [each.name for each in wanted if each.kind is Kind.RETRY]
     return [*found, *judge_leftovers(list(facts.values()), retry_names)]
+
+
+def _is_there(publisher: ConfirmedPublisher, wanted: Needed) -> bool:
+    # Who may not ask has been told so.
+    with suppress(ChannelFault):
+        return find(publisher.connection, wanted) is not None
+    return False
 
 
 def _judge_delivery_limits(

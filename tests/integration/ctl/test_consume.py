@@ -40,7 +40,7 @@ def test_lint_finds_somebody_beside_the_one_that_keeps_a_queue_to_itself(
     done = topology("lint", "--json", ORDERD_CONSUME__ORDER="exclusive")
 
     assert done.code == 1
-    (found,) = done.document["contradictions"]
+    (found,) = done.document["items"]
     assert found["subject"] == "order"
     assert found["problem"] == "2 consumers, although consume is exclusive: order is not kept"
 
@@ -53,8 +53,8 @@ def test_lint_finds_that_a_user_may_not_hold_a_lock(
     granted = {"configure": without, "write": without, "read": without}
     management.request("PUT", f"/api/permissions/{vhost}/guest", granted)
 
-    shared = topology("lint", "--json").document["contradictions"]
-    exclusive = topology("lint", "--json", ORDERD_CONSUME="exclusive").document["contradictions"]
+    shared = topology("lint", "--json").document["items"]
+    exclusive = topology("lint", "--json", ORDERD_CONSUME="exclusive").document["items"]
 
     assert shared == []
     assert [one["problem"] for one in exclusive] == [

@@ -160,15 +160,30 @@ def test_a_request_that_waits_for_a_lock_is_explained_with_its_holder(
 
 def test_a_request_that_never_came_is_said_to_be_so(orderctl: Orderctl, broker: Broker) -> None:
     broker.declare()
+
+    done = orderctl("explain", "nobody", "--json")
+    readable = orderctl("explain", "nobody")
+
+    assert (done.code, done.document["state"], done.document["may_wait"]) == (1, "never_seen", [])
+    assert "never seen" in readable.out
+
+
+def test_what_a_request_that_was_not_found_may_wait_in_is_told(
+    orderctl: Orderctl, broker: Broker
+) -> None:
+    broker.declare()
     orderctl("publish", "user", "create", ANN, "--id", "other")
 
     done = orderctl("explain", "nobody", "--json")
     readable = orderctl("explain", "nobody")
 
-    assert (done.code, done.document["state"]) == (1, "never_seen")
+    assert (done.code, done.document["state"]) == (3, "unknown")
     assert done.document["commands_ready"] == {"user": 1, "product": 0, "order": 0}
-    assert "never seen" in readable.out
-    assert "user 1: commands are ready in that queue" in readable.out
+    [waiting] = done.document["may_wait"]
+    assert (waiting["queue"], waiting["messages"]) == ("user", 1)
+    assert readable.code == 3
+    assert "user: 1 messages, command queues are not searched" in readable.out
+    assert "no daemon takes from it: stopped or paused" in readable.out
 
 
 def test_what_one_server_knows_is_told_without_the_other(

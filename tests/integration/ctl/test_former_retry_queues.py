@@ -50,7 +50,7 @@ def test_one_with_messages_is_left_and_replaced_when_it_is_empty(
 
     assert (first.code, second.code) == (0, 0)
     assert f"{RETRY} remains as an earlier version declared it: it holds messages" in first.err
-    [told] = [one for one in linted.document["contradictions"] if one["subject"] == RETRY]
+    [told] = [one for one in linted.document["items"] if one["subject"] == RETRY]
     assert (linted.code, told["problem"].startswith("declared by an earlier version: ")) == (
         1,
         True,
@@ -85,7 +85,7 @@ def test_it_is_shown_and_its_presence_is_no_fault(
     shown = topology("show", "--json", **DELAYS)
     status = orderctl("status", "--json", **DELAYS)
 
-    rows = {row["name"]: row for row in shown.document}
+    rows = {row["name"]: row for row in shown.document["items"]}
     assert rows[RETRY]["state"].startswith("declared by an earlier version")
     assert rows[RETRY]["needed_arguments"]["x-dead-letter-strategy"] == "at-least-once"
     assert rows["user"]["state"] == "as needed"

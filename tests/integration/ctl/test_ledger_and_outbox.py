@@ -26,7 +26,7 @@ class TestOutbox:
         done = orderctl("outbox", "list", "--json", "--limit", "2")
         readable = orderctl("outbox", "list")
 
-        assert [event["id"] for event in done.document] == [1, 2]
+        assert [event["id"] for event in done.document["items"]] == [1, 2]
         assert done.err == "stopped at 2; more rows exist; raise --limit to see them\n"
         assert len(readable.out.splitlines()) == 4
         assert "order.created  order/1" in readable.out
@@ -39,7 +39,7 @@ class TestOutbox:
 
         done = orderctl("outbox", "retry", "1", "2", "--json")
 
-        assert (done.code, done.document) == (0, {"released": [1, 2]})
+        assert (done.code, done.document) == (0, {"released": [1, 2], "missing": []})
         wait_for_value(database_url, "SELECT array_agg(id) FROM outbox", [3])
         assert orderctl("outbox", "retry", "--all").code == 0
         wait_for_value(database_url, "SELECT count(*) FROM outbox", 0)
@@ -54,7 +54,7 @@ class TestOutbox:
         assert (done.code, done.out[:10]) == (1, "1 released")
         assert "7" in done.err
         assert value(database_url, "SELECT claimed_at = '-infinity' FROM outbox") is True
-        assert orderctl("outbox", "list", "--json").document[0]["claimed_at"] is None
+        assert orderctl("outbox", "list", "--json").document["items"][0]["claimed_at"] is None
 
     def test_refused_and_set_aside_events_are_shown_and_sent_again_on_request(
         self, orderctl: Orderctl, database_url: str
@@ -62,7 +62,7 @@ class TestOutbox:
         execute(database_url, UNSENT.format(subject="order/1", correlation="r1", count=3))
         execute(database_url, REFUSED)
 
-        rows = orderctl("outbox", "list", "--json").document
+        rows = orderctl("outbox", "list", "--json").document["items"]
         table = orderctl("outbox", "list").out
 
         shown = [
@@ -79,7 +79,7 @@ class TestOutbox:
 
         assert orderctl("outbox", "retry", "--all").code == 0
 
-        rows = orderctl("outbox", "list", "--json").document
+        rows = orderctl("outbox", "list", "--json").document["items"]
         assert {(row["refusals"], row["set_aside"], row["next_try"]) for row in rows} == {
             (0, False, None)
         }
@@ -106,7 +106,7 @@ class TestOutbox:
         execute(database_url, UNSENT.format(subject="order/1", correlation="r1", count=2))
         execute(database_url, "UPDATE outbox SET body = CASE id WHEN 1 THEN 'x' ELSE '[1]' END")
 
-        rows = orderctl("outbox", "list", "--json").document
+        rows = orderctl("outbox", "list", "--json").document["items"]
 
         assert [row["subject"] for row in rows] == [None, None]
 
@@ -123,7 +123,7 @@ class TestLedger:
         execute(database_url, old)
 
         def ids(*arguments: str) -> list[Any]:
-            rows = orderctl("ledger", "list", "--json", *arguments).document
+            rows = orderctl("ledger", "list", "--json", *arguments).document["items"]
             return [row["id"] for row in rows]
 
         assert ids() == ["r2", "r1"]

@@ -40,13 +40,13 @@ def test_a_fresh_virtual_host_is_as_orderd_needs_it(topology: Any) -> None:
     done = topology("lint")
 
     assert (done.code, done.out) == (0, "nothing in the broker contradicts the settings\n")
-    assert done.err.startswith("not checked: consumer_timeout")
+    assert done.err.startswith("to check by hand: consumer_timeout")
 
 
 def test_what_is_missing_is_found(topology: Any) -> None:
     done = topology("lint", "--json")
 
-    found = {one["subject"]: one for one in done.document["contradictions"]}
+    found = {one["subject"]: one for one in done.document["items"]}
     assert done.code == 1
     assert len(found) == 16
     assert found["user.dlq"]["fix"] == "orderctl topology apply"
@@ -100,7 +100,7 @@ def test_policies_that_contradict_are_found(
 
     done = topology("lint", "--json")
 
-    found = done.document["contradictions"]
+    found = done.document["items"]
     assert done.code == 1
     assert {(one["subject"], one["problem"].split(": ", 2)[2]) for one in found} == said
     for one in found:
@@ -138,7 +138,7 @@ def test_a_listener_that_can_refuse_is_named_also_behind_another_exchange(
 
     done = topology("lint", "--json")
 
-    [found] = done.document["contradictions"]
+    [found] = done.document["items"]
     assert (done.code, found["subject"]) == (1, "stock")
     assert found["problem"] == (
         "argument x-max-length: max-length 2 with overflow reject-publish: when it is full it "
@@ -159,7 +159,7 @@ def test_the_delivery_limits_in_force_are_shown(topology: Any, broker: Broker, p
     assert limits["order"]["limit"] == 25
     assert limits["order"]["source"] == "policy planted-order: delivery-limit 25"
     assert limits["user"]["source"].startswith("default of RabbitMQ ")
-    [found] = shown.document["contradictions"]
+    [found] = shown.document["items"]
     assert (shown.code, found["subject"]) == (1, "order.dlq")
     assert "raise it to 20 or more" in found["fix"]
     assert "policy planted-order: delivery-limit 25" in table
@@ -184,7 +184,7 @@ def test_arguments_of_a_queue_count_as_well(topology: Any, broker: Broker) -> No
 
     done = topology("lint", "--json")
 
-    problems = {one["subject"]: one["problem"] for one in done.document["contradictions"]}
+    problems = {one["subject"]: one["problem"] for one in done.document["items"]}
     assert done.code == 1
     assert set(problems) == {"order", "user", "product", "order.dlq"}
     assert problems["order"].startswith("argument x-delivery-limit: delivery-limit 3: ")
@@ -219,7 +219,7 @@ def test_limits_and_permissions_are_looked_at(
 
     done = topology("lint", "--json")
 
-    problems = [(one["subject"], one["problem"]) for one in done.document["contradictions"]]
+    problems = [(one["subject"], one["problem"]) for one in done.document["items"]]
     assert done.code == 1
     assert (f"virtual host {vhost}", "max-connections 3: a daemon and an orderctl need 4") in (
         problems

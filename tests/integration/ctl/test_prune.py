@@ -41,7 +41,18 @@ def test_what_is_older_than_the_setting_goes_and_nothing_else(
     assert (done.code, done.out) == (0, "2500 requests older than 90d were deleted\n")
     assert left(filled) == {"mid": 10, "new": 5}
     again = orderctl("prune", "--yes", "--json")
-    assert again.document == {"pruned": 0, "older_than": "90d"}
+    assert again.document == {"pruned": 0, "older_than": "90d", "dry_run": False}
+
+
+def test_with_nothing_to_delete_no_confirmation_is_asked_for(orderctl: Orderctl) -> None:
+    text, document = orderctl("prune"), orderctl("prune", "--json")
+
+    assert (text.code, text.err) == (0, "")
+    assert (document.code, document.document["to_prune"], document.document["dry_run"]) == (
+        0,
+        0,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from orderd import __version__
+from orderd.ctl.commands.status import PARTS
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import execute
@@ -19,7 +20,8 @@ def test_all_is_well_with_a_daemon(orderctl: Orderctl, daemon: StartDaemon) -> N
     assert (done.code, status["ok"]) == (0, True)
     assert status["daemon"]["version"] == __version__
     assert status["daemon"]["round_trip_ms"] > Decimal(0)
-    assert {"queue": "user", "ready": 0, "consumers": 1} in status["queues"]["queues"]
+    row = {"queue": "user", "ready": 0, "consumers": 1, "oldest_s": 0}
+    assert row in status["queues"]["queues"]
     assert status["ledger"]["requests"] == 1
     assert status["schema"]["pending"] == []
 
@@ -30,8 +32,63 @@ def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
     done = orderctl("status")
 
     assert done.code == 0
-    assert [line.split()[1] for line in done.out.splitlines()[1:10]] == ["ok"] * 9
-    assert "product.dlq" in done.out
+    lines = done.out.splitlines()
+    assert lines[0].startswith(f"OK: orderd {__version__} answered in ")
+    end = 3 + len(PARTS)
+    assert [line.split()[1] for line in lines[3:end]] == ["ok"] * len(PARTS)
+    assert lines[end:] == [
+        "",
+        "empty: user, product, order, 9 retry queues, 3 dead letter queues",
+    ]
+
+
+def test_what_is_not_well_comes_first(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon().stop()
+    orderctl("publish", "order", "create")
+
+    lines = orderctl("status").out.splitlines()
+
+    assert lines[0] == "NOT OK: queues, daemon"
+    assert [line.split()[:3] for line in lines[3:5]] == [
+        ["queues", "NOT", "OK"],
+        ["daemon", "NOT", "OK"],
+    ]
+    assert lines[5].split()[1] == "ok"
+    assert [line.split()[0] for line in lines[-4:]] == ["user", "product", "order", "empty:"]
+
+
+def test_a_check_for_nagios_is_one_line_with_its_own_exit_codes(
+    orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    daemon()
+    orderctl("call", "user", "nonsense")
+    orderctl("call", "user", "nonsense")
+
+    well = orderctl("status", "--nagios", "--warn", "messages=10,age=60s", "--crit", "20")
+    warning = orderctl("status", "--nagios", "--warn", "dead_letters=1")
+    critical = orderctl("status", "--nagios", ORDERD_DATABASE_URL=f"postgresql://{NOWHERE}/x")
+    unknown = orderctl("status", "--nagios", "--warn", "nonsense=1")
+
+    assert [done.code for done in (well, warning, critical, unknown)] == [0, 1, 2, 3]
+    assert well.out.startswith(f"ORDERD OK - orderd {__version__} answered in ")
+    assert "| messages=0;10;20;0 age=0s;60;;0 dead_letters=2;;;0 outbox=0;;;0 " in well.out
+    assert warning.out.startswith("ORDERD WARNING - dead letters: 2, over 1 | ")
+    assert critical.out.startswith("ORDERD CRITICAL - database: ")
+    assert unknown.out.startswith("ORDERD UNKNOWN - --warn: nonsense: not one of ")
+    assert all(done.out.count("\n") == 1 for done in (well, warning, critical, unknown))
+
+
+def test_a_figure_beyond_its_limit_is_not_well(orderctl: Orderctl, daemon: StartDaemon) -> None:
+    daemon()
+    orderctl("call", "user", "nonsense")
+
+    text = orderctl("status", "--warn", "dead_letters=0")
+    document = orderctl("status", "--json", "--crit", "dead_letters=0")
+
+    assert (text.code, document.code) == (1, 1)
+    assert text.out.startswith("WARNING: dead letters: 1, over 0\n")
+    found = document.document["thresholds"]["dead_letters"]
+    assert (found["level"], found["value"], found["crit"]) == ("critical", 1, 0)
 
 
 def test_how_commands_are_authorized_is_told_from_the_record_and_from_here(
@@ -102,7 +159,8 @@ def test_dead_letters_are_counted_and_no_fault(orderctl: Orderctl, daemon: Start
     done = orderctl("status", "--json")
 
     assert done.code == 0
-    assert {"queue": "user.dlq", "ready": 1, "consumers": 0} in done.document["queues"]["queues"]
+    rows = {row["queue"]: row for row in done.document["queues"]["queues"]}
+    assert (rows["user.dlq"]["ready"], rows["user.dlq"]["consumers"]) == (1, 0)
 
 
 def test_a_schema_without_tables_is_not_well(orderctl_before_migration: Orderctl) -> None:

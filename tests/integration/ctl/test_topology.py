@@ -54,7 +54,7 @@ def test_a_queue_that_orderd_cannot_use_is_said(topology: Any, broker: Broker) -
     assert applied.code == 78
     assert "user.retry.5s" in applied.err
     assert "x-message-ttl" in applied.err
-    [row] = [row for row in shown.document if row["name"] == "user.retry.5s"]
+    [row] = [row for row in shown.document["items"] if row["name"] == "user.retry.5s"]
     assert (row["ok"], "x-message-ttl" in row["state"]) == (False, True)
     assert linted.code == 1
     assert "user.retry.5s" in linted.out
@@ -67,7 +67,8 @@ def test_what_there_is_is_shown_beside_what_is_needed(
     broker.bury("user", b"1")
 
     rows = {
-        row["name"]: row for row in topology("show", "--json", ORDERD_RETRY_DELAYS="1s").document
+        row["name"]: row
+        for row in topology("show", "--json", ORDERD_RETRY_DELAYS="1s").document["items"]
     }
     table = topology("show", ORDERD_RETRY_DELAYS="1s")
 

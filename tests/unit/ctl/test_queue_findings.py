@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from orderd.amqp.topology import QueueDepth
 from orderd.ctl.broker_findings import judge_queues
 from orderd.protocol.names import Queue
@@ -13,11 +15,14 @@ def depths(**changed: QueueDepth | None) -> dict[str, QueueDepth | None]:
 
 
 def test_queues_that_are_taken_from_are_well() -> None:
-    finding = judge_queues(depths(order=QueueDepth(ready=12, consumers=2)))
+    ages = {"order": 2.5}
+    finding = judge_queues(depths(order=QueueDepth(ready=12, consumers=2)), ages=ages)
 
     assert finding.is_well
     assert finding.summary.startswith("12 commands ready")
-    assert finding.facts["queues"][2] == {"queue": "order", "ready": 12, "consumers": 2}
+    row = {"queue": "order", "ready": 12, "consumers": 2, "oldest_s": Decimal("2.5")}
+    assert finding.facts["queues"][2] == row
+    assert finding.facts["queues"][1]["oldest_s"] is None
 
 
 def test_dead_letters_and_retries_are_told_of_and_no_fault() -> None:

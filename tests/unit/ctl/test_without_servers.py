@@ -24,7 +24,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_the_settings_are_shown_with_their_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show", "--json"]) == 0
 
-    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)["items"]}
     assert rows["batch_max"] == {"key": "batch_max", "value": "200", "source": "default"}
     assert rows["rabbitmq_url"]["source"] == "environment variable ORDERD_RABBITMQ_URL"
 
@@ -102,7 +102,7 @@ def test_a_password_is_shown_as_stars(
 
     assert main(["config", "show", "--json"]) == 0
 
-    rows = {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    rows = {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)["items"]}
     assert rows["database_url"] == shown
 
 

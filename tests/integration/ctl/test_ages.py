@@ -1,0 +1,110 @@
+"""How long messages wait: what `orderctl status` and `orderctl metrics` say, and when nothing."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pika
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.integration.ctl.conftest import Ended, Orderctl
+from tests.integration.ctl.letters import Broker
+from tools.management import Management
+from tools.waiting import wait_until
+
+HOUR_S = 3600
+
+
+@pytest.fixture
+def api(management: Management) -> dict[str, str]:
+    return {"RABBITMQ_MANAGEMENT_URL": f"http://{management.host}:{management.port}"}
+
+
+def publish(broker: Broker, queue: str, age_s: float | None) -> None:
+    moment = None if age_s is None else int(time.time() - age_s)
+    properties = pika.BasicProperties(timestamp=moment, delivery_mode=2)
+    broker.channel.basic_publish("", queue, b"{}", properties)
+
+
+def ages(orderctl: Orderctl, env: dict[str, str]) -> dict[str, Any]:
+    document = orderctl("status", "--json", **env).document
+    return {row["queue"]: row["oldest_s"] for row in document["queues"]["queues"]}
+
+
+def samples(done: Ended) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, sample.labels.get("queue", "")): sample.value
+        for family in text_string_to_metric_families(done.out)
+        for sample in family.samples
+    }
+
+
+def test_the_age_of_a_command_is_that_of_the_first_in_a_classic_queue(
+    orderctl: Orderctl, broker: Broker, api: dict[str, str]
+) -> None:
+    broker.declare(queue_type="classic")
+    for age_s in (HOUR_S, 60):
+        publish(broker, "order", age_s)
+    publish(broker, "user", None)
+
+    # The API tells of messages with a delay of some seconds.
+    wait_until(lambda: ages(orderctl, api)["order"], timeout_s=60, what="the age")
+
+    found = ages(orderctl, api)
+    assert HOUR_S - 5 <= found["order"] <= HOUR_S + 300
+    # Its producer wrote no time.
+    assert found["user"] is None
+    assert found["product"] == Decimal(0)
+    told = samples(orderctl("metrics", **api))
+    assert told["orderd_queue_oldest_seconds", "order"] >= HOUR_S - 5
+    assert told["orderd_queue_oldest_seconds", "product"] == 0
+    assert ("orderd_queue_oldest_seconds", "user") not in told
+
+
+def test_an_age_that_cannot_be_known_is_said_to_be_unknown(
+    orderctl: Orderctl, broker: Broker, api: dict[str, str]
+) -> None:
+    broker.declare(queue_type="quorum")
+    publish(broker, "order", HOUR_S)
+    nowhere = {"RABBITMQ_MANAGEMENT_URL": "http://127.0.0.1:1"}
+
+    assert ages(orderctl, api)["order"] is None
+    assert ages(orderctl, nowhere)["order"] is None
+    line = orderctl("status", "--nagios", "--crit", "age=1d", **nowhere).out
+    assert "age of the oldest waiting command: unknown" in line
+    assert "age=U;;86400;0" in line
+
+
+def test_the_age_of_dead_letters_counts_from_their_rejection(
+    orderctl: Orderctl, broker: Broker, api: dict[str, str]
+) -> None:
+    broker.declare(queue_type="classic")
+    assert samples(orderctl("metrics", **api))["orderd_dead_letter_oldest_seconds", ""] == 0
+    for queue, age_s in (("order", 60), ("order", 10), ("user", HOUR_S)):
+        broker.bury(queue, b"%d" % age_s, age_s=age_s)
+
+    told = samples(orderctl("metrics", **api))
+    found = ages(orderctl, api)
+
+    assert told["orderd_dead_letter_oldest_seconds", ""] >= HOUR_S
+    assert found["user.dlq"] >= HOUR_S
+    assert 60 <= found["order.dlq"] < HOUR_S
+    assert [taken.body for taken in broker.take_all("order.dlq")] == [b"60", b"10"]
+
+
+def test_dead_letters_are_left_alone_where_a_look_is_counted(
+    orderctl: Orderctl, broker: Broker, api: dict[str, str], management: Management
+) -> None:
+    version = management.request("GET", "/api/overview")["rabbitmq_version"]
+    is_counted = tuple(map(int, version.split(".")[:2])) < (4, 3)
+    broker.declare(queue_type="quorum")
+    for number in range(3):
+        broker.bury("order", b"%d" % number)
+
+    told = samples(orderctl("metrics", **api))
+
+    assert (("orderd_dead_letter_oldest_seconds", "") not in told) == is_counted
+    taken = broker.take_all("order.dlq")
+    assert [one.body for one in taken] == [b"0", b"1", b"2"]
+    assert not any(one.headers.get("x-delivery-count") for one in taken)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import struct
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from hashlib import blake2b
@@ -35,7 +36,8 @@ def line_of(delivery: Delivery) -> str:
         document["body"] = delivery.body.decode()
     except UnicodeDecodeError:
         document["body_base64"] = base64.b64encode(delivery.body).decode()
-    document["properties"] = _readable(properties)
+    if (readable := _readable(properties)) is not None:
+        document["properties"] = readable
     document["properties_base64"] = base64.b64encode(encode(properties)).decode()
     return compact(document)
 
@@ -98,12 +100,12 @@ def _properties(document: Mapping[str, Any]) -> Properties:
     try:
         properties = decode(encoded)
         is_exact = encode(properties) == encoded
-    except (ValueError, IndexError, Unpublishable) as error:
+    except (ValueError, IndexError, struct.error, Unpublishable) as error:
         raise NotALetter(f"properties_base64 is not the encoding of AMQP: {error}") from error
     if not is_exact:
         raise NotALetter("properties_base64 is not the encoding of AMQP")
     given = document.get("properties")
-    if given is not None and dumps(given) != dumps(loads(dumps(_readable(properties)).encode())):
+    if given is not None and dumps(given) != dumps(_readable(properties)):
         raise NotALetter(
             "properties differ from properties_base64, which is what counts; to change a message, "
             "use orderctl dlq edit"
@@ -124,7 +126,14 @@ def _bytes(document: Mapping[str, Any], name: str) -> bytes:
         raise NotALetter(f"{name} must be base64; got {shown(text)}") from error
 
 
-def _readable(properties: Properties) -> dict[str, Any]:
-    """Return the properties that are set, for people and for jq."""
+def _readable(properties: Properties) -> Any:
+    """Return the properties that are set as they can be read from JSON, for people and for jq.
+
+    None where JSON cannot have them, such as deeply nested headers.
+    """
     found = ((each.name, getattr(properties, each.name)) for each in fields(properties))
-    return {name: jsonable(value) for name, value in found if value is not None}
+    document = {name: jsonable(value) for name, value in found if value is not None}
+    try:
+        return loads(compact(document).encode())
+    except MalformedJson:
+        return None

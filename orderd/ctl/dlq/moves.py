@@ -150,13 +150,14 @@ def _report_replay(
     if watched is None:
         is_done = not options.dry_run
         return _report(options, context, tally, dead_letters, "replayed", is_done=is_done)
-    fates = watched.summary()
-    code = _report(options, context, tally, dead_letters, "replayed", is_done=True, **fates)
+    fates, stopped = watched.summary(), watched.stopped
+    more = {**fates, "stopped": stopped}
+    code = _report(options, context, tally, dead_letters, "replayed", is_done=True, **more)
     if not context.console.is_json and tally.counts["replayed"]:
         told = (f"{count} {name.replace('_', ' ')}" for name, count in fates.items() if count)
         context.console.line(f"of these: {', '.join(told)}")
-    if watched.stopped is not None:
-        context.console.complain(f"stopped: {watched.stopped}; the rest stay")
+    if stopped is not None:
+        context.console.complain(f"stopped: {stopped}; the rest stay")
         return ExitCode.FAILED
     return code
 
@@ -190,6 +191,7 @@ def _report(
         console.line(
             f"{counts[done]} {verb}{rest}; {dead_letters.seen} of {dead_letters.total} checked"
         )
-    is_named = options.ids or options.groups
-    is_found = counts[done] or kept or not is_named or dead_letters.failing
+    if options.groups and not (counts[done] or kept):
+        console.note(f"no dead letters of group {', '.join(options.groups)}")
+    is_found = counts[done] or kept or not options.ids or dead_letters.failing
     return dead_letters.code(is_whole=bool(is_found and not counts["failed"]), console=console)

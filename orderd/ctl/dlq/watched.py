@@ -106,7 +106,7 @@ class WatchedReplay:
             if fates.failed > allowed:
                 self.stopped = (
                     f"{fates.failed} of {fates.replayed} replayed messages failed again, "
-                    f"more than {self._plan.share_max:.3g} of them"
+                    f"more than {100 * self._plan.share_max:g} %"
                 )
                 return
             if not fates.undecided or (not is_last and fates.failed + fates.undecided <= allowed):

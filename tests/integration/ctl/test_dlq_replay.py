@@ -68,7 +68,7 @@ def test_body_and_properties_are_kept_to_the_byte(
 
     assert (done.code, done.document["replayed"]) == (0, 1)
     assert broker.ready("product.dlq") == 0
-    assert properties_of(vhost_url, "product") == replace(sent, headers=HEADERS | REPLAYED)
+    assert properties_of(vhost_url, "product") == replace(sent, headers={**HEADERS, **REPLAYED})
     assert broker.take_bodies("product") == [ODD_BODY]
 
 

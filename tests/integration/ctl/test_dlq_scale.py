@@ -161,7 +161,7 @@ def test_each_verb_needs_no_more_memory_for_ten_thousand_letters(
 def test_interruptions_of_a_replay_lose_and_double_nothing(
     runs: Runs, broker: Broker, orderctl: Orderctl, vhost_url: str, seed: int
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     broker.declare()
     bury_many(vhost_url, lamps(LETTERS))
     for number in (signal.SIGINT, signal.SIGKILL) * 2:
@@ -183,7 +183,7 @@ def test_interruptions_of_a_replay_lose_and_double_nothing(
 def test_letters_take_effect_once_however_often_a_replay_is_interrupted(
     runs: Runs, daemon: StartDaemon, database_url: str, seed: int, how: str
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     daemon(retry_delays="100ms")
     vhost_url = runs.vhost_url
     bury_many(vhost_url, lamps(LETTERS))
@@ -206,12 +206,13 @@ def test_letters_take_effect_once_however_often_a_replay_is_interrupted(
 def test_letters_are_imported_once_however_often_it_is_interrupted(
     runs: Runs, broker: Broker, vhost_url: str, seed: int, tmp_path: Path
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     broker.declare()
     bury_many(vhost_url, lamps(LETTERS))
     file = tmp_path / "letters"
     while runs.interrupt(signal.SIGKILL, chance.uniform(0.3, 15), "export", "--output", str(file)):
         assert not file.exists()
+        wait_until_all_are_back(vhost_url, "product.dlq")
     assert len(file.read_bytes().splitlines()) == LETTERS
     wait_until_all_are_back(vhost_url, "product.dlq")
     broker.channel.queue_purge("product.dlq")
@@ -230,7 +231,7 @@ def test_letters_are_imported_once_however_often_it_is_interrupted(
 def test_a_purge_that_is_interrupted_deletes_only_what_is_old(
     runs: Runs, broker: Broker, vhost_url: str, seed: int
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     broker.declare()
     old = lamps(LETTERS)
     young = ((queue, body, {**headers, "orderd-failed-at": YOUNG}) for queue, body, headers in old)

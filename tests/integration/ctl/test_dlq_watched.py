@@ -9,6 +9,7 @@ from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import (
     CAUSES,
     Broker,
+    Letter,
     bury_many,
     execute,
     letter_of,
@@ -26,7 +27,7 @@ BROKEN = """
 SHORT = {"ORDERD_RETRY_DELAYS": "100ms"}
 
 
-def lamps(count: int) -> list[tuple[str, bytes, dict[str, object]]]:
+def lamps(count: int) -> list[Letter]:
     """Return letters that are products to create, all of one cause."""
     content = ({"name": f"lamp {n}", "price": "5.00", "stock_quantity": 1} for n in range(count))
     return [letter_of(CAUSES[0], n, each) for n, each in enumerate(content)]

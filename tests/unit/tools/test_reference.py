@@ -24,5 +24,6 @@ def test_options_that_verbs_share_stand_once_with_their_verbs() -> None:
     lines = reference.orderctl_command("dlq").splitlines()
 
     assert [line for line in lines if line.startswith("| `--dry-run`")] == [
-        "| `--dry-run` | change nothing; show what would be done | `replay`, `discard` |"
+        "| `--dry-run` | change nothing; show what would be done | "
+        "`replay`, `discard`, `purge`, `edit`, `import` |"
     ]

@@ -115,8 +115,8 @@ HEADERS: Final = {
     "only the publisher's own.",
     "orderd-expires-at": "Retries and renewed messages: when the command expires, in milliseconds "
     "since 1970, counted from its first delivery to orderd.",
-    "orderd-replayed": "Only where `orderctl dlq replay` has published the message again: how often. "
-    "It stays with the message.",
+    "orderd-replayed": "Only where `orderctl dlq replay` has published the message again: how "
+    "often. It stays with the message.",
     "orderd-edited-by": "Only where `orderctl dlq edit` has changed the body: the operator's login "
     "name.",
     "orderd-place": "Retries: the key by which the command keeps its place.",

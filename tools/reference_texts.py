@@ -165,8 +165,7 @@ CRASH_POINTS: Final = {
     ),
     "outbox_marked": ("The events are published and deleted.", "does nothing"),
     "dlq_replay_published": (
-        "`orderctl dlq replay` or `edit`: the copy is in its queue, the dead letter is still "
-        "there.",
+        "`orderctl dlq replay`, `edit`: the copy is in its queue, the dead letter is still there.",
         "processes the copy; the next replay skips the dead letter, which the ledger knows",
     ),
 }

@@ -119,6 +119,10 @@ HEADERS: Final = {
     "only the publisher's own.",
     "orderd-expires-at": "Retries and renewed messages: when the command expires, in milliseconds "
     "since 1970, counted from its first delivery to orderd.",
+    "orderd-replayed": "Only where `orderctl dlq replay` has published the message again: how "
+    "often. It stays with the message.",
+    "orderd-edited-by": "Only where `orderctl dlq edit` has changed the body: the operator's login "
+    "name.",
     "orderd-place": "Retries: the key by which the command keeps its place.",
     "orderd-renewals": "Renewed messages: how often a copy has replaced the message in its queue.",
     "orderd-clean-stops": "Renewed messages: how many of the recorded tries ended in a clean stop.",
@@ -165,7 +169,7 @@ CRASH_POINTS: Final = {
     ),
     "outbox_marked": ("The events are published and deleted.", "does nothing"),
     "dlq_replay_published": (
-        "`orderctl dlq replay`: the copy is in its queue, the dead letter is still there.",
+        "`orderctl dlq replay`, `edit`: the copy is in its queue, the dead letter is still there.",
         "processes the copy; the next replay skips the dead letter, which the ledger knows",
     ),
 }

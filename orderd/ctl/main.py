@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "users": "list users, or show one",
     "metrics": "print the metrics of the local daemon, its queues and database, or serve them",
     "explain": "show everything known about one request",
-    "dlq": "list, show, replay or discard dead letters",
+    "dlq": "group, list, replay, edit, export or delete dead letters",
     "ledger": "show or list the outcomes of requests",
     "outbox": "list unsent events, or have them sent",
     "topology": "declare, show or check the broker's queues",

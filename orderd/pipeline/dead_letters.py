@@ -15,6 +15,7 @@ from orderd.protocol.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
     HEADER_CODE,
+    HEADER_EDITED_BY,
     HEADER_ERROR,
     HEADER_EXPIRATION,
     HEADER_EXPIRES_AT,
@@ -22,6 +23,7 @@ from orderd.protocol.names import (
     HEADER_PLACE,
     HEADER_QUEUE,
     HEADER_REASON,
+    HEADER_REPLAYED,
     HEADER_USER_ID,
     dead_letter_queue,
 )
@@ -32,7 +34,8 @@ from orderd.protocol.strict_json import dumps
 HEADERS_BYTES_MAX: Final = 16 * 1024
 REASON_CHARACTERS_MAX: Final = 1000
 _HEADER_OVERHEAD_BYTES: Final = 64
-_MOVED_PROPERTIES: Final = frozenset({HEADER_EXPIRATION, HEADER_USER_ID})
+# Short texts that producers can set as well, and then to anything.
+_SHORT_TEXTS: Final = frozenset({HEADER_EXPIRATION, HEADER_USER_ID, HEADER_EDITED_BY})
 
 
 def dead_letter(
@@ -71,11 +74,9 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
         for name, value in (message.properties.headers or {}).items()
         if name in {HEADER_ATTEMPT, HEADER_EXPIRES_AT, HEADER_PLACE}
         or name in DEAD_LETTER_HEADERS
-        # Producers can set these two as well, and then to anything.
+        or (name == HEADER_REPLAYED and isinstance(value, int))
         or (
-            name in _MOVED_PROPERTIES
-            and isinstance(value, str)
-            and len(value) <= SHORT_STRING_BYTES_MAX
+            name in _SHORT_TEXTS and isinstance(value, str) and len(value) <= SHORT_STRING_BYTES_MAX
         )
     }
     return replace(message, properties=replace(message.properties, headers=ours))

@@ -100,6 +100,9 @@ DEAD_LETTER_HEADERS: Final = frozenset(
 # ended in a clean stop that could not say so in the database.
 HEADER_RENEWALS: Final = "orderd-renewals"
 HEADER_CLEAN_STOPS: Final = "orderd-clean-stops"
+# How often `orderctl dlq replay` has published the message again, and who has edited it.
+HEADER_REPLAYED: Final = "orderd-replayed"
+HEADER_EDITED_BY: Final = "orderd-edited-by"
 # The key that identifies a command without id while it keeps its place.
 HEADER_PLACE: Final = "orderd-place"
 RENEWAL_HEADERS: Final = frozenset({HEADER_RENEWALS, HEADER_CLEAN_STOPS})

@@ -1,22 +1,27 @@
 """`orderctl dlq`: the dead letters; to look at them changes neither them nor their order."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from orderd.amqp.browse import Browser
 from orderd.ctl.broker import broker_of
 from orderd.ctl.console import Console
 from orderd.ctl.context import Context
 from orderd.ctl.dlq.browse import DeadLetters
 from orderd.ctl.dlq.dead_letters import DeadLetter
+from orderd.ctl.dlq.edit import edit
 from orderd.ctl.dlq.filters import (
-    Filters,
     add_filter_arguments,
     add_limit_argument,
+    add_queue_argument,
     filters_of,
 )
+from orderd.ctl.dlq.groups import GROUPS_MAX, Groups
 from orderd.ctl.dlq.moves import discard, replay
+from orderd.ctl.dlq.pace import RAMP_START_PER_S, STOP_ABOVE_PERCENT, percent, rate
+from orderd.ctl.dlq.transfer import export_letters, import_letters
+from orderd.ctl.request import request_id
 from orderd.ctl.tables import Column, Table
 
 LIST_LIMIT: Final = 1000
@@ -30,17 +35,42 @@ _COLUMNS: Final = (
     Column("attempt", is_right=True),
     Column("reason", is_long=True),
 )
+_GROUP_COLUMNS: Final = (
+    Column("group"),
+    Column("count", is_right=True),
+    Column("queue"),
+    Column("action"),
+    Column("code"),
+    Column("first"),
+    Column("last"),
+    Column("replayed", is_right=True),
+    Column("sample", is_long=True),
+    Column("reason", is_long=True),
+)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
+    _register_looks(verbs)
+    _register_moves(verbs)
+    _register_edit(verbs)
+    _register_transfer(verbs)
+
+
+def _register_looks(verbs: Any) -> None:
+    grouped = verbs.add_parser("groups", help="count dead letters by their cause")
+    grouped.set_defaults(run=list_groups)
     listed = verbs.add_parser("list", help="list dead letters, one per line")
     listed.set_defaults(run=list_letters)
-    add_limit_argument(listed, LIST_LIMIT)
     shown = verbs.add_parser("show", help="show dead letters completely, one JSON document each")
     shown.set_defaults(run=show_letters)
-    add_limit_argument(shown, SHOW_LIMIT)
+    for verb, limit in ((grouped, None), (listed, LIST_LIMIT), (shown, SHOW_LIMIT)):
+        add_limit_argument(verb, limit)
+        add_filter_arguments(verb)
+
+
+def _register_moves(verbs: Any) -> None:
     replayed = verbs.add_parser("replay", help="republish them to their queues, unchanged")
     replayed.set_defaults(run=replay)
     replayed.add_argument(
@@ -49,79 +79,184 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="include dead letters whose request has an outcome in the ledger or whose row has "
         "changed since",
     )
-    discarded = verbs.add_parser("discard", help="delete them")
-    discarded.set_defaults(run=discard)
-    discarded.add_argument(
-        "--yes", action="store_true", help="confirm the deletion; required to delete anything"
+    replayed.add_argument(
+        "--rate", metavar="N/s", type=rate, help="at most this many, for example 20/s or 30/min"
     )
-    for verb in (replayed, discarded):
-        add_limit_argument(verb, None)
+    replayed.add_argument(
+        "--ramp",
+        action="store_true",
+        help=f"start with {RAMP_START_PER_S:g}/s, and double while none fails again",
+    )
+    replayed.add_argument(
+        "--stop-above",
+        metavar="PERCENT",
+        type=percent,
+        help="watch what becomes of the replayed ones, and stop when more of them than this fail "
+        f"again; with --ramp {STOP_ABOVE_PERCENT:g} by default",
+    )
+    discarded = verbs.add_parser("discard", help="delete them")
+    discarded.set_defaults(run=discard, done="discarded")
+    purged = verbs.add_parser("purge", help="delete old ones")
+    purged.set_defaults(run=discard, done="purged")
+    for verb in (discarded, purged):
         verb.add_argument(
-            "--dry-run", action="store_true", help="change nothing; show what would be done"
+            "--yes", action="store_true", help="confirm the deletion; required to delete anything"
         )
-    for verb in (listed, shown, replayed, discarded):
-        add_filter_arguments(verb)
+    for verb in (replayed, discarded, purged):
+        add_limit_argument(verb, None)
+        _add_dry_run(verb)
+        add_filter_arguments(verb, is_age_required=verb is purged)
+
+
+def _register_edit(verbs: Any) -> None:
+    edited = verbs.add_parser("edit", help="correct one's body in an editor, and send it again")
+    edited.set_defaults(run=edit)
+    edited.add_argument("id", metavar="ID", type=request_id, help="id of the request")
+    add_queue_argument(edited)
+    edited.add_argument(
+        "--force",
+        action="store_true",
+        help="send it even if its request has an outcome in the ledger or its row has changed "
+        "since",
+    )
+    _add_dry_run(edited)
+
+
+def _register_transfer(verbs: Any) -> None:
+    exported = verbs.add_parser("export", help="write them to a file, to the byte")
+    exported.set_defaults(run=export_letters)
+    exported.add_argument(
+        "--output", dest="file", metavar="FILE", default="-", help="file to write; default: stdout"
+    )
+    add_limit_argument(exported, None)
+    add_filter_arguments(exported)
+    imported = verbs.add_parser("import", help="put exported ones into their queues again")
+    imported.set_defaults(run=import_letters)
+    imported.add_argument("file", metavar="FILE", help="file to read; - reads stdin")
+    _add_dry_run(imported)
+
+
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing; show what would be done"
+    )
+
+
+def list_groups(options: argparse.Namespace, context: Context) -> int:
+    """Print how many dead letters each cause has."""
+    groups = Groups()
+    with _looking(options, context) as (dead_letters, matching):
+        groups.add_all(matching)
+    ranked, console = groups.ranked(), context.console
+    if console.is_json:
+        documents = (group.document() for group in ranked)
+        console.items(documents, looked_at=dead_letters.seen, others=groups.others)
+    elif ranked:
+        console.table(Table(_GROUP_COLUMNS, [_group_cells(group.document()) for group in ranked]))
+    if groups.others:
+        console.note(f"{groups.others} more in other groups: only {GROUPS_MAX} are told apart")
+    count = sum(group.count for group in ranked) + groups.others
+    return _end(console, dead_letters, options, count)
 
 
 def list_letters(options: argparse.Namespace, context: Context) -> int:
     """Print what tells each dead letter from the others."""
-    filters, console = filters_of(options, context), context.console
-    found: list[dict[str, Any]] = []
-
-    def note(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
-        found.extend(dead_letter.summary() for dead_letter in matching)
-
-    with broker_of(context.settings) as publisher:
-        dead_letters = DeadLetters(context.settings, publisher, options.queue, console)
-        with console.progress("looking", dead_letters.total) as advance:
-            dead_letters.go_through(filters, options.limit, advance, note)
-    if console.is_json:
-        console.document(found)
-    else:
-        console.table(Table(_COLUMNS, [_cells(summary) for summary in found]))
-    return _end(console, dead_letters, filters, len(found), options.limit)
+    console, shown = context.console, Counting()
+    with _looking(options, context) as (dead_letters, matching):
+        summaries = (dead_letter.summary() for dead_letter in shown.over(matching))
+        if console.is_json:
+            console.items(summaries, looked_at=lambda: dead_letters.seen)
+        elif rows := [_cells(summary) for summary in summaries]:
+            console.table(Table(_COLUMNS, rows))
+    return _end(console, dead_letters, options, shown.count)
 
 
 def show_letters(options: argparse.Namespace, context: Context) -> int:
-    """Print each dead letter as one JSON document, as soon as it is read."""
+    """Print each dead letter as a JSON document, as soon as it is read."""
+    console, shown = context.console, Counting()
+    with _looking(options, context) as (dead_letters, matching):
+        documents = (dead_letter.document() for dead_letter in shown.over(matching))
+        if console.is_json:
+            console.items(documents, looked_at=lambda: dead_letters.seen)
+        else:
+            for document in documents:
+                console.document(document)
+    return _end(console, dead_letters, options, shown.count)
+
+
+class Counting:
+    """Counts what passes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def over(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+        """Yield *dead_letters*."""
+        for dead_letter in dead_letters:
+            self.count += 1
+            yield dead_letter
+
+
+@contextmanager
+def _looking(
+    options: argparse.Namespace, context: Context
+) -> Iterator[tuple[DeadLetters, Iterator[DeadLetter]]]:
+    """Give the dead letters of the arguments, and those that match."""
     filters, console = filters_of(options, context), context.console
-    shown = 0
-
-    def show(_browser: Browser, matching: Iterator[DeadLetter]) -> None:
-        nonlocal shown
-        for dead_letter in matching:
-            console.document(dead_letter.document())
-            shown += 1
-
     with broker_of(context.settings) as publisher:
         dead_letters = DeadLetters(context.settings, publisher, options.queue, console)
-        dead_letters.go_through(filters, options.limit, lambda: None, show)
-    return _end(console, dead_letters, filters, shown, options.limit)
+        with (
+            console.progress("looking", dead_letters.total) as advance,
+            closing(dead_letters.each(filters, options.limit, advance)) as matching,
+        ):
+            yield dead_letters, matching
 
 
 def _end(
-    console: Console, dead_letters: DeadLetters, filters: Filters, shown: int, limit: int
+    console: Console, dead_letters: DeadLetters, options: argparse.Namespace, shown: int
 ) -> int:
-    if dead_letters.seen < dead_letters.total and shown == limit:
+    if dead_letters.seen < dead_letters.total and shown == options.limit:
         unseen = dead_letters.total - dead_letters.seen
-        console.note(f"stopped at {limit}; {unseen} more not checked; raise --limit to continue")
+        console.note(
+            f"stopped at {options.limit}; {unseen} more not checked; raise --limit to continue"
+        )
     elif not shown and dead_letters.total:
         noun = "dead letter" if dead_letters.total == 1 else "dead letters"
         console.note(f"no match ({dead_letters.total} {noun} checked)")
+    elif not shown and not console.is_json:
+        console.note("no dead letters")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.
-    is_missing = filters.ids and not shown and not dead_letters.failing
+    is_missing = options.ids and not shown and not dead_letters.failing
     return dead_letters.code(is_whole=not is_missing, console=console)
 
 
+def _group_cells(group: dict[str, Any]) -> list[str]:
+    return [
+        group["group"],
+        str(group["count"]),
+        group["queue"],
+        group["action"] or "",
+        group["code"] or "",
+        _moment(group["first"]),
+        _moment(group["last"]),
+        str(group["replayed"]),
+        group["sample_id"] or "",
+        group["reason"] or "",
+    ]
+
+
 def _cells(summary: dict[str, Any]) -> list[str]:
-    moment = summary["failed_at"]
     attempt = summary["attempt"]
     return [
         summary["dead_letter_queue"],
-        f"{moment[:19].replace('T', ' ')}Z" if moment else "",
+        _moment(summary["failed_at"]),
         summary["code"] or "",
         summary["id"] or "",
         summary["action"] or "",
         "" if attempt is None else str(attempt),
         summary["reason"] or "",
     ]
+
+
+def _moment(told: str | None) -> str:
+    return f"{told[:19].replace('T', ' ')}Z" if told else ""

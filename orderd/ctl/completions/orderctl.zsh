@@ -15,7 +15,7 @@ _shtab_orderctl_commands() {
     config:'Show or check the settings, or print an example file.'
     daemons:'List all daemons.'
     demo:'Run the reference scenario on an empty database.'
-    dlq:'List, show, replay or discard dead letters.'
+    dlq:'Group, list, replay, edit, export or delete dead letters.'
     explain:'Show everything known about one request.'
     health:'Check the health file of the local daemon for liveness and readiness.'
     ledger:'Show or list the outcomes of requests.'
@@ -47,7 +47,12 @@ _shtab_orderctl_config_commands() {
 _shtab_orderctl_dlq_commands() {
   local _commands=(
     discard:'delete them'
+    edit:'correct one'"'"'s body in an editor, and send it again'
+    export:'write them to a file, to the byte'
+    groups:'count dead letters by their cause'
+    import:'put exported ones into their queues again'
     list:'list dead letters, one per line'
+    purge:'delete old ones'
     replay:'republish them to their queues, unchanged'
     show:'show dead letters completely, one JSON document each'
   )
@@ -215,6 +220,7 @@ _shtab_orderctl_dlq_discard_options=(
   "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
   "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
   ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
@@ -222,6 +228,65 @@ _shtab_orderctl_dlq_discard_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_dlq_discard_defaults_added=0
+
+_shtab_orderctl_dlq_edit_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--force[send it even if its request has an outcome in the ledger or its row has changed since]"
+  "--dry-run[change nothing\; show what would be done]"
+  ":id of the request:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_dlq_edit_defaults_added=0
+
+_shtab_orderctl_dlq_export_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--output[file to write\; default\: stdout]:FILE:_files"
+  "--limit[maximum number, oldest first\; default\: all]:N:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_dlq_export_defaults_added=0
+
+_shtab_orderctl_dlq_groups_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--limit[maximum number, oldest first\; default\: all]:N:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_dlq_groups_defaults_added=0
+
+_shtab_orderctl_dlq_import_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--dry-run[change nothing\; show what would be done]"
+  ":file to read\; - reads stdin:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_dlq_import_defaults_added=0
 
 _shtab_orderctl_dlq_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -231,6 +296,7 @@ _shtab_orderctl_dlq_list_options=(
   "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
   "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
   ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
@@ -239,16 +305,39 @@ _shtab_orderctl_dlq_list_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_dlq_list_defaults_added=0
 
-_shtab_orderctl_dlq_replay_options=(
+_shtab_orderctl_dlq_purge_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--force[include dead letters whose request has an outcome in the ledger or whose row has changed since]"
+  "--yes[confirm the deletion\; required to delete anything]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
   "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
   "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
+  "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
+  "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_dlq_purge_defaults_added=0
+
+_shtab_orderctl_dlq_replay_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--force[include dead letters whose request has an outcome in the ledger or whose row has changed since]"
+  "--rate[at most this many, for example 20\/s or 30\/min]:N/s:"
+  "--ramp[start with 5\/s, and double while none fails again]"
+  "--stop-above[watch what becomes of the replayed ones, and stop when more of them than this fail again\; with --ramp 10 by default]:PERCENT:"
+  "--limit[maximum number, oldest first\; default\: all]:N:"
+  "--dry-run[change nothing\; show what would be done]"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
   ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
@@ -265,6 +354,7 @@ _shtab_orderctl_dlq_show_options=(
   "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
   "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
+  "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
   ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
@@ -681,7 +771,12 @@ _shtab_orderctl_dlq() {
       curcontext="${curcontext%:*:*}:_shtab_orderctl_dlq-$line[1]:"
       case $line[1] in
         discard) _arguments -C -s $_shtab_orderctl_dlq_discard_options ;;
+        edit) _arguments -C -s $_shtab_orderctl_dlq_edit_options ;;
+        export) _arguments -C -s $_shtab_orderctl_dlq_export_options ;;
+        groups) _arguments -C -s $_shtab_orderctl_dlq_groups_options ;;
+        import) _arguments -C -s $_shtab_orderctl_dlq_import_options ;;
         list) _arguments -C -s $_shtab_orderctl_dlq_list_options ;;
+        purge) _arguments -C -s $_shtab_orderctl_dlq_purge_options ;;
         replay) _arguments -C -s $_shtab_orderctl_dlq_replay_options ;;
         show) _arguments -C -s $_shtab_orderctl_dlq_show_options ;;
       esac

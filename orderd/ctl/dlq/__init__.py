@@ -1,1 +1,1 @@
-"""Dead dead letters: find, filter, replay and discard them."""
+"""Dead letters: find, group, replay, edit, keep and delete them."""

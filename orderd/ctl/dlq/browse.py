@@ -1,7 +1,8 @@
 """Going through the dead letters: each once, with an end, and none nearer to a delivery limit."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -99,17 +100,44 @@ class DeadLetters:
         one is left then; raises HeadUndeliverable where it is the only one.
         """
         self._left = limit
+        for name in self._unfinished():
+            with self._leaving(name), browser_of(self._publisher) as browser:
+                handle(browser, self._matching(browser, name, filters, advance))
+
+    def each(
+        self, filters: Filters, limit: int | None, advance: Advance
+    ) -> Generator[DeadLetter, None, None]:
+        """Yield what `go_through` would hand over, for who only reads; to be closed after use."""
+        self._left = limit
+        for name in self._unfinished():
+            with self._leaving(name), browser_of(self._publisher) as browser:
+                yield from self._matching(browser, name, filters, advance)
+
+    def later(self, browser: Browser, name: str) -> Iterator[DeadLetter]:
+        """Yield what has come into the queue *name* since; *browser* holds it until it is done."""
+        depth = queue_depth(self._publisher.connection, name)
+        for _ in range(0 if depth is None else depth.ready):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            yield DeadLetter(delivery)
+
+    def _unfinished(self) -> Iterator[str]:
         for name in self._depths:
             if self._left == 0:
-                break
-            try:
-                with browser_of(self._publisher) as browser:
-                    handle(browser, self._matching(browser, name, filters, advance))
-            except HeadUndeliverable as fault:
-                if len(self._depths) == 1:
-                    raise
-                self.failing[name] = str(fault)
-                self._publisher.connection.open()
+                return
+            yield name
+
+    @contextmanager
+    def _leaving(self, name: str) -> Iterator[None]:
+        """Leave the queue *name* where the broker cannot deliver its head."""
+        try:
+            yield
+        except HeadUndeliverable as fault:
+            if len(self._depths) == 1:
+                raise
+            self.failing[name] = str(fault)
+            self._publisher.connection.open()
 
     def _matching(
         self, browser: Browser, name: str, filters: Filters, advance: Advance

@@ -1,4 +1,4 @@
-"""Dead dead letters: what one says, and the message that it was before."""
+"""Dead letters: what one says, and the message that it was before."""
 
 import base64
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from orderd.amqp.message import Delivery, OutgoingMessage, Properties
+from orderd.amqp.renewal import count_in
 from orderd.protocol.limits import REQUEST_ID_MAX
 from orderd.protocol.names import (
     BROKER_HEADERS,
@@ -20,6 +21,7 @@ from orderd.protocol.names import (
     HEADER_PLACE,
     HEADER_QUEUE,
     HEADER_REASON,
+    HEADER_REPLAYED,
     HEADER_USER_ID,
     Queue,
     dead_letter_queue,
@@ -81,6 +83,11 @@ class DeadLetter:
         return self.text(HEADER_CODE)
 
     @property
+    def replayed(self) -> int:
+        """How often `orderctl dlq replay` has published it again."""
+        return count_in(self.delivery, HEADER_REPLAYED)
+
+    @property
     def failed_at(self) -> datetime | None:
         """The time of dead-lettering, in UTC."""
         try:
@@ -101,9 +108,9 @@ class DeadLetter:
             "reason": self.text(HEADER_REASON),
             "code": self.code,
             "queue": self.origin,
-            "attempt": _jsonable(self.headers.get(HEADER_ATTEMPT)),
-            "request": _jsonable(self.request),
-            "headers": _jsonable(self.headers),
+            "attempt": jsonable(self.headers.get(HEADER_ATTEMPT)),
+            "request": jsonable(self.request),
+            "headers": jsonable(self.headers),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -114,13 +121,15 @@ class DeadLetter:
             "code": self.code,
             "id": self.request_id,
             "action": self.action,
-            "attempt": _jsonable(self.headers.get(HEADER_ATTEMPT)),
+            "attempt": jsonable(self.headers.get(HEADER_ATTEMPT)),
             "body_bytes": len(self.delivery.body),
             "reason": self.text(HEADER_REASON),
         }
 
     def original(self, user: str | None) -> OutgoingMessage:
         """Return the message that it was, to be published to its queue, attempts not counted.
+
+        A header counts the replays, so that it is known should the message become one again.
 
         *user* is who publishes: the broker takes no other `user_id`. A property that cannot be
         given back stays in its header.
@@ -142,7 +151,7 @@ class DeadLetter:
             properties = replace(properties, expiration=headers.pop(HEADER_EXPIRATION))
         if user is not None and headers.get(HEADER_USER_ID) == user:
             properties = replace(properties, user_id=headers.pop(HEADER_USER_ID))
-        return replace(properties, headers=headers or None)
+        return replace(properties, headers=headers | {HEADER_REPLAYED: self.replayed + 1})
 
 
 def dead_letter_queues(queue: str | None) -> list[str]:
@@ -169,7 +178,8 @@ def _is_expiration(value: object) -> bool:
     return len(value) <= len(str(_EXPIRATION_MAX_MS)) and int(value) <= _EXPIRATION_MAX_MS
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return *value*, a header or what contains it, as JSON can have it."""
     match value:
         case bytes():
             return {"base64": base64.b64encode(value).decode()}
@@ -178,7 +188,7 @@ def _jsonable(value: Any) -> Any:
         case float():
             return Decimal(repr(value)) if value - value == 0 else str(value)
         case Mapping():
-            return {str(name): _jsonable(inner) for name, inner in value.items()}
+            return {str(name): jsonable(inner) for name, inner in value.items()}
         case list():
-            return [_jsonable(inner) for inner in value]
+            return [jsonable(inner) for inner in value]
     return value

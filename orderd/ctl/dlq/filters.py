@@ -1,13 +1,14 @@
 """Filters that select dead letters, and the windows they are processed in."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.dlq.dead_letters import DeadLetter
+from orderd.ctl.dlq.groups import cause_of, group_id
 from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.request import request_id, text
@@ -29,6 +30,7 @@ class Filters:
     ids: Sequence[str] = ()
     before: datetime | None = None
     after: datetime | None = None
+    groups: Sequence[str] = ()
 
     def match(self, dead_letter: DeadLetter) -> bool:
         """Return whether *dead_letter* matches; one without a time matches no age filter."""
@@ -39,6 +41,8 @@ class Filters:
         ):
             if wanted and found not in wanted:
                 return False
+        if self.groups and cause_of(dead_letter).group not in self.groups:
+            return False
         if self.before is None and self.after is None:
             return True
         moment = dead_letter.failed_at
@@ -49,8 +53,8 @@ class Filters:
         )
 
 
-def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the queue argument and the dead letter filters to *parser*."""
+def add_queue_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the queue argument to *parser*."""
     parser.add_argument(
         "queue",
         metavar="QUEUE",
@@ -58,6 +62,11 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         type=_queue,
         help=f"{', '.join(Queue)} or one of these names with .dlq appended; default: all",
     )
+
+
+def add_filter_arguments(parser: argparse.ArgumentParser, *, is_age_required: bool = False) -> None:
+    """Add the queue argument and the dead letter filters to *parser*."""
+    add_queue_argument(parser)
     for option, dest, what in (
         ("--code", "codes", "with this error code"),
         ("--action", "actions", "with this action"),
@@ -80,11 +89,21 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         type=request_id,
         help="only the request with this id; repeatable",
     )
+    parser.add_argument(
+        "--group",
+        dest="groups",
+        metavar="G",
+        action="append",
+        default=[],
+        type=group_id,
+        help="only dead letters of this group, as orderctl dlq groups prints it; repeatable",
+    )
     for option, what in (("--older-than", "at least"), ("--newer-than", "at most")):
         parser.add_argument(
             option,
             metavar="DURATION",
             type=duration,
+            required=is_age_required and option == "--older-than",
             help=f"only dead letters rejected {what} this long ago, for example 90s, 10min or 2h",
         )
 
@@ -120,6 +139,7 @@ def filters_of(options: argparse.Namespace, context: Context) -> Filters:
         options.ids,
         before=ago(options.older_than),
         after=ago(options.newer_than),
+        groups=options.groups,
     )
 
 
@@ -128,14 +148,16 @@ def _time_of_the_database(context: Context) -> datetime:
         return database.clock.now()
 
 
-def windows(dead_letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Yield *dead_letters* in groups that are small enough to be held in memory."""
+def windows(
+    dead_letters: Iterable[DeadLetter], letters_max: int = WINDOW_LETTERS
+) -> Iterator[list[DeadLetter]]:
+    """Yield *dead_letters* in portions that are small enough to be held in memory."""
     window: list[DeadLetter] = []
     window_bytes = 0
     for dead_letter in dead_letters:
         window.append(dead_letter)
         window_bytes += len(dead_letter.delivery.body)
-        if len(window) == WINDOW_LETTERS or window_bytes >= WINDOW_BYTES_MAX:
+        if len(window) == letters_max or window_bytes >= WINDOW_BYTES_MAX:
             yield window
             window, window_bytes = [], 0
     if window:

@@ -1,6 +1,8 @@
 """Dead letters as the daemon would leave them, put there without it, and what is left of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ import psycopg2
 
 from tools.waiting import wait_until
 
+Letter = tuple[str, bytes, Mapping[str, Any]]
 QUEUES = ("user", "product", "order")
 # Events as a daemon leaves them that dies before it sends them.
 UNSENT = """
@@ -115,3 +118,48 @@ def wait_for_value(database_url: str, sql: str, wanted: object) -> None:
         timeout_s=20,
         what=f"{sql}: {wanted}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Dead letters of one cause: their queue, action, code and reason, in which {} is a value."""
+
+    queue: str
+    action: str
+    code: str
+    reason: str
+
+
+CAUSES = (
+    Cause("product", "create", "retries_exhausted", "unexpected: DivisionByZero: row {} is odd"),
+    Cause("order", "create", "invalid_data", "data.items must be a list; got '{}'"),
+    Cause("order", "refund", "unknown_action", "unknown action 'refund{}' for queue order (v1)"),
+)
+
+
+def letter_of(cause: Cause, number: int, content: Mapping[str, Any] | None = None) -> Letter:
+    """Return the letter *number* of *cause*, whose request has the id `letter-NUMBER`."""
+    body = {"id": f"letter-{number}", "action": cause.action, "data": content or {}}
+    headers = {
+        "orderd-failed-at": datetime.fromtimestamp(1_700_000_000 + number, UTC).isoformat(),
+        "orderd-code": cause.code,
+        "orderd-reason": cause.reason.format(number),
+        "orderd-queue": cause.queue,
+        "orderd-attempt": 0,
+    }
+    return f"{cause.queue}.dlq", json.dumps(body).encode(), headers
+
+
+def bury_many(url: str, letters: Iterable[Letter]) -> Counter[str]:
+    """Put *letters* into their queues, unconfirmed and fast; return how many are in each."""
+    counts = Counter[str]()
+    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
+        channel = connection.channel()
+        for queue, body, headers in letters:
+            properties = pika.BasicProperties(headers=headers, delivery_mode=2)
+            channel.basic_publish("", queue, body, properties)
+            counts[queue] += 1
+    with broker_at(url) as broker:
+        for queue, count in counts.items():
+            broker.wait_for(queue, count)
+    return counts

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.connection import Connection
@@ -22,6 +23,7 @@ BROKEN_PRODUCT = """
 """
 MENDED = "DROP TRIGGER refuse ON products"
 LAMP = '{"name": "lamp", "price": 5, "stock_quantity": 1}'
+REPLAYED = {"orderd-replayed": 1}
 PRODUCTS = "SELECT count(*) FROM products"
 
 
@@ -66,7 +68,7 @@ def test_body_and_properties_are_kept_to_the_byte(
 
     assert (done.code, done.document["replayed"]) == (0, 1)
     assert broker.ready("product.dlq") == 0
-    assert properties_of(vhost_url, "product") == sent
+    assert properties_of(vhost_url, "product") == replace(sent, headers={**HEADERS, **REPLAYED})
     assert broker.take_bodies("product") == [ODD_BODY]
 
 
@@ -80,11 +82,11 @@ def test_a_user_id_of_somebody_else_stays_in_its_header(
     assert orderctl("dlq", "replay").code == 0
 
     properties = properties_of(vhost_url, "order")
-    assert properties.headers == odd
+    assert properties.headers == odd | REPLAYED
     assert (properties.user_id, properties.expiration) == (None, None)
 
 
-def test_a_message_without_headers_has_none_again(
+def test_a_message_without_headers_has_only_the_count_of_replays(
     orderctl: Orderctl, broker: Broker, vhost_url: str
 ) -> None:
     broker.declare()
@@ -92,7 +94,7 @@ def test_a_message_without_headers_has_none_again(
 
     assert orderctl("dlq", "replay").code == 0
 
-    assert properties_of(vhost_url, "order") == Properties(delivery_mode=2)
+    assert properties_of(vhost_url, "order") == Properties(delivery_mode=2, headers=REPLAYED)
 
 
 def test_a_replay_after_the_cause_is_mended_is_applied(

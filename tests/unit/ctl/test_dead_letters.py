@@ -84,19 +84,33 @@ def test_an_expiration_that_the_broker_would_not_take_stays_a_header(expiration:
     properties = letter(headers={"orderd-expiration": expiration}).original("guest").properties
 
     assert properties.expiration is None
-    assert properties.headers == {"orderd-expiration": expiration}
+    assert properties.headers == {"orderd-expiration": expiration, "orderd-replayed": 1}
 
 
 def test_what_the_broker_noted_in_the_dead_letter_queue_does_not_go_along() -> None:
     noted = {"x-delivery-count": 3, "x-death": [{}], "x-acquired-count": 1, "x-own": 1}
 
-    assert letter(headers=noted).original("guest").properties.headers == {"x-own": 1}
+    headers = letter(headers=noted).original("guest").properties.headers
+
+    assert headers == {"x-own": 1, "orderd-replayed": 1}
 
 
 def test_a_message_of_somebody_else_keeps_its_properties() -> None:
     own: dict[str, Any] = {"content_type": "x", "expiration": "5", "delivery_mode": 1}
 
-    assert letter(**own).original("guest").properties == replace(PLAIN, **own)
+    given = replace(PLAIN, headers={"orderd-replayed": 1}, **own)
+    assert letter(**own).original("guest").properties == given
+
+
+@pytest.mark.parametrize(
+    ("header", "count"), [(None, 0), (1, 1), (7, 7), ("7", 0), (-1, 0), (2**40, 0), (True, 0)]
+)
+def test_replays_are_counted_in_a_header(header: object, count: int) -> None:
+    one = letter(headers={"orderd-replayed": header})
+
+    assert one.replayed == count
+    headers = one.original("guest").properties.headers or {}
+    assert headers["orderd-replayed"] == count + 1
 
 
 def test_filters_are_anded_and_their_values_are_ored() -> None:

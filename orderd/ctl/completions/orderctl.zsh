@@ -236,7 +236,7 @@ _shtab_orderctl_dlq_edit_options=(
   "--force[send it even if its request has an outcome in the ledger or its row has changed since]"
   "--dry-run[change nothing\; show what would be done]"
   ":id of the request:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -248,13 +248,13 @@ _shtab_orderctl_dlq_export_options=(
   "--json[print one JSON document instead of text]"
   "--output[file to write\; default\: stdout]:FILE:_files"
   "--limit[maximum number, oldest first\; default\: all]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -265,13 +265,13 @@ _shtab_orderctl_dlq_groups_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -318,7 +318,7 @@ _shtab_orderctl_dlq_purge_options=(
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:"
+  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -334,8 +334,8 @@ _shtab_orderctl_dlq_replay_options=(
   "--stop-above[watch what becomes of the replayed ones, and stop when more of them than this fail again\; with --ramp 10 by default]:PERCENT:"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
+  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
   "*--id[only the request with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"

@@ -94,7 +94,6 @@ class Daemon:
             missing = check_schema(app.database)
             app.announcer.database_connected(missing, app.database.switched_off)
         self._authorization.remember(app.settings)
-        app.fleet_entry.turn()
         if not app.is_broker_connected:
             # Nothing is to be taken from a queue that is paused.
             app.pauses.look()
@@ -117,6 +116,7 @@ class Daemon:
         if not app.consumer.inbox:
             self._idle()
         app.pauses.turn()
+        app.fleet_entry.turn()
         if app.publisher.blocked:
             # Unacked messages are held, and no batch begins, until they can be settled.
             app.settler.ack_in_alarm()

@@ -161,7 +161,7 @@ def test_a_trial_goes_on_until_it_meets_the_action_that_failed(
 
     found = shop.wait_for("other", "product-1", "product-2", "product-3", timeout_s=60)
     assert found["product-3"] == "applied"
-    assert orderd.events("queue.resumed", queue="product")
+    orderd.wait_for_event("queue.resumed", queue="product", timeout_s=OBEYED_S)
 
 
 def test_the_switch_does_not_trip_over_one_message_nor_where_it_is_off(

@@ -6,7 +6,7 @@ from tools.waiting import wait_until
 NOTICE = "orderd-failure@orderd.service.service"
 # Ended three times within a minute, it is not started again.
 LIMIT = "[Unit]\nStartLimitBurst=3\n[Service]\nRestartSec=100ms\nRestartSteps=0\n"
-SENDMAIL = "#!/bin/sh\ncat >/var/tmp/mail\n"
+SENDMAIL = "#!/bin/sh\nsystemd-cat --identifier=mail\n"
 HOOK = """
 import http.server
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -46,19 +46,47 @@ def test_a_daemon_that_ends_again_and_again_is_failed_and_told_once(orderd: Mach
 
 
 def test_a_wrong_configuration_is_told_by_mail_as_the_example_sends_it(orderd: Machine) -> None:
+    after = f"--after-cursor={orderd.cursor()}"
     _example(orderd, "failure-mail.conf")
-    orderd.shell(f"printf '{SENDMAIL}' >/usr/sbin/sendmail; chmod 755 /usr/sbin/sendmail")
+    orderd.write("/usr/sbin/sendmail", SENDMAIL)
+    orderd.run("chmod", "755", "/usr/sbin/sendmail")
     try:
-        orderd.write("/etc/orderd/conf.d/a.toml", "batch_max = 0\n")
-        orderd.run("systemctl", "restart", "orderd", check=False)
-        mail = "grep -l ^To: /tmp/systemd-private-*/tmp/none /var/tmp/systemd-private-*/tmp/mail"
-        del mail
-        orderd.await_state("failed")
+        _fail(orderd)
         orderd.await_state("inactive", NOTICE)
-        result = orderd.unit(NOTICE, "Result", "ExecMainStatus")
+        mail = [entry["MESSAGE"] for entry in orderd.guest.journal("--identifier=mail", after)]
     finally:
-        orderd.run("rm", "-f", "/usr/sbin/sendmail")
-    assert result == {"Result": "success", "ExecMainStatus": "0"}
+        orderd.run("rm", "/usr/sbin/sendmail")
+
+    assert mail[:2] == ["To: root", "Subject: orderd.service failed on guest"]
+    # The lines of the journal, too.
+    assert any("batch_max = 0 (file /etc/orderd/conf.d/a.toml)" in line for line in mail[2:]), mail
+    assert orderd.unit(NOTICE, "Result") == {"Result": "success"}
+
+
+def test_a_wrong_configuration_is_told_to_a_url_as_the_example_calls_it(orderd: Machine) -> None:
+    orderd.run("apt-get", "install", "-qy", "--no-install-recommends", "curl", timeout_s=300)
+    after = f"--after-cursor={orderd.cursor()}"
+    _example(orderd, "failure-webhook.conf")
+    orderd.shell(
+        "install -m 600 /dev/stdin /etc/orderd/failure-webhook <<<'url = \"http://127.0.0.1:8099\"'"
+    )
+    orderd.write("/root/hook.py", HOOK)
+    orderd.run("systemd-run", "--quiet", "--unit=hook", "python3", "/root/hook.py")
+    orderd.shell("until (: </dev/tcp/127.0.0.1/8099) 2>/dev/null; do sleep 0.1; done", timeout_s=30)
+    try:
+        _fail(orderd)
+        orderd.await_state("inactive", NOTICE)
+        called = [entry["MESSAGE"] for entry in orderd.guest.journal("--unit=hook", after)]
+    finally:
+        orderd.shell("systemctl stop hook; rm /etc/orderd/failure-webhook")
+
+    assert '{"text": "orderd.service failed on guest"}' in called
+
+
+def _fail(orderd: Machine) -> None:
+    orderd.write("/etc/orderd/conf.d/a.toml", "batch_max = 0\n")
+    orderd.run("systemctl", "restart", "orderd", check=False)
+    orderd.await_state("failed")
 
 
 def _example(orderd: Machine, name: str) -> None:

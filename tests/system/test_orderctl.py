@@ -35,7 +35,9 @@ def test_it_talks_to_the_servers_as_the_user_orderd(orderd: Machine) -> None:
 def test_settings_of_the_file_of_variables_and_of_drop_ins_are_those_of_the_daemon(
     orderd: Machine,
 ) -> None:
-    orderd.write("/etc/orderd/orderd.env", '# mine\nORDERD_BATCH_MAX=33\nORDERD_LOG_LEVEL="debug"\n')
+    orderd.write(
+        "/etc/orderd/orderd.env", '# mine\nORDERD_BATCH_MAX=33\nORDERD_LOG_LEVEL="debug"\n'
+    )
     orderd.write("/etc/orderd/conf.d/a.toml", "prefetch = 44\n")
 
     shown = orderd.run("orderctl", "config", "show")
@@ -84,7 +86,9 @@ def test_another_user_is_told_that_he_has_no_credentials(orderd: Machine) -> Non
 def test_a_schema_that_lacks_a_migration_names_the_unit_that_migrates(orderd: Machine) -> None:
     newest = "WHERE version = (SELECT max(version) FROM schema_migrations)"
     orderd.sql(f"CREATE TABLE kept AS SELECT * FROM schema_migrations {newest}")  # noqa: S608
-    orderd.sql("DELETE FROM schema_migrations USING kept k WHERE schema_migrations.version = k.version")
+    orderd.sql(
+        "DELETE FROM schema_migrations USING kept k WHERE schema_migrations.version = k.version"
+    )
     try:
         done = orderd.guest.result("orderctl", "migrate", "--check")
         status = orderd.guest.result("orderctl", "status")

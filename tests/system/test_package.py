@@ -5,11 +5,13 @@ from pathlib import Path
 from tests.system.machine import Machine
 
 # The same package, called newer: what counts is what an upgrade does to what runs.
-NEWER = """
+NEWER = r"""
     cd /root
     dpkg-deb --raw-extract orderd_*_all.deb newer
     sed -i 's/^Version: .*/&+newer/' newer/DEBIAN/control
-    sed -i 's/^.Service.$/&\nEnvironment=OF_THE_UPGRADE=1/' newer/usr/lib/systemd/system/orderd*.service
+    cd newer/usr/lib/systemd/system
+    sed -i 's/^.Service.$/&\nEnvironment=OF_THE_UPGRADE=1/' orderd*.service
+    cd /root
     dpkg-deb --build newer newer.deb
     rm -r newer
 """
@@ -55,7 +57,9 @@ def test_an_upgrade_under_load_loses_nothing_and_keeps_what_was_edited(orderd: M
         assert orderd.restarts(unit) == 0
         # Under the new unit, not under the one that systemd had read before.
         assert orderd.unit(unit, "NeedDaemonReload") == NOT_NEEDED
-        assert "OF_THE_UPGRADE=1" in orderd.shell(f"tr '\\0' '\\n' </proc/{orderd.pid(unit)}/environ")
+        assert "OF_THE_UPGRADE=1" in orderd.shell(
+            f"tr '\\0' '\\n' </proc/{orderd.pid(unit)}/environ"
+        )
     left = orderd.sql(f"SELECT stock_quantity FROM products WHERE id = {product_id}")  # noqa: S608
     assert int(left) == 1_000_000 - published
     assert orderd.ready("order.dlq") == 0

@@ -58,4 +58,8 @@ class Context:
         # The token is whose turn it is to ask, and no setting of any daemon.
         environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
         environ = installed.environment(self._options.command, environ)
-        return load(None if file is None else Path(file), environ=environ)
+        return load(
+            None if file is None else Path(file),
+            environ=environ,
+            default_file=installed.default_file(self._options.command),
+        )

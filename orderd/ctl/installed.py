@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.errors import Misconfigured
 from orderd.runtime import installation
-from orderd.runtime.paths import RUNTIME_DIRECTORY
+from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY
 
 if TYPE_CHECKING:
     from pwd import struct_passwd
@@ -60,6 +60,15 @@ def become_orderd() -> None:
     os.setuid(user.pw_uid)
     # libpq looks for its own files in the home directory, and may not look into root's any more.
     os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+
+
+def default_file(command: str) -> Path:
+    """Return the configuration file, or an empty one where this user may not read that.
+
+    Its settings are the daemon's; a user without the right to read them has his own variables.
+    """
+    is_for_others = command not in _WITHOUT_SERVER and _are_hidden()
+    return Path(CONFIG_FILE if not is_for_others or os.access(CONFIG_FILE, os.R_OK) else os.devnull)
 
 
 def require_credentials(command: str, settings: "Settings") -> None:

@@ -25,7 +25,7 @@ def test_it_talks_to_the_servers_as_the_user_orderd(orderd: Machine) -> None:
         systemctl stop orderd
         orderctl call product list --timeout 8s >/dev/null 2>&1 &
         until pgrep --uid orderd --full 'orderctl call' >/dev/null; do sleep 0.1; done
-        ps -o euser=,ruser=,suser=,egroup=,sgroup= -p "$(pgrep --full 'orderctl call' | head -1)"
+        ps -o euser=,ruser=,suser=,egroup=,sgroup= -p "$(pgrep --uid orderd --full 'orderctl call')"
         wait || true
     """)
 

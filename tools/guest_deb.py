@@ -4,12 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 
-from tools import guest_root
+from tools import debian_changelog, guest_root
 from tools.debian_root import TREE, MakingFailed
 
 DIST: Final = TREE / "dist"
@@ -24,6 +22,15 @@ SOURCES: Final = (
     "docs",
     "CHANGELOG.md",
     "LICENSE",
+    # For the tests that a build runs.
+    "tests",
+    "tools",
+    "bench",
+    "Containerfile",
+    "Makefile",
+    "compose",
+    "compose.yaml",
+    "requirements",
 )
 PLACE: Final = "build/orderd"
 
@@ -34,7 +41,8 @@ def build(destination: Path = DIST) -> Path:
         source = root / PLACE
         copy_tree(source)
         shutil.copytree(TREE / "systemd/debian", source / "debian")
-        (source / "debian/changelog").write_text(_changelog())
+        (source / "debian/changelog").write_text(debian_changelog.changelog(version()))
+        (source / "debian/NEWS").write_text(debian_changelog.news(version()))
         guest_root.run_in(root, "dpkg-buildpackage", "-us", "-uc", "-b", cwd=f"/{PLACE}")
         (changes,) = source.parent.glob("*.changes")
         lintian = (
@@ -66,8 +74,8 @@ def version() -> str:
 def _build_depends() -> list[str]:
     control = (TREE / "systemd/debian/control").read_text()
     listed = control.partition("Build-Depends:")[2].partition("\nStandards-Version")[0]
-    names = [name.strip() for name in listed.split(",") if name.strip()]
-    return [*(name for name in names if " " not in name), "debhelper"]
+    names = [name.strip().removesuffix(" <!nocheck>") for name in listed.split(",")]
+    return [*(name for name in names if name and " " not in name), "debhelper"]
 
 
 def copy_tree(target: Path) -> None:
@@ -79,20 +87,6 @@ def copy_tree(target: Path) -> None:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target / name)
-
-
-def _changelog() -> str:
-    """Return Debian's form of the changelog: the version, and where the changes are told."""
-    changed = datetime.fromtimestamp((TREE / "CHANGELOG.md").stat().st_mtime, UTC)
-    maintainer = re.search(
-        r"^Maintainer: (.+)$", (TREE / "systemd/debian/control").read_text(), re.MULTILINE
-    )
-    assert maintainer, "systemd/debian/control: no Maintainer"
-    return (
-        f"orderd ({version()}) unstable; urgency=medium\n\n"
-        "  * See CHANGELOG.md for what is new.\n\n"
-        f" -- {maintainer[1]}  {format_datetime(changed)}\n"
-    )
 
 
 def main() -> int:

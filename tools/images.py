@@ -30,7 +30,7 @@ MMDEBSTRAP: Final = (
 )
 SOURCE: Final = (
     *("Containerfile", ".containerignore", "README.md", "LICENSE", "pyproject.toml"),
-    *("orderd", "sql", "requirements"),
+    *("orderd", "sql", "requirements", "compose/entrypoint"),
 )
 # Of the host's way to its package index, what a build needs as well.
 PIP_KEYS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")
@@ -60,6 +60,7 @@ def source_copy(target: Path) -> Path:
         if path.is_dir():
             shutil.copytree(path, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(path, target / name)
     return target
 

@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orderd.config import sources
+from orderd.config import sources, toml_files
 from orderd.config.authorization import lost_protection, unusable_mode
 from orderd.config.layers import merged_origins
 from orderd.config.settings import SECRET, Settings, Token, has_mark
 from orderd.config.sources import KeyPath, Layer, Origins
 from orderd.logs.redaction import redact
 from orderd.runtime.config_errors import ConfigError, Problem
-from orderd.runtime.paths import CONFIG_FILE, SECRETS_DIRECTORY
+from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SECRETS_DIRECTORY, SHIPPED_FILE
 
 __all__ = ["DEFAULT_FILE", "ConfigError", "Settings", "load"]
 
@@ -31,15 +31,16 @@ def load(
     *,
     default_file: Path = DEFAULT_FILE,
     secrets_directory: Path = Path(SECRETS_DIRECTORY),
+    shipped_file: Path = Path(SHIPPED_FILE),
     before: Settings | None = None,
 ) -> Settings:
-    """Return the settings: command line, environment, credentials, file, defaults, in this order.
+    """Return the settings: command line, environment, credentials, files, defaults, in this order.
 
-    *before* are those in force at a reload. Raises ConfigError with every wrong key of every
+    Files are *config_file*, or *default_file* with its drop-ins; the shipped one counts least.
+    *before* are the settings in force at a reload. Raises ConfigError with every wrong key of every
     source, and where a reload would take away what was set without anybody having said so.
     """
-    file = config_file or default_file
-    may_be_empty = before is None or f"file {file}" not in before.origins.values()
+    used = frozenset(() if before is None else before.origins.values())
     environ = os.environ if environ is None else environ
     known = Settings.model_fields
     readers: list[Callable[[], Layer]] = [
@@ -49,12 +50,15 @@ def load(
     ]
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         readers.append(lambda: sources.from_credentials(Path(directory), known, is_ours=True))
-    readers += [
-        lambda: sources.from_credentials(secrets_directory, known),
-        lambda: sources.from_file(
-            file, must_exist=config_file is not None, may_be_empty=may_be_empty
-        ),
-    ]
+    readers.append(lambda: sources.from_credentials(secrets_directory, known))
+    if config_file is not None:
+        readers.append(lambda: toml_files.from_file(config_file, used, must_exist=True))
+    else:
+        readers += [
+            lambda: toml_files.from_drop_ins(default_file.parent / DROP_INS, used),
+            lambda: toml_files.from_file(default_file, used),
+        ]
+    readers.append(lambda: toml_files.from_file(shipped_file, used))
     return _checked(readers, None if before is None else before.authorization_mode)
 
 
@@ -95,13 +99,16 @@ def _problem(details: ErrorDetails, origins: Origins) -> Problem:
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in details["loc"])
     if details["type"] == "extra_forbidden":
         # What stands under an unknown name may well be a misspelt password.
-        return Problem(key[1:], f"unknown setting{_did_you_mean(path)}", origin)
+        return Problem(key[1:], f"unknown setting{_hint(path)}", origin)
     reason = details["msg"].removeprefix("Value error, ")
     value = None if has_mark(path[0], SECRET) else _shown(details["input"])
     return Problem(key[1:], reason, origin, value)
 
 
-def _did_you_mean(path: KeyPath) -> str:
+def _hint(path: KeyPath) -> str:
+    if len(path) > 1 and path[-1] in Settings.model_fields:
+        # A line that was appended to the file.
+        return f"; {path[-1]} has to stand before the first [table] of its file"
     # Loaded only for the sake of an error.
     import difflib  # noqa: PLC0415
 

@@ -38,7 +38,7 @@ KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
 
 _NESTED = "__"
-_MAPPINGS = frozenset({"consume", "tokens"})
+MAPPINGS = frozenset({"consume", "tokens"})
 
 
 @value
@@ -57,7 +57,7 @@ class Layer:
             if not isinstance(inner, dict):
                 inner = values[table] = {}
             values = inner
-        values[key] = _parsed_table(value) if path[0] in _MAPPINGS and not tables else value
+        values[key] = _parsed_table(value) if path[0] in MAPPINGS and not tables else value
         self.origins[path] = origin
 
 
@@ -125,7 +125,7 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
     """
     layer = Layer()
     problems: list[Problem] = []
-    for file in _entries(directory, must_exist=is_ours):
+    for file in entries(directory, must_exist=is_ours):
         name = file.name.lower().removeprefix(PREFIX.lower())
         path = _path(name)
         if path[0] in known:
@@ -138,32 +138,6 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
             layer.put(path[:1], "", f"credential {_printable(str(file))}")
     if problems:
         raise ConfigError(problems)
-    return layer
-
-
-def from_file(file: Path, *, must_exist: bool, may_be_empty: bool = True) -> Layer:
-    """Return what the TOML file sets, known or not. Raises ConfigError."""
-    # Most containers have no such file, and then its parser need not be loaded.
-    if not must_exist and _is_absent(file):
-        return Layer()
-    import tomllib  # noqa: PLC0415
-
-    text = _read(file, ("config",))
-    if not (text.strip() or may_be_empty):
-        raise ConfigError([Problem("config", "is empty", str(file))])
-    if text.startswith("\ufeff"):
-        reason = "begins with a byte order mark; save it as UTF-8 without one"
-        raise ConfigError([Problem("config", reason, str(file))])
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Problem("config", f"is not TOML: {error}", str(file))]) from error
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, nesting without end.
-        raise ConfigError([Problem("config", "is too large", str(file))]) from error
-    layer = Layer()
-    for key, given in values.items():
-        layer.put((key,), given, f"file {file}")
     return layer
 
 
@@ -206,18 +180,19 @@ def _address(host: str, port: str) -> str:
     return f"[{host}]:{port}" if colons and not host.startswith("[") else f"{host}:{port}"
 
 
-def _entries(directory: Path, *, must_exist: bool) -> list[Path]:
-    if not must_exist and _is_absent(directory):
+def entries(directory: Path, *, must_exist: bool, what: str = "credentials") -> list[Path]:
+    """Return what is in the directory: by name, tables before what is in them."""
+    if not must_exist and is_absent(directory):
         return []
     try:
         files = list(directory.iterdir())
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-        raise ConfigError([Problem("credentials", reason, str(directory))]) from error
+        raise ConfigError([Problem(what, reason, str(directory))]) from error
     return sorted(files, key=lambda file: (file.name.count(_NESTED), file.name))
 
 
-def _is_absent(path: Path) -> bool:
+def is_absent(path: Path) -> bool:
     """Return whether nothing is there: neither what cannot be looked at nor a link to nowhere."""
     for place in (path, *path.parents):
         try:
@@ -239,12 +214,13 @@ def _read_regular(file: Path, path: KeyPath) -> str:
         reason = f"cannot be read: {error.strerror}"
     else:
         if is_regular:
-            return _read(file, path)
+            return read(file, path)
         reason = "is not a regular file"
     raise ConfigError([Problem(".".join(path), reason, str(file))])
 
 
-def _read(file: Path, path: KeyPath) -> str:
+def read(file: Path, path: KeyPath) -> str:
+    """Return the file's text; raises ConfigError about the setting at *path*."""
     try:
         content = bounded_read.read(str(file))
         if len(content) > bounded_read.BYTES_MAX:

@@ -30,14 +30,21 @@ class Context:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings, as the daemon would have them here; raises Misconfigured."""
+        """The settings, as the daemon would have them here; raises Misconfigured.
+
+        On an installed system, root is the user orderd from here on.
+        """
+        from orderd.ctl import installed  # noqa: PLC0415
         from orderd.runtime.config_errors import ConfigError  # noqa: PLC0415
 
         try:
-            return self.load_settings()
+            settings = self.load_settings()
         except ConfigError as error:
             problems = [f"configuration: {problem}" for problem in error.problems]
             raise Misconfigured("\n".join(problems)) from error
+        installed.require_credentials(self._options.command, settings)
+        installed.become_orderd()
+        return settings
 
     def load_settings(self) -> "Settings":
         """Return the settings, or raise ConfigError with everything that is wrong with them."""
@@ -45,8 +52,14 @@ class Context:
         from pathlib import Path  # noqa: PLC0415
 
         from orderd.config.load import load  # noqa: PLC0415
+        from orderd.ctl import installed  # noqa: PLC0415
 
         file = self._options.config
         # The token is whose turn it is to ask, and no setting of any daemon.
         environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        return load(None if file is None else Path(file), environ=environ)
+        environ = installed.environment(self._options.command, environ)
+        return load(
+            None if file is None else Path(file),
+            environ=environ,
+            default_file=installed.default_file(self._options.command),
+        )

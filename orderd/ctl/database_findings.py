@@ -11,6 +11,7 @@ from orderd.ctl.findings import Finding
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
 from orderd.protocol.rows import rfc3339
+from orderd.runtime.installation import migrate_command
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -55,7 +56,7 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     yield Finding("database", True, summary, facts={"switched_off": list(switched_off)})
     pending = [migration.name for migration in pending_migrations(database)]
     if pending:
-        summary = f"lacks {', '.join(pending)}; run: orderctl migrate"
+        summary = f"lacks {', '.join(pending)}; run: {migrate_command()}"
         yield Finding("schema", is_well=False, summary=summary, facts={"pending": pending})
         return
     yield Finding("schema", is_well=True, summary="up to date", facts={"pending": pending})

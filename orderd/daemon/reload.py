@@ -26,12 +26,15 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
             fresh = load(app.settings)
         except ConfigError as error:
             emit(LogEvent.CONFIG_REJECTED, f"reload rejected, the previous settings stay: {error}")
+            app.status.reloaded(str(error))
             return True
+        app.status.reloaded()
         outcome = reload_settings(app.settings, fresh)
         try:
             _declare_steps(app, outcome)
         except TopologyMismatch as fault:
             emit(LogEvent.CONFIG_REJECTED, f"the previous {_STEPS} stay: {fault}")
+            app.status.reloaded(f"the previous {_STEPS} stay: {fault}")
             _take_over(app, outcome.without(app.settings, _STEPS))
         except BrokerFault:
             waiting = f"{_STEPS} takes effect when the broker is back"

@@ -33,6 +33,7 @@ class StatusReporter:
         self._is_ready = False
         self._is_stopping = False
         self._next_status_s = 0.0
+        self._rejected_reload = ""
 
     def claim_health_file(self) -> None:
         """Lock the health file; raises ValueError where another daemon writes to it."""
@@ -103,7 +104,14 @@ class StatusReporter:
         try:
             yield
         finally:
+            # `systemctl reload` returns with what became of it in the status line.
+            self.changed()
+            self.tick()
             self._notifier.ready()
+
+    def reloaded(self, rejected: str = "") -> None:
+        """Show until the next reload why this one was *rejected*, if it was."""
+        self._rejected_reload = rejected
 
     def failed(self, code: ExitCode, error: BaseException) -> None:
         """Show why the daemon is about to end."""
@@ -114,6 +122,8 @@ class StatusReporter:
         if self._lifecycle.standing_by:
             parts.append(f"{', '.join(self._lifecycle.standing_by)} left to another daemon")
         parts += [f"{queue} paused: {why}" for queue, why in self._lifecycle.paused_queues.items()]
+        if self._rejected_reload:
+            parts.append(f"reload rejected: {self._rejected_reload}")
         parts += [f"{queue} failing: {why}" for queue, why in self._lifecycle.failing.items()]
         return "; ".join(parts)
 

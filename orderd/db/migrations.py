@@ -11,6 +11,7 @@ from orderd.db.search_path import is_migrated
 from orderd.db.shape import differences, weakened
 from orderd.db.transaction import Transaction
 from orderd.protocol.values import value
+from orderd.runtime.installation import migrate_command
 
 
 @value
@@ -95,7 +96,7 @@ def check_schema(database: Database) -> list[str]:
     with database.transaction() as tx:
         if pending := _pending(tx):
             names = ", ".join(migration.name for migration in pending)
-            raise SchemaFault(f"the schema lacks {names}; run: orderctl migrate")
+            raise SchemaFault(f"the schema lacks {names}; run: {migrate_command()}")
         _raise_if_changed(tx)
         return weakened(tx)
 

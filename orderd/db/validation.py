@@ -4,6 +4,7 @@ from typing import Final
 
 from orderd.db.connection import Database
 from orderd.db.faults import RowFault
+from orderd.runtime.installation import migrate_command
 from orderd.shop.registry import SHOP
 
 NAMED_MAX: Final = 20
@@ -29,6 +30,6 @@ def _validate(database: Database, table: str) -> str | None:
         rows = f"the rows with id {', '.join(ids[:NAMED_MAX])}{more}"
         return (
             f"table {table}: the constraint {table}_can_be_told stays NOT VALID, broken by {rows}; "
-            "correct them, then run: orderctl migrate"
+            f"correct them, then run: {migrate_command()}"
         )
     return None

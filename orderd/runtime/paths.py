@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 CONFIG_FILE: Final = "/etc/orderd/orderd.toml"
+# Beside the configuration file: files whose names end in .toml, of which a later name counts more.
+DROP_INS: Final = "conf.d"
+# What a package ships below the operator's files.
+SHIPPED_FILE: Final = "/usr/share/orderd/orderd.toml"
 SECRETS_DIRECTORY: Final = "/run/secrets"
 RUNTIME_DIRECTORY: Final = "/run/orderd"
 METRICS_FILE: Final = "metrics.prom"

@@ -28,7 +28,7 @@ def test_the_image_tells_how_to_run_it(podman: Podman, image: str, base_image: s
 
     config = told["Config"]
     assert config["User"] == "10001:10001"
-    assert config["Entrypoint"] == ["orderd"]
+    assert config["Entrypoint"] == ["orderd-entrypoint"]
     assert config["StopSignal"] == "SIGTERM"
     assert (
         config["Labels"]
@@ -110,11 +110,25 @@ def test_orderctl_in_the_image_migrates_an_empty_database(
 ) -> None:
     run = ("run", "--rm", "--read-only", f"--env=ORDERD_DATABASE_URL={empty_database_url}")
 
-    first = podman.run(*run, "--entrypoint=orderctl", image, "migrate")
-    check = podman.run(*run, "--entrypoint=orderctl", image, "migrate", "--check")
+    first = podman.run(*run, image, "orderctl", "migrate")
+    check = podman.run(*run, image, "orderctl", "migrate", "--check")
 
     assert "0001_create_shop" in first
     assert "0001_create_shop" not in check
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--version",), f"orderd {__version__}"),
+        (("orderd", "--version"), f"orderd {__version__}"),
+        (("orderctl", "--version"), f"orderctl {__version__}"),
+    ],
+)
+def test_the_first_word_may_be_a_program_and_else_orderd_runs(
+    podman: Podman, image: str, arguments: tuple[str, ...], said: str
+) -> None:
+    assert podman.run("run", "--rm", image, *arguments).strip() == said
 
 
 def _layers(podman: Podman, name: str) -> list[str]:

@@ -54,7 +54,7 @@ def machine(guest: Guest, image: str) -> Guest:
         guest.run("podman", "secret", "create", name, "-", stdin=value)
     guest.shell(DATABASE)
     run = ("podman", "run", "--rm", "--read-only", "--network=host", "--health-cmd=none", *MOUNTS)
-    guest.run(*run, "--entrypoint=orderctl", image, "migrate")
+    guest.run(*run, image, "orderctl", "migrate")
     return guest
 
 

@@ -62,7 +62,7 @@ def chaos(open_chaos_run: Callable[[str], ChaosRun], database_url: str) -> Chaos
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> None:
     """Print what each fault has cost."""
     figures = config.stash.get(FIGURES, [])

@@ -18,6 +18,7 @@ PRODUCER: Final = (HERE / "producer.py").read_text()
 SHIPPED: Final = "/root/orderd.toml"
 _OWN_FILES: Final = (
     "/etc/systemd/system/orderd*.d /etc/orderd/*.env /etc/orderd/credentials.encrypted "
+    "/etc/orderd/conf.d/* "
     "/etc/orderd/credentials/database_url /etc/orderd/owner-credentials/*"
 )
 _IS_AS_INSTALLED: Final = f"""

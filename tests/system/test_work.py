@@ -58,14 +58,25 @@ def test_it_is_ready_when_it_consumes_and_tells_what_it_does(orderd: Machine) ->
 
 def test_a_reload_takes_over_new_settings_and_a_bad_file_changes_nothing(orderd: Machine) -> None:
     pid, after = orderd.pid(), f"--after-cursor={orderd.cursor()}"
+    reload = ("systemctl", "reload", "orderd")
 
     orderd.write("/etc/orderd/orderd.toml", "batch_max = 77\n")
-    orderd.run("systemctl", "reload", "orderd")
-    orderd.write("/etc/orderd/orderd.toml", "batch_max = 0\n")
-    orderd.run("systemctl", "reload", "orderd")
+    orderd.run(*reload)
+    orderd.write("/etc/orderd/conf.d/size.toml", "batch_max = 0\n")
+    failed = orderd.guest.result(*reload)
+    orderd.await_status("reload rejected: batch_max = 0 (file /etc/orderd/conf.d/size.toml)")
+    orderd.run("rm", "/etc/orderd/conf.d/size.toml")
+    orderd.run(*reload)
 
+    assert failed.returncode != 0
+    wait_until(
+        lambda: "rejected" not in orderd.unit("orderd", "StatusText")["StatusText"],
+        timeout_s=20,
+        what="a status line without it",
+    )
     lines = {line["event"]: line for line in orderd.log(after)}
-    assert "batch_max: 200 → 77" in lines["config.reloaded"]["message"]
+    changes = [line["message"] for line in orderd.log(after, "--grep=config.reloaded")]
+    assert changes == ["batch_max: 200 → 77", "no setting has changed"]
     assert "batch_max" in lines["config.rejected"]["message"]
     assert orderd.pid() == pid
     assert orderd.unit("orderd", "ActiveState")["ActiveState"] == "active"

@@ -33,30 +33,31 @@ def stack() -> dict[str, Any]:
 
 
 def pods(manifests: dict[str, Any]) -> list[dict[str, Any]]:
-    specs = [one["spec"]["template"]["spec"] for one in manifests.values() if "spec" in one]
-    assert len(specs) == 2
-    return specs
+    specs = [one["spec"] for one in manifests.values() if "spec" in one]
+    templates = [spec["template"]["spec"] for spec in specs if "template" in spec]
+    assert len(templates) == 2
+    return templates
 
 
 def test_pods_run_as_the_user_of_the_image_with_no_privilege(manifests: dict[str, Any]) -> None:
     for pod in pods(manifests):
-        (container,) = pod["containers"]
-        rights = container["securityContext"]
         assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == USER
         assert pod["automountServiceAccountToken"] is False
-        assert rights["readOnlyRootFilesystem"] is True
-        assert rights["allowPrivilegeEscalation"] is False
-        assert rights["capabilities"] == {"drop": ["ALL"]}
+        for container in pod["containers"]:
+            rights = container["securityContext"]
+            assert rights["readOnlyRootFilesystem"] is True
+            assert rights["allowPrivilegeEscalation"] is False
+            assert rights["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_pods_mount_secrets_that_are_settings_where_orderd_looks_for_them(
     manifests: dict[str, Any],
 ) -> None:
     for pod in pods(manifests):
-        (mount,) = pod["containers"][0]["volumeMounts"]
-        (volume,) = pod["volumes"]
+        volume = next(one for one in pod["volumes"] if "secret" in one)
         secret = manifests[f"Secret/{volume['secret']['secretName']}"]
-        assert mount == {"name": volume["name"], "mountPath": "/run/secrets", "readOnly": True}
+        mounted = {"name": volume["name"], "mountPath": "/run/secrets", "readOnly": True}
+        assert all(mounted in container["volumeMounts"] for container in pod["containers"])
         assert set(secret["stringData"]) <= set(Settings.model_fields)
         # YAML takes 0440 for the octal number it is.
         assert volume["secret"]["defaultMode"] == 0o440
@@ -72,15 +73,52 @@ def test_the_deployment_selects_its_own_pods_and_leaves_time_to_drain(
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > DRAIN_S
 
 
+def test_the_exporter_reads_what_the_daemon_writes_and_prometheus_finds_its_port(
+    manifests: dict[str, Any],
+) -> None:
+    spec = manifests["Deployment/orderd"]["spec"]
+    daemon, exporter = spec["template"]["spec"]["containers"]
+
+    assert daemon["env"] == exporter["env"]
+    (variable,) = exporter["env"]
+    assert variable["name"] == "ORDERD_METRICS_FILE"
+    (place,) = {Path(variable["value"]).parent}
+    for container in (daemon, exporter):
+        (mount,) = [one for one in container["volumeMounts"] if one["name"] == "metrics"]
+        assert mount["mountPath"] == str(place)
+    (port,) = exporter["ports"]
+    assert exporter["args"][-1].endswith(f":{port['containerPort']}")
+    monitor = manifests["PodMonitor/orderd"]["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+    assert exporter["livenessProbe"]["tcpSocket"]["port"] == port["name"]
+    assert monitor["selector"] == spec["selector"]
+
+
+def test_the_disruption_budget_covers_the_daemons_and_lets_a_node_be_drained(
+    manifests: dict[str, Any],
+) -> None:
+    budget = manifests["PodDisruptionBudget/orderd"]["spec"]
+
+    assert budget["selector"] == manifests["Deployment/orderd"]["spec"]["selector"]
+    assert 0 < budget["maxUnavailable"] < manifests["Deployment/orderd"]["spec"]["replicas"]
+
+
 def test_probes_and_migration_are_commands_that_orderctl_knows(
     manifests: dict[str, Any], stack: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (container,) = manifests["Deployment/orderd"]["spec"]["template"]["spec"]["containers"]
+    container, exporter = manifests["Deployment/orderd"]["spec"]["template"]["spec"]["containers"]
     (migration,) = manifests["Job/orderd-migrate"]["spec"]["template"]["spec"]["containers"]
     live, ready = (
         container[f"{kind}Probe"]["exec"]["command"] for kind in ("liveness", "readiness")
     )
-    commands = [live, ready, migration["command"], stack["services"]["migrate"]["entrypoint"]]
+    commands = [
+        live,
+        ready,
+        migration["command"],
+        exporter["args"],
+        stack["services"]["migrate"]["command"],
+    ]
 
     assert live == ["orderctl", "health", "--live"]
     assert ready == ["orderctl", "health"]

@@ -14,7 +14,7 @@ from orderd.ctl.errors import Misconfigured
 from orderd.ctl.streams import discard_stdout
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime import health_file
-from orderd.runtime.paths import CONFIG_FILE
+from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SHIPPED_FILE
 from orderd.runtime.phase import Phase
 
 if TYPE_CHECKING:
@@ -118,16 +118,43 @@ def _configured(config: str | None) -> str:
     """Return the path that the daemon's settings give, of those that are read without pydantic."""
     if path := os.environ.get(VARIABLE):
         return path
-    file = str(config or CONFIG_FILE)
+    for file in _files() if config is None else (str(config),):
+        if path := _of_file(file, is_named=config is not None):
+            return path
+    return health_file.default_path(os.environ)
+
+
+def _files() -> list[str]:
+    """Return the files that may say where it is, the one that counts most first."""
+    directory = f"{os.path.dirname(CONFIG_FILE)}/{DROP_INS}"  # noqa: PTH120 (pathlib is slow to load)
+    try:
+        names = sorted(os.listdir(directory), reverse=True)  # noqa: PTH208
+    except OSError:
+        names = []
+    drop_ins = [f"{directory}/{name}" for name in names if _is_drop_in(name)]
+    return [*drop_ins, CONFIG_FILE, SHIPPED_FILE]
+
+
+def _is_drop_in(name: str) -> bool:
+    return name.endswith(".toml") and not name.startswith(".")
+
+
+def _of_file(file: str, *, is_named: bool) -> str | None:
+    """Return what the file says; nothing where it is not for everyone and was not asked for."""
     try:
         text = bounded_read.read(file).decode()
         # Most containers have no such file, and then its parser need not be loaded.
         import tomllib  # noqa: PLC0415
 
-        path = tomllib.loads(text).get(SETTING)
+        path: str | None = tomllib.loads(text).get(SETTING)
     except FileNotFoundError:
-        if config is not None:
+        if is_named:
             raise Misconfigured(f"configuration: {file}: file not found") from None
+        return None
+    except PermissionError as error:
+        if is_named:
+            raise Misconfigured(f"configuration: {file}: {error}") from error
+        return None
     except (OSError, ValueError, RecursionError) as error:
         raise Misconfigured(f"configuration: {file}: {error}") from error
-    return path or health_file.default_path(os.environ)
+    return path

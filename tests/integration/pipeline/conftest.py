@@ -64,7 +64,7 @@ def limited_url(shop: Shop, database_url: str) -> Iterator[str]:
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> None:
     """Print what was tried, where everything was right."""
     if FIGURES in config.stash:

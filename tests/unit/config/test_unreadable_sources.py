@@ -59,7 +59,11 @@ def test_a_file_that_is_there_and_cannot_be_read_is_refused(tmp_path: Path, make
 def test_a_file_whose_directory_cannot_be_entered_is_refused(tmp_path: Path, make: Make) -> None:
     make(tmp_path / "etc")
 
-    assert reason_of(tmp_path).startswith(f"config ({tmp_path}/etc/orderd.toml): cannot be read: ")
+    with pytest.raises(ConfigError) as caught:
+        load_in(tmp_path)
+    drop_ins, file = map(str, caught.value.problems)
+    assert drop_ins.startswith(f"config ({tmp_path}/etc/conf.d): cannot be read: ")
+    assert file.startswith(f"config ({tmp_path}/etc/orderd.toml): cannot be read: ")
 
 
 @pytest.mark.parametrize("make", [dangle, loop, Path.touch])

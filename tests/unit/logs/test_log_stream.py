@@ -182,7 +182,10 @@ def test_pieces_fit_what_poll_promises(pipe: Pipe, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """The two ends of a terminal: the one that shows it, and the one that programs have."""
-    shown, given = os.openpty()
+    try:
+        shown, given = os.openpty()
+    except FileNotFoundError:
+        pytest.skip("no terminals here")
     os.set_blocking(shown, False)
     yield shown, given
     for descriptor in (shown, given):

@@ -1,0 +1,150 @@
+"""orderctl where the package is installed: root works as orderd, with what the daemon would have.
+
+systemd hands the daemon its credentials; orderctl takes the same files while it is still root, and
+then drops to the user orderd, as whom PostgreSQL knows it too.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orderd.ctl.errors import Misconfigured
+from orderd.runtime import installation
+from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY
+
+if TYPE_CHECKING:
+    from pwd import struct_passwd
+
+    from orderd.config.settings import Settings
+
+# As their units, these have the owner's role; the daemon's may neither create nor delete.
+_OF_OWNER: Final = frozenset({"migrate", "prune"})
+_WITHOUT_BROKER: Final = _OF_OWNER | {"ledger", "outbox"}
+_WITHOUT_SERVER: Final = frozenset({"config"})
+_DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
+
+
+def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* with the variables and the credentials of the unit that does the same.
+
+    Nothing is added where systemd has already done so, or where no package is installed; what is
+    not for orderd's settings, but for libpq or about places, goes into the program's environment
+    as well. Raises Misconfigured where the file of variables cannot be read.
+    """
+    own = dict(environ)
+    if _DIRECTORY in environ:
+        return own
+    if os.geteuid() != 0:
+        if os.access(installation.RUNNING_CREDENTIALS, os.R_OK | os.X_OK):
+            own[_DIRECTORY] = installation.RUNNING_CREDENTIALS
+        return own
+    if _user() is None:
+        return own
+    own[_DIRECTORY] = _credentials(command)
+    whole = _variables(Path(installation.ENVIRONMENT_FILE)) | own
+    if os.path.isdir(RUNTIME_DIRECTORY):  # noqa: PTH112 (raises nothing)
+        os.environ.setdefault("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
+    os.environ.update({name: text for name, text in whole.items() if name.startswith("PG")})
+    return whole
+
+
+def become_orderd() -> None:
+    """Give up root for the user orderd, for good; do nothing where it is not installed."""
+    user = _user()
+    if user is None or os.geteuid() != 0 or _DIRECTORY in os.environ:
+        return
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    # libpq looks for its own files in the home directory, and may not look into root's any more.
+    os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+
+
+def default_file(command: str) -> Path:
+    """Return the configuration file, or an empty one where this user may not read that.
+
+    Its settings are the daemon's; a user without the right to read them has his own variables.
+    """
+    is_for_others = command not in _WITHOUT_SERVER and _are_hidden()
+    return Path(CONFIG_FILE if not is_for_others or os.access(CONFIG_FILE, os.R_OK) else os.devnull)
+
+
+def require_credentials(command: str, settings: "Settings") -> None:
+    """Raise Misconfigured where the defaults would be tried for want of the right to read.
+
+    As the user orderd, the default database is the right one.
+    """
+    if command in _WITHOUT_SERVER or not _are_hidden():
+        return
+    user = _user()
+    is_orderd = user is not None and os.geteuid() == user.pw_uid
+    if command in _WITHOUT_BROKER:
+        setting, is_right = "database_url", is_orderd
+    else:
+        setting, is_right = "rabbitmq_url", False
+    if is_right or (setting,) in settings.origins:
+        return
+    raise Misconfigured(
+        f"no credentials: {installation.CREDENTIALS} is for root alone; run orderctl as root, or "
+        f"set ORDERD_{setting.upper()}"
+    )
+
+
+def _user() -> "struct_passwd | None":
+    """Return the user that the package has made, None where it is not installed."""
+    if not Path(installation.CREDENTIALS).is_dir():
+        return None
+    import pwd  # noqa: PLC0415 (only needed here)
+
+    try:
+        return pwd.getpwnam(installation.USER)
+    except KeyError:
+        return None
+
+
+def _are_hidden() -> bool:
+    """Return whether the machine has credentials that this user may not read."""
+    return (
+        os.path.isdir(installation.CREDENTIALS)  # noqa: PTH112 (raises nothing)
+        and not os.access(installation.CREDENTIALS, os.R_OK)
+        and _DIRECTORY not in os.environ
+    )
+
+
+def _credentials(command: str) -> str:
+    """Return the directory with what the command's unit has.
+
+    Where the daemon's are encrypted, they are there to read while it runs.
+    """
+    if command in _OF_OWNER:
+        return installation.OWNER_CREDENTIALS
+    is_empty = not any(Path(installation.CREDENTIALS).iterdir())
+    running = installation.RUNNING_CREDENTIALS
+    return running if is_empty and Path(running).is_dir() else installation.CREDENTIALS
+
+
+def _variables(file: Path) -> dict[str, str]:
+    """Return what the file sets, in the syntax of systemd's EnvironmentFile=."""
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{file}: {error}") from error
+    found = {}
+    for line in map(str.strip, lines):
+        name, is_assignment, text = line.partition("=")
+        if is_assignment and not line.startswith(("#", ";")):
+            found[name.strip()] = _unquoted(text.strip())
+    return found
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] not in ("'", '"'):
+        return text
+    try:
+        return " ".join(shlex.split(text))
+    except ValueError:
+        return text

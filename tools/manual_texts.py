@@ -55,8 +55,8 @@ UNITS: Final[Mapping[str, str]] = {
     "returns when that is done. `systemctl status` shows what the daemon is doing, or waiting for. "
     "It is restarted after a failure, at first after 1 s and later after up to 60 s, until it has "
     "failed 30 times within an hour, but not after the exit codes 2 and 78: these need an "
-    "operator. A unit that stays failed starts orderd-failure@NAME.service. A loop that has not turned for 90 s is ended by SIGABRT, and the stack of its main thread is in the "
-    "journal.",
+    "operator. A unit that stays failed starts orderd-failure@NAME.service. A loop that has not "
+    "turned for 90 s is ended by SIGABRT, and the stack of its main thread is in the journal.",
     "orderd@NAME.service": "One of several daemons, called NAME in log, connections and events. "
     "It behaves as orderd.service, and also reads `/etc/orderd/NAME.env`. Do not run "
     "orderd.service beside it unless you mean to have one more daemon.",
@@ -74,8 +74,8 @@ UNITS: Final[Mapping[str, str]] = {
     "orderd-exporter.service": "Serves the metrics of orderd.service and live figures of its "
     "servers on http://127.0.0.1:9645/metrics, by `orderctl metrics --listen`. It is not enabled "
     "by default.",
-    "orderd-failure@NAME.service": "Is started when the unit NAME has failed and is not started again. "
-    "It writes one line of the priority `crit` to the journal; a drop-in lets it send mail or "
+    "orderd-failure@NAME.service": "Is started when the unit NAME has failed and is not "
+    "started again. It writes one line of the priority `crit` to the journal; a drop-in lets it send mail or "
     "call a URL.",
     "orderd.slice": "Holds all of these services. Limits that are set here count for all together; "
     "addresses of remote servers (`IPAddressAllow=`) are added to those of each service.",

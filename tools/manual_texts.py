@@ -75,8 +75,8 @@ UNITS: Final[Mapping[str, str]] = {
     "servers on http://127.0.0.1:9645/metrics, by `orderctl metrics --listen`. It is not enabled "
     "by default.",
     "orderd-failure@NAME.service": "Is started when the unit NAME has failed and is not "
-    "started again. It writes one line of the priority `crit` to the journal; a drop-in lets it send mail or "
-    "call a URL.",
+    "started again. It writes one line of the priority `crit` to the journal; a drop-in lets it "
+    "send mail or call a URL.",
     "orderd.slice": "Holds all of these services. Limits that are set here count for all together; "
     "addresses of remote servers (`IPAddressAllow=`) are added to those of each service.",
 }

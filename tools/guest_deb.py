@@ -20,6 +20,7 @@ SOURCES: Final = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs",
+    "monitoring",
     "CHANGELOG.md",
     "LICENSE",
     # For the tests that a build runs.

@@ -166,12 +166,14 @@ def test_a_replay_that_is_killed_again_and_again_loses_nothing(environment: Envi
         done = environment.orderctl("dlq", "replay", ORDERD_FAILPOINT="dlq_replay_published")
         assert done.returncode == -signal.SIGKILL
         environment.plain.wait_for("user.dlq", len(SENT))
-        assert environment.plain.ready("user") == number * len(SENT)
+        assert environment.plain.ready("user") == number
 
     assert environment.orderctl("dlq", "replay").returncode == 0
     assert environment.plain.ready("user.dlq") == 0
     replayed = environment.plain.take_bodies("user")
-    assert sorted(replayed) == sorted([*SENT] * (LOOKS + 1))
+    # Each time one message was published and not acked.
+    assert len(replayed) == len(SENT) + LOOKS
+    assert set(replayed) == {*SENT}
 
 
 def test_letters_that_must_be_renewed_are_replayed_all_the_same(environment: Environment) -> None:
@@ -206,6 +208,6 @@ def test_letters_that_cannot_be_given_back_are_not_looked_at(environment: Enviro
         done = environment.orderctl("dlq", verb)
         assert (done.returncode, done.stdout) == (1, "")
         assert "queue user.dlq: delivery limit 0" in done.stderr
-    assert "not searched" in environment.orderctl("explain", "0").stdout
+    assert "nothing can be searched" in environment.orderctl("explain", "0").stdout
 
     environment.assert_all_is_there()

@@ -37,7 +37,7 @@ def lamps(count: int) -> list[Letter]:
 def broken(daemon: StartDaemon, broker: Broker, database_url: str) -> Broker:
     """The broker of a daemon that can create no product at all."""
     execute(database_url, BROKEN.format(ending=""))
-    daemon(retry_delays="100ms")
+    daemon(retry_delays="100ms", trip_after=0)
     return broker
 
 
@@ -47,7 +47,7 @@ def broken(daemon: StartDaemon, broker: Broker, database_url: str) -> Broker:
 def test_all_go_while_all_do_well(
     orderctl: Orderctl, daemon: StartDaemon, database_url: str, vhost_url: str, arguments: list[str]
 ) -> None:
-    daemon(retry_delays="100ms")
+    daemon(retry_delays="100ms", trip_after=0)
     bury_many(vhost_url, lamps(150))
     [group] = orderctl("dlq", "groups", "--json").document["items"]
 
@@ -94,7 +94,7 @@ def test_few_that_fail_do_not_stop_it(
     orderctl: Orderctl, daemon: StartDaemon, broker: Broker, database_url: str, vhost_url: str
 ) -> None:
     execute(database_url, BROKEN.format(ending="7"))
-    daemon(retry_delays="100ms")
+    daemon(retry_delays="100ms", trip_after=0)
     bury_many(vhost_url, lamps(200))
 
     done = orderctl("dlq", "replay", "--stop-above", "25", **SHORT)
@@ -108,7 +108,7 @@ def test_few_that_fail_do_not_stop_it(
 def test_refused_ones_count_as_failed(
     orderctl: Orderctl, daemon: StartDaemon, broker: Broker, vhost_url: str
 ) -> None:
-    daemon(retry_delays="100ms")
+    daemon(retry_delays="100ms", trip_after=0)
     content = {"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]}
     bury_many(vhost_url, (letter_of(CAUSES[1], number, content) for number in range(120)))
 
@@ -123,7 +123,7 @@ def test_refused_ones_count_as_failed(
 def test_messages_without_a_record_are_taken_for_done_once_nothing_waits(
     orderctl: Orderctl, daemon: StartDaemon, broker: Broker, database_url: str
 ) -> None:
-    daemon(retry_delays="100ms")
+    daemon(retry_delays="100ms", trip_after=0)
     broker.wait_for("product.dlq", 0)
     content = {"name": "lamp", "price": "5.00", "stock_quantity": 1}
     for _ in range(3):

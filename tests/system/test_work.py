@@ -30,7 +30,9 @@ def test_a_published_command_becomes_a_row_and_its_outcome_is_in_the_journal(
 def test_the_journal_takes_the_priority_off_and_jq_reads_the_rest(orderd: Machine) -> None:
     (entry, *_) = orderd.guest.journal("--unit=orderd", "--grep=daemon.started")
 
-    shown = orderd.shell("journalctl -t orderd -o cat | jq -Rr 'fromjson? | .event + \" \" + .level'")
+    shown = orderd.shell(
+        "journalctl -t orderd -o cat | jq -Rr 'fromjson? | .event + \" \" + .level'"
+    )
 
     assert entry["PRIORITY"] == "6"
     assert entry["SYSLOG_IDENTIFIER"] == "orderd"

@@ -9,6 +9,7 @@ from pika.exceptions import ProbableAccessDeniedError, ProbableAuthenticationErr
 
 from orderd.amqp.bounded import TimedOut
 from orderd.amqp.faults import NOT_ALLOWED, BrokerFault, BrokerRefused, NoAnswer
+from orderd.runtime.address_filter import explained
 
 # What pika raises for a connection that is lost, cannot be made or was lost before.
 LOSSES: Final = (
@@ -58,7 +59,7 @@ def cause_of(error: Any) -> str:
         error = inner
     if isinstance(error, pika.exceptions.ConnectionClosed):
         return f"{error.reply_code} {error.reply_text}"
-    return f"{type(error).__name__}: {error}"
+    return explained(f"{type(error).__name__}: {error}")
 
 
 def _inner(error: Any) -> BaseException | None:

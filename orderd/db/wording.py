@@ -6,6 +6,8 @@ from typing import Final
 import psycopg2
 import psycopg2.errors
 
+from orderd.runtime.address_filter import explained
+
 # Names of what is missing or forbidden stand in these messages, and nothing else.
 _NAMES_ONLY: Final = frozenset(
     {"3F000", "42501", "42701", "42703", "42704", "42710", "42883", "42P01", "42P07"}
@@ -23,7 +25,7 @@ def wording(error: psycopg2.Error) -> str:
     if sqlstate is None:
         # libpq repeats a message for each address, with and without TLS.
         lines = dict.fromkeys(line.strip() for line in str(error).splitlines())
-        return " ".join(" ".join(lines).split()) or type(error).__name__
+        return explained(" ".join(" ".join(lines).split()) or type(error).__name__)
     diag = error.diag
     words = _WORDS.get(sqlstate) or _kind(sqlstate)
     # A trigger may raise any SQLSTATE with any text, but nothing that is FATAL; and it leaves its

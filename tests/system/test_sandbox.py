@@ -54,6 +54,34 @@ def test_addresses_of_the_slice_are_allowed_to_its_services(listener: Machine) -
     assert found["addresses"] == {"127.0.0.1": "done", REMOTE: "done"}
 
 
+@pytest.mark.parametrize(
+    ("credential", "url"),
+    [
+        ("rabbitmq_url", f"amqp://orderd:PASSWORD@{REMOTE}/%2F"),
+        ("database_url", f"postgresql://orderd:PASSWORD@{REMOTE}/orderd"),
+    ],
+)
+def test_a_server_that_the_filter_keeps_away_is_told_with_what_allows_it(
+    listener: Machine, credential: str, url: str
+) -> None:
+    before = listener.shell("cat /etc/orderd/credentials/rabbitmq_url")
+    listener.run("systemctl", "stop", "orderd")
+    listener.write(f"/etc/orderd/credentials/{credential}", url)
+    try:
+        listener.run("systemctl", "start", "--no-block", "orderd")
+        listener.await_status(f"the sandbox refuses {REMOTE}: add IPAddressAllow= to orderd.slice")
+    finally:
+        listener.write("/etc/orderd/credentials/rabbitmq_url", before)
+        listener.run("systemctl", "stop", "orderd")
+
+
+@pytest.mark.parametrize("unit", ["orderd@a", "orderd-migrate", "orderd-prune", "orderd-exporter"])
+def test_all_services_reach_the_same_addresses(machine: Machine, unit: str) -> None:
+    names = ("IPAddressAllow", "IPAddressDeny", "Slice")
+
+    assert machine.unit(f"{unit}.service", *names) == machine.unit("orderd.service", *names)
+
+
 def test_the_daemon_itself_is_in_it(orderd: Machine) -> None:
     shown = orderd.shell(f"cat /proc/{orderd.pid()}/status")
 
@@ -96,7 +124,9 @@ def test_encrypted_credentials_work_as_the_example_says(orderd: Machine) -> None
     assert orderd.unit("orderd", "ActiveState")["ActiveState"] == "active"
 
 
-@pytest.mark.parametrize("unit", ["orderd", "orderd@a", "orderd-migrate", "orderd-prune"])
+@pytest.mark.parametrize(
+    "unit", ["orderd", "orderd@a", "orderd-migrate", "orderd-prune", "orderd-exporter"]
+)
 def test_the_exposure_is_at_most_1(machine: Machine, unit: str) -> None:
     report = machine.run("systemd-analyze", "security", "--no-pager", f"{unit}.service")
 
@@ -107,8 +137,9 @@ def test_the_exposure_is_at_most_1(machine: Machine, unit: str) -> None:
 def test_the_units_are_without_fault(machine: Machine) -> None:
     names = ("orderd.service", "orderd@a.service", "orderd.target", "orderd.slice")
     more = ("orderd-migrate.service", "orderd-prune.service", "orderd-prune.timer")
+    notices = ("orderd-exporter.service", "orderd-failure@orderd.service.service")
 
-    verified = machine.guest.result("systemd-analyze", "verify", *names, *more)
+    verified = machine.guest.result("systemd-analyze", "verify", *names, *more, *notices)
 
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 

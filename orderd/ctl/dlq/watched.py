@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # How long nothing may happen beyond the time that all retries take.
 _PATIENCE_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.25
+# How long a replay that stops waits for the fates of what it has just replayed.
+_LAST_FATES_S: Final = 5.0
 _SLICE_S: Final = 0.5
 _FATES: Final = ("applied", "refused", "dead_again", "without_record", "undecided")
 
@@ -104,6 +106,7 @@ class WatchedReplay:
                 deadline_s = time.monotonic() + patience_s
             allowed = self._plan.share_max * fates.replayed
             if fates.failed > allowed:
+                self._last_fates(fates)
                 self.stopped = (
                     f"{fates.failed} of {fates.replayed} replayed messages failed again, "
                     f"more than {100 * self._plan.share_max:g} %"
@@ -118,6 +121,13 @@ class WatchedReplay:
                 )
                 return
             self._wait(_LOOK_EVERY_S)
+
+    def _last_fates(self, fates: Fates) -> None:
+        """Look until all is decided, but not for long: retries may take minutes."""
+        deadline_s = time.monotonic() + _LAST_FATES_S
+        while fates.undecided and time.monotonic() < deadline_s:
+            self._wait(_LOOK_EVERY_S)
+            fates.look()
 
     def _wait(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds

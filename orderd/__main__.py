@@ -1,4 +1,7 @@
-"""`orderd`, the program, also as `python -m orderd`: it handles signals before anything else."""
+"""`orderd` and `orderd-notify`, the programs; the first one also as `python -m orderd`.
+
+They handle signals before anything else.
+"""
 
 import faulthandler
 import gc
@@ -22,7 +25,17 @@ _LEFT = {
 
 
 def main() -> int:
-    """Run the daemon until it is told to stop; return its exit code.
+    """Run `orderd` until it is told to stop; return its exit code."""
+    return _run("ORDERD")
+
+
+def notify() -> int:
+    """Run `orderd-notify` until it is told to stop; return its exit code."""
+    return _run("NOTIFY")
+
+
+def _run(tenant: str) -> int:
+    """Run a daemon, given by its name in `orderd.protocol.tenants`.
 
     Its modules take some tenths of a second to load. A stop in that time ends it at once: nothing
     was begun. Then `Signals` takes over, each signal in one step; those that mean nothing to it
@@ -43,9 +56,10 @@ def main() -> int:
     # Of what is made while modules load next to nothing is garbage; `main` turns it on again.
     gc.disable()
     from orderd.daemon.main import main as run  # noqa: PLC0415 (slow to load)
+    from orderd.protocol import tenants  # noqa: PLC0415 (likewise)
     from orderd.runtime.exit import leave_threads  # noqa: PLC0415
 
-    code = run()
+    code = run(getattr(tenants, tenant))
     # The interpreter gives up its handlers before it has ended, and the default would be to die.
     # Blocked, not ignored: it complains of a signal that comes as it begins to be ignored.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_OTHERS))

@@ -1,4 +1,4 @@
-"""Takes deliveries from the command queues into an inbox, at the pace of its owner."""
+"""Takes deliveries from the queues of a daemon into an inbox, at the pace of its owner."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from orderd.amqp.intake import Intake, Send, ack, ack_at_last, requeue
 from orderd.amqp.intakes import Intakes
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import QueueDepth
+from orderd.protocol.tenants import Tenant
 
 _INBOX_BYTES_MAX: Final = 32 * 1024 * 1024
 # Before 4.3 RabbitMQ counts a nack on a quorum queue as a delivery, and may return many messages in
@@ -34,11 +35,12 @@ _GIVE_BACK_TIMEOUT_S: Final = 3.0
 
 
 class Consumer:
-    """Consumes *queues* with manual acks, at most *prefetch* unacked deliveries from each.
+    """Consumes the queues of *tenant* with manual acks.
 
-    Each has a channel of its own: whatever happens to one of them costs the others nothing, and is
-    told in `failing`. Of those of *exclusive* it takes only while no other daemon does. What is
-    needed besides them is declared by `declaration`; `flow` decides how much is taken at a time.
+    Of each at most *prefetch* deliveries are unacked. Each has a channel of its own: whatever
+    happens to one of them costs the others nothing, and is told in `failing`. Of those of
+    *exclusive* it takes only while no other daemon does. What is needed besides them is declared
+    by `declaration`; `flow` decides how much is taken at a time.
 
     `has_settled` tells whether anything was acked or requeued on the current connection,
     `in_flight` what was sent through retry queues. What arrives waits in `inbox`, marked with the
@@ -48,7 +50,7 @@ class Consumer:
     def __init__(
         self,
         endpoint: BrokerEndpoint,
-        queues: Sequence[str],
+        tenant: Tenant,
         prefetch: int,
         retry_delays_s: Sequence[float],
         queue_type: str,
@@ -59,18 +61,19 @@ class Consumer:
     ) -> None:
         self._now_s = now_s
         self._connection = Connection(endpoint)
-        self.declaration = Declaration(self._connection, retry_delays_s, queue_type)
+        self.declaration = Declaration(self._connection, retry_delays_s, queue_type, tenant)
         self.inbox = Inbox(self.holds)
         self._intakes = Intakes(
             self._connection,
-            queues,
+            tenant.queues,
             exclusive,
             prefetch,
             declare=self.declaration.queue,
             on_arrival=self._on_arrival,
             on_lost=self.inbox.void,
         )
-        self._queues = tuple(queues)
+        self._queues = tenant.queues
+        self._program = tenant.program
         self._inbox_bytes_max = inbox_bytes_max
         self.flow = FlowControl(self._intakes, self.inbox, inbox_bytes_max)
         self._holds = Holds(self._intakes)
@@ -319,7 +322,8 @@ class Consumer:
             # Later, others have changed what was enough.
             kind = BrokerRefused if self._has_connected else TooFewChannels
             raise kind(
-                f"{self._connection.where}: channel_max {most}: orderd needs {needed} channels"
+                f"{self._connection.where}: channel_max {most}: {self._program} needs {needed} "
+                "channels"
             )
 
     def _on_arrival(self, intake: Intake, tag: int, method: Any, found: Any, body: bytes) -> None:

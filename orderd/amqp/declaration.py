@@ -6,11 +6,12 @@ from orderd.amqp import retry_queues, topology
 from orderd.amqp.connection import Connection, nothing
 from orderd.amqp.faults import ChannelFault, TopologyMismatch
 from orderd.amqp.scratch_channel import ScratchChannel
-from orderd.protocol.names import Queue, retry_queue
+from orderd.protocol.names import retry_queue
+from orderd.protocol.tenants import ORDERD, Tenant
 
 
 class Declaration:
-    """The queues and the exchange of orderd, declared over *connection*.
+    """The queues of a daemon and the exchange of events, declared over *connection*.
 
     *queue_type* (empty: the virtual host's default) counts only for queues of commands and dead
     letters that are created. `former` are the retry queues that may lose a message when its delay
@@ -19,12 +20,17 @@ class Declaration:
     """
 
     def __init__(
-        self, connection: Connection, retry_delays_s: Sequence[float], queue_type: str
+        self,
+        connection: Connection,
+        retry_delays_s: Sequence[float],
+        queue_type: str,
+        tenant: Tenant = ORDERD,
     ) -> None:
         self._connection = connection
         self._declaring = ScratchChannel(connection)
         self._retry_delays_s = tuple(retry_delays_s)
         self._queue_type = queue_type
+        self._tenant = tenant
         self.hindrance: str | None = None
         self.former: dict[str, str] = {}
         self.changed: str | None = None
@@ -44,7 +50,7 @@ class Declaration:
         """
         delays_s = self._retry_delays_s if retry_delays_s is None else tuple(retry_delays_s)
         faults: list[TopologyMismatch | ChannelFault] = []
-        for queue in Queue:
+        for queue in self._tenant.queues:
             try:
                 self._declare(queue, delays_s)
             except (TopologyMismatch, ChannelFault) as fault:
@@ -59,11 +65,11 @@ class Declaration:
         if faults:
             raise faults[0]
         self._retry_delays_s = delays_s
-        wanted = {retry_queue(queue, delay_s) for queue in Queue for delay_s in delays_s}
+        wanted = {retry_queue(queue, d) for queue in self._tenant.queues for d in delays_s}
         self.former = {name: why for name, why in self.former.items() if name in wanted}
 
     def queue(self, queue: str) -> None:
-        """Make sure that *queue* of commands is there, with those for retries and dead letters."""
+        """Make sure that *queue* is there and bound, with those for retries and dead letters."""
         self._declare(queue, self._retry_delays_s)
 
     def exchange(self, *, is_first: bool) -> None:
@@ -84,6 +90,8 @@ class Declaration:
 
     def _declare(self, queue: str, retry_delays_s: Sequence[float]) -> None:
         topology.declare_commands(self._declaring, queue, self._queue_type)
+        for binding in self._tenant.bindings_of(queue):
+            topology.bind(self._declaring, queue, binding.exchange, binding.pattern)
         can_keep = self.hindrance is None
         for delay_s in retry_delays_s:
             name = retry_queue(queue, delay_s)

@@ -12,7 +12,7 @@ from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
-    NOTIFICATION_QUEUES,
+    NoticeQueue,
     Queue,
     dead_letter_queue,
     lock_queue,
@@ -75,8 +75,7 @@ def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
         )
     ]
     listeners = [
-        Needed(name, Kind.EVENTS, is_optional=True)
-        for name in (*EVENT_QUEUES, *NOTIFICATION_QUEUES)
+        Needed(name, Kind.EVENTS, is_optional=True) for name in (*EVENT_QUEUES, *NoticeQueue)
     ]
     return [*own, Needed(EVENTS_EXCHANGE, Kind.EVENTS, is_exchange=True), *listeners]
 
@@ -166,7 +165,7 @@ def declare_listeners(connection: Connection, queue_type: str) -> None:
     for queue, pattern in EVENT_QUEUES.items():
         topology.declare_listener(connection, queue, pattern, queue_type)
     arguments = {"x-queue-type": queue_type} if queue_type else {}
-    for queue in NOTIFICATION_QUEUES:
+    for queue in NoticeQueue:
         if topology.queue_depth(connection, queue) is None:
             channel = connection.open_channel()
             channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)

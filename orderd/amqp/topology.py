@@ -41,25 +41,28 @@ def declare_commands(scratch: ScratchChannel, queue: str, queue_type: str) -> No
     _ensure_queue(scratch, dead_letter_queue(queue), queue_type)
 
 
-def declare_exchange(scratch: ScratchChannel) -> None:
-    """Make sure that the exchange of events exists; raises TopologyMismatch."""
+def declare_exchange(scratch: ScratchChannel, name: str = EVENTS_EXCHANGE) -> None:
+    """Make sure that the topic exchange *name* exists; raises TopologyMismatch."""
     try:
-        scratch.call(
-            "exchange_declare", exchange=EVENTS_EXCHANGE, exchange_type="topic", durable=True
-        )
+        scratch.call("exchange_declare", exchange=name, exchange_type="topic", durable=True)
     except ChannelFault as fault:
         if fault.code != PRECONDITION_FAILED:
             raise
-        text = f"exchange {EVENTS_EXCHANGE} cannot be used: {fault.reason}"
+        text = f"exchange {name} cannot be used: {fault.reason}"
         raise TopologyMismatch(text) from fault
+
+
+def bind(scratch: ScratchChannel, queue: str, exchange: str, pattern: str) -> None:
+    """Make sure that *queue* takes from *exchange*, a topic exchange, what matches *pattern*."""
+    declare_exchange(scratch, exchange)
+    scratch.call("queue_bind", queue=queue, exchange=exchange, routing_key=pattern)
 
 
 def declare_listener(connection: Connection, queue: str, pattern: str, queue_type: str) -> None:
     """Make sure that *queue* exists and takes the events whose type matches *pattern*."""
     scratch = ScratchChannel(connection)
-    declare_exchange(scratch)
     _ensure_queue(scratch, queue, queue_type)
-    scratch.call("queue_bind", queue=queue, exchange=EVENTS_EXCHANGE, routing_key=pattern)
+    bind(scratch, queue, EVENTS_EXCHANGE, pattern)
     scratch.close()
 
 

@@ -13,7 +13,9 @@ from orderd.config.authorization import lost_protection, unusable_mode
 from orderd.config.layers import merged_origins
 from orderd.config.settings import SECRET, Settings, Token, has_mark
 from orderd.config.sources import KeyPath, Layer, Origins
+from orderd.config.tenant_defaults import of_tenant
 from orderd.logs.redaction import redact
+from orderd.protocol.tenants import ORDERD, Tenant
 from orderd.runtime.config_errors import ConfigError, Problem
 from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SECRETS_DIRECTORY, SHIPPED_FILE
 
@@ -33,12 +35,14 @@ def load(
     secrets_directory: Path = Path(SECRETS_DIRECTORY),
     shipped_file: Path = Path(SHIPPED_FILE),
     before: Settings | None = None,
+    tenant: Tenant = ORDERD,
 ) -> Settings:
     """Return the settings: command line, environment, credentials, files, defaults, in this order.
 
-    Files are *config_file*, or *default_file* with its drop-ins; the shipped one counts least.
-    *before* are the settings in force at a reload. Raises ConfigError with every wrong key of every
-    source, and where a reload would take away what was set without anybody having said so.
+    Files are *config_file*, or *default_file* with its drop-ins; the shipped one counts least of
+    them. Defaults are those of the daemon *tenant*. *before* are the settings in force at a reload.
+    Raises ConfigError with every wrong key of every source, and where a reload would take away what
+    was set without its being said.
     """
     used = frozenset(() if before is None else before.origins.values())
     environ = os.environ if environ is None else environ
@@ -59,6 +63,7 @@ def load(
             lambda: toml_files.from_file(default_file, used),
         ]
     readers.append(lambda: toml_files.from_file(shipped_file, used))
+    readers.append(lambda: of_tenant(tenant, environ))
     return _checked(readers, None if before is None else before.authorization_mode)
 
 

@@ -1,24 +1,30 @@
-"""The command line of `orderd`."""
+"""The command line of the daemons."""
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from orderd import __version__
 from orderd.config.settings import Settings
+from orderd.protocol.tenants import NOTIFY, ORDERD, Tenant
 from orderd.runtime.paths import CONFIG_FILE
 
+_PURPOSES: Final = {
+    ORDERD: "Apply a shop's commands from RabbitMQ to PostgreSQL, exactly once in effect.",
+    NOTIFY: "Tell users and administrators of a shop's events, by mail, webhook or log.",
+}
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+
+def build_parser(tenant: Tenant = ORDERD) -> argparse.ArgumentParser:
+    """Return the parser of the command line of a daemon."""
     parser = argparse.ArgumentParser(
-        prog="orderd",
-        description="Apply a shop's commands from RabbitMQ to PostgreSQL, exactly once in effect.",
+        prog=tenant.program,
+        description=_PURPOSES[tenant],
         epilog="Every setting can also be set in the configuration file or as ORDERD_<NAME> in "
         "the environment. Exit codes: 0 stopped on request, 1 failed, 2 usage, 69 a server is "
         "unavailable (with --no-wait), 78 bad configuration or schema not migrated.",
     )
-    parser.add_argument("--version", action="version", version=f"orderd {__version__}")
+    parser.add_argument("--version", action="version", version=f"{tenant.program} {__version__}")
     parser.add_argument(
         "--config",
         type=Path,

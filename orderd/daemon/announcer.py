@@ -50,12 +50,12 @@ class Announcer:
         self._refused_again_at_s: dict[str, float] = {}
         self._switched_off: tuple[str, ...] = ()
 
-    def started(self, settings: Settings) -> None:
+    def started(self, settings: Settings, program: str) -> None:
         """Announce that the program runs; it may still have to wait for its servers."""
         emit(
             LogEvent.DAEMON_STARTED,
-            f"orderd {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of up "
-            f"to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
+            f"{program} {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of "
+            f"up to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
             f"{described(settings)}",
         )
         self._status.starting()

@@ -1,7 +1,6 @@
 """What is built from what: all parts of the daemon, made from its settings; nothing is global."""
 
 import os
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from orderd import __version__
@@ -21,19 +20,15 @@ from orderd.daemon.pauses import Pauses
 from orderd.daemon.queue_watch import QueueWatch
 from orderd.daemon.status_reporter import StatusReporter
 from orderd.daemon.system_events import SystemEvents
+from orderd.daemon.work import Parts, Program
 from orderd.db.connection import Database
-from orderd.db.table_queries import PREPARED
-from orderd.pipeline.arrivals import Arrivals
 from orderd.pipeline.batch import Pipeline
-from orderd.pipeline.commit import Committer
-from orderd.pipeline.context import BatchContext, Withheld
-from orderd.pipeline.decode import Decoder
-from orderd.pipeline.deferrals import Deferrals
+from orderd.pipeline.context import Withheld
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.dispatch import Dispatcher
 from orderd.pipeline.kill_switch import KillSwitch
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.outbound import OutboundMessages
-from orderd.pipeline.outbox.publish import Sweeper
 from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
@@ -42,7 +37,6 @@ from orderd.pipeline.replacement import Replacement
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.settle import Settler
 from orderd.pipeline.stats import Stats
-from orderd.protocol.names import Queue
 from orderd.runtime.health import Health
 from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Notifier
@@ -58,16 +52,19 @@ BLOCKED_TIMEOUT_S: Final = 86_400
 class App:
     """The parts of the daemon, each given what it works with; nothing is connected yet."""
 
-    def __init__(self, settings: Settings, signals: Signals, notifier: Notifier) -> None:
-        """Build all parts for *settings*; raises ValueError for a URL that cannot be used."""
+    def __init__(
+        self, program: Program, settings: Settings, signals: Signals, notifier: Notifier
+    ) -> None:
+        """Build all parts of *program*; raises ValueError for a URL that cannot be used."""
         self.settings = settings
         self.signals = signals
-        self._build_runtime(notifier)
-        self._build_connections()
-        self._build_pipeline()
-        self.watch = QueueWatch(self.consumer, self.lifecycle)
+        self.tenant = program.tenant
+        self._build_runtime(program, notifier)
+        self._build_connections(program)
         events = SystemEvents(settings, self.publisher, self.database.clock)
         self.announcer = Announcer(self.lifecycle, self.status, events, self.stats)
+        self._build_pipeline(program)
+        self.watch = QueueWatch(self.consumer, self.lifecycle)
         self.pauses = Pauses(
             PauseRecord(self.database, settings.instance_name),
             self.consumer,
@@ -93,14 +90,14 @@ class App:
             self.metrics.tick,
         )
         self.keepalive.statement_tasks = (self._read_broker, self.direct_replies.pump)
-        self.overlap.jobs = (self.settler.step, self._read_ahead, self._decode_ahead)
+        self.overlap.jobs = (self.settler.step, *self.work.jobs)
 
-    def _build_runtime(self, notifier: Notifier) -> None:
+    def _build_runtime(self, program: Program, notifier: Notifier) -> None:
         """Build what tells others how the daemon is."""
         self._health = Health(self.settings.health_file)
         self.metrics = MetricsFile(self.settings.metrics_file, self._exposed)
         self.lifecycle = Lifecycle()
-        self.stats = Stats()
+        self.stats = Stats(Measures(program.labels()))
         self.status = StatusReporter(notifier, self._health, self.lifecycle, self.stats)
         self.keepalive = KeepAlive(
             self.status, self.signals, lambda: self.settings.shutdown_timeout
@@ -108,18 +105,19 @@ class App:
         self.overlap = Overlap()
         self._exposition: Exposition | None = None
 
-    def _build_connections(self) -> None:
-        settings = self.settings
+    def _build_connections(self, program: Program) -> None:
+        settings, tenant = self.settings, program.tenant
         self.database = Database(
             settings.database_url.get_secret_value(),
-            prepared=PREPARED,
+            tenant.program,
+            prepared=program.prepared,
             on_slice=self.keepalive.during_statement,
             meanwhile=self.overlap.work,
         )
-        endpoint = broker_endpoint(settings)
+        endpoint = broker_endpoint(settings, tenant.program)
         self.consumer = Consumer(
             endpoint,
-            list(Queue),
+            tenant,
             settings.prefetch_count,
             settings.retry_delays,
             settings.queue_type,
@@ -129,13 +127,12 @@ class App:
         self.publisher = Publisher(endpoint)
         self._replier = StepwisePublisher(endpoint)
 
-    def _build_pipeline(self) -> None:
+    def _build_pipeline(self, program: Program) -> None:
         self.policy = policy_of(self.settings)
         self.quarantine = Quarantine(self.database)
-        self.deferrals = Deferrals(self.database, self.policy)
         reporter, confirmed = Reporter(), Confirmed()
         self.direct_replies = DirectReplies(self._replier, self.publisher, reporter)
-        clock = self.database.clock
+        self.work = program.work(self._parts(confirmed))
         self.settler = Settler(
             self.consumer,
             self.publisher,
@@ -144,40 +141,44 @@ class App:
             ),
             confirmed,
             quarantine=self.quarantine,
-            deferrals=self.deferrals,
-            outbound=OutboundMessages(self.policy, reporter, clock.now),
+            note_dead=self.work.note_dead,
+            outbound=OutboundMessages(self.policy, reporter, self.database.clock.now),
             direct_replies=self.direct_replies,
             reporter=reporter,
             stats=self.stats,
             keep_alive=self.keepalive,
         )
         self.replacement = Replacement(self.consumer, self.publisher, reporter, self.keepalive)
-        self.sweeper = Sweeper(self.database, self.publisher, confirmed, self.stats.measures.events)
-        arrivals = Arrivals(self.consumer, self.policy, self.settler.retried)
-        context = BatchContext(arrivals.queues, self.keepalive, self._assert_able)
-        self.decoder = Decoder(
-            self.policy, self.deferrals, self.stats.measures, clock.seconds, self.keepalive
-        )
-        self.committer = Committer(
-            self.database,
-            self.policy,
-            context,
-            quarantine=self.quarantine,
-            deferrals=self.deferrals,
-            measures=self.stats.measures,
-        )
         self.kill_switch = KillSwitch(self.policy)
         self.pipeline = Pipeline(
             self.consumer.inbox,
             self.policy,
             self.stats,
             quarantine=self.quarantine,
-            decoder=self.decoder,
-            committer=self.committer,
+            decoder=self.work.decoder,
+            committer=self.work.committer,
             settler=self.settler,
             kill_switch=self.kill_switch,
             overlap=self.overlap,
             keep_alive=self.keepalive,
+        )
+
+    def _parts(self, confirmed: Confirmed) -> Parts:
+        return Parts(
+            settings=self.settings,
+            policy=self.policy,
+            database=self.database,
+            consumer=self.consumer,
+            publisher=self.publisher,
+            quarantine=self.quarantine,
+            confirmed=confirmed,
+            measures=self.stats.measures,
+            announcer=self.announcer,
+            keep_alive=self.keepalive,
+            # The settler is made after the work, whose results it settles.
+            retried=lambda: self.settler.retried(),  # noqa: PLW0108
+            finish=lambda: self.settler.finish(),  # noqa: PLW0108
+            assert_able=self._assert_able,
         )
 
     @property
@@ -220,7 +221,7 @@ class App:
     def forget_ended(self) -> None:
         """Delete the records of messages that were settled since the last time."""
         self.quarantine.forget_settled()
-        self.deferrals.forget_ended()
+        self.work.tidy()
 
     def announce_pause(self, dependency: str, fault: Exception) -> None:
         """Announce which server is away; the alarm of a lost connection is no longer known."""
@@ -232,6 +233,7 @@ class App:
         """Close every connection; never raises."""
         self.disconnect_broker()
         self.direct_replies.drop("the daemon ends")
+        self.work.close()
         self.database.close()
         self.metrics.write()
         self._health.close()
@@ -241,12 +243,6 @@ class App:
             # Not the batch's own fault: it is tried again once that was raised.
             raise Withheld
         self.settler.assert_able()
-
-    def _read_ahead(self) -> bool:
-        return self.consumer.is_ready and self.consumer.read(self.settings.batch_max)
-
-    def _decode_ahead(self) -> bool:
-        return self.decoder.decode_ahead(islice(self.consumer.inbox, self.settings.batch_max))
 
     def _read_broker(self) -> None:
         if self.is_broker_connected:
@@ -292,11 +288,11 @@ def grants_of(settings: Settings) -> Grants:
     return {token.sha256: token.allow for token in settings.tokens.values()}
 
 
-def broker_endpoint(settings: Settings) -> BrokerEndpoint:
-    """Return where RabbitMQ is, and the name this process has on its connections."""
+def broker_endpoint(settings: Settings, program: str) -> BrokerEndpoint:
+    """Return where RabbitMQ is, and the name this process of *program* has on its connections."""
     return BrokerEndpoint(
         urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
-        connection_name=f"orderd {__version__} {settings.instance_name} {os.getpid()}",
+        connection_name=f"{program} {__version__} {settings.instance_name} {os.getpid()}",
         heartbeat_s=int(settings.heartbeat),
         blocked_timeout_s=BLOCKED_TIMEOUT_S,
     )

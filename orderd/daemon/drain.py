@@ -26,7 +26,7 @@ def drain(app: App) -> None:
         app.direct_replies.finish(app.keepalive)
         if left := len(inbox) + len(inbox.worn) + app.settler.held:
             app.announcer.gave_back(left)
-        app.sweeper.delete_confirmed(0.0)
+        app.work.end()
         app.forget_ended()
     except (DatabaseOutage, TransactionConflict, BrokerFault) as fault:
         app.announcer.drain_cut_short(fault)

@@ -12,7 +12,6 @@ from orderd.db.connection import PSYCOPG2_VERSION
 from orderd.pipeline.measures import Measures
 from orderd.protocol import metrics
 from orderd.protocol.metrics import Metric
-from orderd.protocol.names import Queue
 from orderd.runtime.histogram import Histogram
 from orderd.runtime.phase import Phase
 from orderd.runtime.prometheus import Samples, rendered
@@ -52,7 +51,7 @@ class Exposition:
             metrics.STATE: [((phase,), phase is lifecycle.phase) for phase in Phase],
             metrics.PAUSED_SECONDS: _by_name(lifecycle.paused_s_by_dependency),
             metrics.RECONNECTS: _by_name(lifecycle.reconnects),
-            metrics.QUEUE_PAUSED: [((q,), q in lifecycle.paused_queues) for q in Queue],
+            metrics.QUEUE_PAUSED: [((q,), q in lifecycle.paused_queues) for q in measures.queues],
             metrics.IN_HAND: [(_NO_LABELS, self._in_hand())],
             metrics.LAST_TURN: [(_NO_LABELS, time.time())],
             metrics.BUILD_INFO: [(_versions(), 1)],

@@ -8,7 +8,6 @@ from typing import Final
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.config.settings import Settings
 from orderd.daemon.app import App
-from orderd.daemon.authorization_record import AuthorizationRecord
 from orderd.daemon.drain import drain, end, let_go
 from orderd.daemon.keepalive import StopNow
 from orderd.daemon.reload import reload
@@ -20,7 +19,6 @@ from orderd.runtime.config_errors import ConfigError
 
 # A signal that comes while the broker is awaited is seen this late.
 TICK_S: Final = 0.25
-SWEEPS_PER_GRACE: Final = 5
 
 
 class Daemon:
@@ -30,9 +28,7 @@ class Daemon:
         """Run *app*, nothing of which is connected yet; *load* reads the settings again."""
         self._app = app
         self._load = load
-        self._authorization = AuthorizationRecord(app.database)
         self._backoff = Backoff()
-        self._next_sweep_s = 0.0
         self._is_reload_due = False
         # Connecting proves nothing then: only work that was done shows that a fault is over.
         self._is_doubtful = False
@@ -72,7 +68,7 @@ class Daemon:
         except SchemaFault as fault:
             # Somebody has changed what did work, and may change it back.
             is_mendable = is_connected or isinstance(fault, TablesChanged)
-            if not (is_mendable and app.committer.has_committed):
+            if not (is_mendable and app.work.has_committed):
                 raise
             self._is_doubtful = True
             app.database.close()
@@ -93,13 +89,12 @@ class Daemon:
             app.database.connect()
             missing = check_schema(app.database)
             app.announcer.database_connected(missing, app.database.switched_off)
-        self._authorization.remember(app.settings)
+        app.work.connected()
         if not app.is_broker_connected:
             # Nothing is to be taken from a queue that is paused.
             app.pauses.look()
             app.connect_broker()
             app.announcer.broker_connected(app.publisher.where, list(app.consumer.consumers))
-            self._next_sweep_s = 0.0
         elif not app.publisher.blocked:
             app.consumer.look_around()
         app.watch_queues()
@@ -124,7 +119,7 @@ class Daemon:
         elif app.consumer.inbox:
             app.pipeline.run_batch(app.settings.batch_max)
         app.settler.retry_held()
-        self._keep_outbox()
+        app.work.turn()
         app.publisher.pump()
         app.direct_replies.turn()
         app.keepalive()
@@ -139,29 +134,15 @@ class Daemon:
         # An ack reads too, so something may have arrived by now.
         if not app.consumer.inbox:
             wait_s = app.direct_replies.wait_s(TICK_S)
-            app.consumer.poll(app.sweeper.wait_s(wait_s, app.settings.outbox_grace))
+            app.consumer.poll(app.work.wait_s(wait_s))
         app.consumer.fill(app.settings.batch_max)
 
     def _renew_worn(self) -> None:
         """Replace what the broker might soon drop; a command keeps its place in line."""
         app = self._app
         if app.consumer.inbox.worn and not app.publisher.blocked:
-            places = app.deferrals.renew(list(app.consumer.inbox.worn), app.decoder.decode_one)
+            places = app.work.places(list(app.consumer.inbox.worn))
             app.replacement.renew(places)
-
-    def _keep_outbox(self) -> None:
-        """Delete and mark rows of the outbox; publish, now and then, what a crash left behind."""
-        app = self._app
-        grace_s = app.settings.outbox_grace
-        app.sweeper.delete_confirmed(grace_s)
-        app.sweeper.mark()
-        if app.publisher.blocked or time.monotonic() < self._next_sweep_s:
-            return
-        # What is unconfirmed here must not be taken for left behind.
-        app.settler.finish()
-        app.announcer.outbox_recovered(app.sweeper.sweep(grace_s, app.keepalive))
-        app.forget_ended()
-        self._next_sweep_s = time.monotonic() + max(TICK_S, grace_s / SWEEPS_PER_GRACE)
 
     def _resume(self) -> None:
         self._is_doubtful = False
@@ -232,4 +213,4 @@ class Daemon:
             if app.database.is_connected:
                 # Without the database it is put on record when that is back.
                 with suppress(DatabaseOutage, SchemaFault):
-                    self._authorization.remember(app.settings)
+                    app.work.connected()

@@ -1,4 +1,4 @@
-"""`orderd`: the daemon in the foreground."""
+"""A daemon in the foreground: `orderd`, or `orderd-notify`."""
 
 import errno
 import gc
@@ -9,26 +9,28 @@ from orderd.config.options import build_parser, overrides
 from orderd.config.settings import Settings
 from orderd.daemon.app import App
 from orderd.daemon.loop import Daemon
+from orderd.daemon.programs import program_of
 from orderd.daemon.reload import doubt
 from orderd.logs.logger import LogEvent, configure, emit
 from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.tenants import ORDERD, Tenant
 from orderd.runtime import crash_points as failpoints
 from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Notifier
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon until it is told to stop; return its exit code."""
+def main(tenant: Tenant = ORDERD, arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon *tenant* until it is told to stop; return its exit code."""
     # First thing, in place of the handlers that stood while the modules were loaded.
     signals = Signals()
     signals.install()
-    options = build_parser().parse_args(arguments)
+    options = build_parser(tenant).parse_args(arguments)
     configure()
     notifier = Notifier()
     given = overrides(options)
 
     def read(before: Settings | None) -> Settings:
-        return load(options.config, given, before=before)
+        return load(options.config, given, before=before, tenant=tenant)
 
     try:
         settings = read(None)
@@ -43,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doubt(settings)
     notifier.expect_watchdog(settings.watchdog)
     try:
-        app = App(settings, signals, notifier)
+        app = App(program_of(tenant), settings, signals, notifier)
         app.status.claim_health_file()
     except ValueError as error:
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, notifier)
     _spare_the_garbage_collector()
-    app.announcer.started(settings)
+    app.announcer.started(settings, tenant.program)
     return Daemon(app, read).run()
 
 

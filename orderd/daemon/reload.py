@@ -74,7 +74,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     app.status.expect_watchdog(settings.watchdog)
     app.policy.replace(policy_of(settings))
-    app.decoder.forget_ahead()
+    app.work.take_over(settings)
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed

@@ -1,22 +1,43 @@
 """The way of a batch from the inbox to the ack: each step by name, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from orderd.amqp.faults import DeliveriesLost
 from orderd.amqp.inbox import Inbox
-from orderd.pipeline.commit import Committer
+from orderd.amqp.message import Delivery
 from orderd.pipeline.context import Withheld
-from orderd.pipeline.decode import Decoder
 from orderd.pipeline.kill_switch import KillSwitch
 from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.results import Result
 from orderd.pipeline.settle import Settler
 from orderd.pipeline.stats import Stats
 from orderd.runtime.crash_points import reach
 
+_R = TypeVar("_R")
+_R_contra = TypeVar("_R_contra", contravariant=True)
 
-class Pipeline:
+
+class Decodes(Protocol[_R]):
+    """The step that reads messages."""
+
+    def decode(self, deliveries: Sequence[Delivery]) -> tuple[list[_R], list[Result]]:
+        """Return the requests among *deliveries*, and the results of those that are invalid."""
+
+
+class Commits(Protocol[_R_contra]):
+    """The step that does what was asked for."""
+
+    def commit(self, requests: Sequence[_R_contra]) -> Iterator[list[Result]]:
+        """Yield the results of *requests*, as they are final: what is yielded is settled.
+
+        What was not yielded when it raises has no effect, or one that is known again.
+        """
+
+
+class Pipeline(Generic[_R]):
     """Takes batches through all steps; each step is a part that is given here."""
 
     def __init__(
@@ -26,8 +47,8 @@ class Pipeline:
         stats: Stats,
         *,
         quarantine: Quarantine,
-        decoder: Decoder,
-        committer: Committer,
+        decoder: Decodes[_R],
+        committer: Commits[_R],
         settler: Settler,
         kill_switch: KillSwitch,
         overlap: Overlap,

@@ -107,7 +107,10 @@ class Deferrals:
             deferred = [self._in_line(turns, each) for each in results]
             self.write(tx, turns)
         return sorted(
-            deferred, key=lambda each: turns.position(each.command) if each.command else 0
+            deferred,
+            key=lambda each: (
+                turns.position(each.command) if isinstance(each.command, Command) else 0
+            ),
         )
 
     def renew(
@@ -154,7 +157,7 @@ class Deferrals:
 
     def _in_line(self, turns: Turns, result: Result) -> Result:
         command = result.command
-        if command is None:
+        if not isinstance(command, Command):
             return result
         ahead = turns.ahead_of(command)
         outcome = result.outcome
@@ -178,12 +181,12 @@ class Deferrals:
 def _may_keep_a_place(result: Result) -> bool:
     outcome = result.outcome
     is_waiting = isinstance(outcome, Deferred) and bool(outcome.lock)
-    return is_waiting or (result.command is not None and result.command.row is not None)
+    return is_waiting or (isinstance(result.command, Command) and result.command.row is not None)
 
 
 def _key_of(result: Result) -> str | None:
     """Return the key by which the message of *result* may have kept a place."""
-    if isinstance(result.outcome, Deferred) and result.command is not None:
+    if isinstance(result.outcome, Deferred) and isinstance(result.command, Command):
         return result.command.key
     properties = result.delivery.properties
     given = (properties.headers or {}).get(HEADER_PLACE)

@@ -6,8 +6,7 @@ appears with its first value misses that one. No label has a text that a message
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline.outbox.event_counts import EventCounts
@@ -20,19 +19,9 @@ from orderd.protocol.metrics import (
     OTHER,
     BatchPhase,
 )
-from orderd.protocol.names import (
-    POISON,
-    RETRIES_EXHAUSTED,
-    DeferralCode,
-    InvalidCode,
-    OutcomeName,
-    Queue,
-    RefusalCode,
-    UnavailableCode,
-)
+from orderd.protocol.names import OutcomeName
+from orderd.protocol.values import value
 from orderd.runtime.histogram import Histogram
-from orderd.shop.entity import Action, Entity, refusal_event
-from orderd.shop.registry import SHOP, actions_of
 
 # A producer's clock may be wrong: a message that is older, or from the future, counts from its
 # arrival.
@@ -40,20 +29,35 @@ _OLDEST_S = 30 * 86_400.0
 _AHEAD_S = 1.0
 
 
+@value
+class Labels:
+    """The values that the labels of a daemon's metrics can have.
+
+    `messages` are of queue, action, outcome and code; `events` are types, those of the system
+    left out; `retries` and `dead_letters` are codes.
+    """
+
+    queues: tuple[str, ...]
+    messages: tuple[tuple[str, str, str, str], ...]
+    events: tuple[str, ...]
+    retries: tuple[str, ...]
+    dead_letters: tuple[str, ...]
+
+
 class Measures:
     """Counters and histograms of one daemon, since its start."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Labels) -> None:
         """Begin with everything at 0."""
-        self.messages = Counter(dict.fromkeys(_all_messages(), 0))
+        self.queues = labels.queues
+        self.messages = Counter(dict.fromkeys(labels.messages, 0))
         self.batches = 0
         self.batch_messages = Histogram(BATCH_MESSAGES.buckets)
         self.phases = {str(phase): Histogram(BATCH_PHASES.buckets) for phase in BatchPhase}
-        self.critical = {str(queue): Histogram(CRITICAL_TIME.buckets) for queue in Queue}
-        types = [event for entity in SHOP.entities for event in _events_of(entity)]
-        self.events = EventCounts(types)
-        self.retries = Counter(_by_queue((*DeferralCode, NO_CODE)))
-        self.dead_letters = Counter(_by_queue((*InvalidCode, RETRIES_EXHAUSTED, POISON)))
+        self.critical = {queue: Histogram(CRITICAL_TIME.buckets) for queue in labels.queues}
+        self.events = EventCounts(labels.events)
+        self.retries = Counter(_by_queue(labels.queues, labels.retries))
+        self.dead_letters = Counter(_by_queue(labels.queues, labels.dead_letters))
 
     def count(self, results: Sequence[Result]) -> None:
         """Count *results*, which have their outcome now."""
@@ -109,40 +113,5 @@ def _age_s(delivery: Delivery, now_s: float) -> float:
     return max(0.0, now_s - delivery.received_s)
 
 
-def _all_messages() -> Iterator[tuple[str, str, str, str]]:
-    for entity in SHOP.entities:
-        queue = str(entity.queue)
-        for action in actions_of(entity):
-            for outcome, codes in _outcomes_of(action):
-                for code in codes:
-                    yield queue, action.name, str(outcome), str(code)
-        for outcome, codes in ((OutcomeName.INVALID, [*InvalidCode]), _QUARANTINED):
-            for code in codes:
-                yield queue, OTHER, str(outcome), str(code)
-
-
-_QUARANTINED = (OutcomeName.QUARANTINED, [NO_CODE])
-
-
-def _outcomes_of(action: Action[Any]) -> Iterator[tuple[OutcomeName, Iterable[str]]]:
-    """Yield how messages with *action* can end, each with the codes of it."""
-    refusals = [*RefusalCode, *(code for entity in SHOP.entities for code in entity.refusals)]
-    yield OutcomeName.REFUSED, refusals
-    yield OutcomeName.DEFERRED, [*DeferralCode, NO_CODE]
-    yield _QUARANTINED
-    if action.is_change:
-        yield OutcomeName.APPLIED, [NO_CODE]
-        yield OutcomeName.DUPLICATE, [NO_CODE]
-        yield OutcomeName.INVALID, [InvalidCode.INVALID_DATA, InvalidCode.ID_CONFLICT]
-    else:
-        yield OutcomeName.ANSWERED, [NO_CODE]
-        yield OutcomeName.UNAVAILABLE, [*UnavailableCode]
-        yield OutcomeName.INVALID, [InvalidCode.INVALID_DATA]
-
-
-def _events_of(entity: Entity) -> list[str]:
-    return sorted({*map(str, entity.events), refusal_event(entity.queue)})
-
-
-def _by_queue(codes: Iterable[str]) -> dict[tuple[str, str], int]:
-    return {(str(queue), str(code)): 0 for queue in Queue for code in codes}
+def _by_queue(queues: Sequence[str], codes: Sequence[str]) -> dict[tuple[str, str], int]:
+    return {(queue, code): 0 for queue in queues for code in codes}

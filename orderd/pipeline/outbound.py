@@ -124,7 +124,7 @@ class OutboundMessages:
     def _reply(self, result: Result, response: Response | None) -> list[OutboundMessage]:
         reply_to = result.delivery.properties.reply_to
         if not reply_to or response is None:
-            if result.command is not None and result.command.content.is_query:
+            if result.command is not None and result.command.is_query:
                 self._reporter.query_unanswered(result)
             return []
         if reply_to in self._policy.own_queues or is_retry_queue(reply_to):

@@ -1,15 +1,35 @@
 """What a batch hands on to be settled."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.requests import PORTION_BYTES_MAX
-from orderd.protocol.envelope import Command
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_FAILED_AT
 from orderd.protocol.replies import Response
 from orderd.protocol.values import value
 from orderd.shop.outcomes import Outcome
+
+
+class Task(Protocol):
+    """What a message asks for: a command, or a notification to send."""
+
+    @property
+    def action(self) -> str:
+        """What is to be done, as log and metrics name it."""
+
+    @property
+    def request_id(self) -> str | None:
+        """What its sender calls it."""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it changes nothing, and is worth nothing without its answer."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a record keeps it from taking effect twice."""
 
 
 @value
@@ -20,7 +40,7 @@ class Result:
     """
 
     delivery: Delivery
-    command: Command | None
+    command: Task | None
     outcome: Outcome
     response: Response | None
     events: tuple[OutboxRow, ...] = ()

@@ -11,7 +11,6 @@ from orderd.amqp.message import Delivery
 from orderd.amqp.publish_confirms import LOST, PublishConfirms
 from orderd.amqp.publisher import CONFIRM_TIMEOUT_S, Publisher
 from orderd.pipeline.context import Withheld
-from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.direct_replies import DirectReplies
 from orderd.pipeline.dispatch import Dispatcher
 from orderd.pipeline.held_back import HeldBack
@@ -64,14 +63,14 @@ class Settler:
         confirmed: Confirmed,
         *,
         quarantine: Quarantine,
-        deferrals: Deferrals,
+        note_dead: Callable[[Sequence[Result]], None],
         outbound: OutboundMessages,
         direct_replies: DirectReplies,
         reporter: Reporter,
         stats: Stats,
         keep_alive: Callable[[], None],
     ) -> None:
-        """Ack to *consumer*; tell *confirmed* what became of events.
+        """Ack to *consumer*; tell *confirmed* what became of events, *note_dead* of dead letters.
 
         *keep_alive* is called at least once a second while confirms are awaited.
         """
@@ -80,7 +79,7 @@ class Settler:
         self._dispatcher = dispatcher
         self._confirmed = confirmed
         self._quarantine = quarantine
-        self._deferrals = deferrals
+        self._note_dead = note_dead
         self._outbound = outbound
         self._direct_replies = direct_replies
         self._reporter = reporter
@@ -355,12 +354,12 @@ class Settler:
                 code, reason = headers[HEADER_CODE], headers[HEADER_REASON]
                 self._reporter.dead_lettered(message.result, code, reason)
                 self._measures.dead_letters[queue, code] += 1
-        self._deferrals.note_gone([e.result for e in gone if e.purpose is Purpose.DEAD_LETTER])
+        self._note_dead([e.result for e in gone if e.purpose is Purpose.DEAD_LETTER])
         self._held.accept({each.queue for each in gone})
 
 
 def _is_unrepeatable(result: Result) -> bool:
     """Return whether the command took effect, and the ledger would not know it again."""
     command = result.command
-    is_change = command is not None and not command.content.is_query and not command.is_recorded
+    is_change = command is not None and not command.is_query and not command.is_recorded
     return is_change and isinstance(result.outcome, Applied)

@@ -13,12 +13,12 @@ from orderd.pipeline.results import Result
 class Stats:
     """How many deliveries came to which outcome since the start, and how fast they come now."""
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Start at zero; `measures` have the same by the labels of metrics.
+    def __init__(self, measures: Measures, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Start at zero; *measures* have the same by the labels of metrics.
 
         `committed_s` is when results of commands were last given, on the clock *now_s*.
         """
-        self.measures = Measures()
+        self.measures = measures
         self._outcomes: Counter[str] = Counter()
         self._commands = 0
         self.committed_s: float | None = None

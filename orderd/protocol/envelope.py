@@ -43,6 +43,11 @@ class Command:
     is_key_unsure: bool = False
 
     @property
+    def is_query(self) -> bool:
+        """Whether it changes nothing, and is worth nothing without its answer."""
+        return self.content.is_query
+
+    @property
     def is_recorded(self) -> bool:
         """Whether the ledger keeps the outcome: changes with an id, never queries."""
         return self.request_id is not None and not self.content.is_query

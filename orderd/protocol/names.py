@@ -13,6 +13,16 @@ class Queue(StrEnum):
     ORDER = "order"
 
 
+class NoticeQueue(StrEnum):
+    """The queues of notifications, to users and to administrators."""
+
+    USER = "user_notifications"
+    ADMIN = "admin_notifications"
+
+
+# Every queue that a daemon consumes, with queues for retries and dead letters.
+QUEUES: Final[tuple[str, ...]] = (*Queue, *NoticeQueue)
+
 # Of the contract, the oldest first.
 VERSIONS: Final = ("v1", "v2")
 
@@ -70,6 +80,8 @@ RETRIES_EXHAUSTED: Final = "retries_exhausted"
 POISON: Final = "poison"
 
 EVENTS_EXCHANGE: Final = "orderd.events"
+# To which any service publishes notifications.
+NOTIFICATIONS_EXCHANGE: Final = "notifications"
 
 HEADER_ATTEMPT: Final = "orderd-attempt"
 HEADER_REASON: Final = "orderd-reason"
@@ -121,7 +133,6 @@ EVENT_QUEUES: Final = {
     "order_completed": "order.delivered",
     "system_events": "system.#",
 }
-NOTIFICATION_QUEUES: Final = ("user_notifications", "admin_notifications")
 
 
 def dead_letter_queue(queue: str) -> str:
@@ -141,7 +152,7 @@ def retry_queue(queue: str, delay_s: float) -> str:
 
 def is_retry_queue(name: str) -> bool:
     """Return whether *name* is that of a retry queue, be it of delays that are no longer set."""
-    return name.startswith(tuple(f"{queue}.retry." for queue in Queue))
+    return name.startswith(tuple(f"{queue}.retry." for queue in QUEUES))
 
 
 def delay_name(delay_s: float) -> str:
@@ -154,15 +165,15 @@ def delay_name(delay_s: float) -> str:
 
 
 def own_queues(retry_delays_s: Iterable[float]) -> frozenset[str]:
-    """Return every queue that orderd declares: no reply may be sent to one of them."""
+    """Return every queue of the daemons: no reply may be sent to one of them."""
     delays_s = tuple(retry_delays_s)
     return frozenset(
         name
-        for queue in Queue
+        for queue in QUEUES
         for name in (
             queue,
             dead_letter_queue(queue),
             lock_queue(queue),
             *(retry_queue(queue, d) for d in delays_s),
         )
-    ).union(EVENT_QUEUES, NOTIFICATION_QUEUES)
+    ).union(EVENT_QUEUES)

@@ -25,16 +25,16 @@ class NoHealth(Exception):
     """There is no health file that can be read; the text says why."""
 
 
-def default_path(environ: Mapping[str, str]) -> str:
-    """Return where the health file is unless a setting says so."""
+def default_path(environ: Mapping[str, str], elsewhere: str = RUNTIME_DIRECTORY) -> str:
+    """Return where the health file is unless a setting says so; *elsewhere* without systemd."""
     # systemd gives several directories with colons between them; the first is as good as any.
     directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return f"{directory or RUNTIME_DIRECTORY}/{FILE_NAME}"
+    return f"{directory or elsewhere}/{FILE_NAME}"
 
 
-def path_to_write(environ: Mapping[str, str]) -> str:
+def path_to_write(environ: Mapping[str, str], elsewhere: str = RUNTIME_DIRECTORY) -> str:
     """Return the default for a daemon: an empty text where the directory does not exist."""
-    path = default_path(environ)
+    path = default_path(environ, elsewhere)
     return path if os.access(os.path.dirname(path), os.W_OK) else ""  # noqa: PTH120 - light to load
 
 

@@ -10,6 +10,7 @@ DROP_INS: Final = "conf.d"
 SHIPPED_FILE: Final = "/usr/share/orderd/orderd.toml"
 SECRETS_DIRECTORY: Final = "/run/secrets"
 RUNTIME_DIRECTORY: Final = "/run/orderd"
+NOTIFY_RUNTIME_DIRECTORY: Final = "/run/orderd-notify"
 METRICS_FILE: Final = "metrics.prom"
 
 

@@ -46,7 +46,7 @@ def test_what_is_to_come_is_decoded_while_the_transaction_before_waits(
     worker.begin(30)
     decoded = mocker.spy(decode, "decode")
 
-    requests, invalid = worker.app.decoder.decode(list(worker.app.consumer.inbox))
+    requests, invalid = worker.app.work.decoder.decode(list(worker.app.consumer.inbox))
 
     assert (len(requests), len(invalid), decoded.call_count) == (30, 0, 0)
 
@@ -57,8 +57,8 @@ def test_what_was_decoded_ahead_is_forgotten_where_the_policy_changes(worker: Wo
     worker.begin(30)
     worker.app.policy.grants = {}
 
-    worker.app.decoder.forget_ahead()
-    requests, invalid = worker.app.decoder.decode(list(worker.app.consumer.inbox))
+    worker.app.work.take_over(worker.app.settings)
+    requests, invalid = worker.app.work.decoder.decode(list(worker.app.consumer.inbox))
 
     assert (len(requests), len(invalid)) == (0, 30)
 

@@ -13,6 +13,7 @@ from orderd.db.connection import Database
 from orderd.db.migrations import check_schema
 from orderd.db.transaction import Transaction
 from orderd.protocol.names import Queue
+from orderd.protocol.tenants import ORDERD
 
 RETRY_DELAYS_S = (5, 30, 300)
 # To ask and to declare with, one for each queue; RabbitMQ before 3.12 closes another one.
@@ -27,7 +28,7 @@ STATEMENTS = 9
 @pytest.fixture
 def consumer(vhost_url: str) -> Iterator[Consumer]:
     endpoint = BrokerEndpoint((vhost_url,), "orderd-test")
-    with closing(Consumer(endpoint, tuple(Queue), 400, RETRY_DELAYS_S, "")) as consumer:
+    with closing(Consumer(endpoint, ORDERD, 400, RETRY_DELAYS_S, "")) as consumer:
         yield consumer
 
 

@@ -13,6 +13,7 @@ import psycopg2
 
 from orderd.config.load import load
 from orderd.daemon.app import App
+from orderd.daemon.shop_work import ORDERD_PROGRAM
 from orderd.protocol.names import Queue
 from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Notifier
@@ -40,7 +41,7 @@ class Worker:
             "ORDERD_HEARTBEAT": "600s",
         }
         settings = load(environ=environment, default_file=nowhere, secrets_directory=nowhere)
-        self.app = App(settings, Signals(), Notifier())
+        self.app = App(ORDERD_PROGRAM, settings, Signals(), Notifier())
         self.app.database.connect()
         self.app.connect_broker()
         self._caller = pika.BlockingConnection(pika.URLParameters(rabbitmq_url))
@@ -95,7 +96,7 @@ class Worker:
 
     def delete_sent(self) -> None:
         """Delete the rows of confirmed events."""
-        self.app.sweeper.delete_confirmed(0)
+        self.app.work.end()
 
     def connect_for_replies(self) -> str:
         """Return the address of a caller; the connection for its replies is open then."""

@@ -11,6 +11,7 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.protocol.names import Queue
+from orderd.protocol.tenants import Tenant
 from tools.rabbitmq import PrivateRabbit
 
 RETRY_DELAYS_S = (5, 30, 300)
@@ -41,7 +42,7 @@ class Opened:
             closing(
                 Consumer(
                     endpoint,
-                    queues,
+                    Tenant("orderd", tuple(queues)),
                     prefetch,
                     retry_delays_s,
                     queue_type,

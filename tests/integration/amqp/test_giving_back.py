@@ -10,6 +10,7 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.renewal import delivery_count
 from orderd.protocol.names import Queue
+from orderd.protocol.tenants import ORDERD
 from tests.integration.amqp.steps import bodies, numbered, receive, receive_acking, send
 from tests.support.versions import Broker
 
@@ -29,7 +30,7 @@ def sender(at: BrokerEndpoint) -> Iterator[Publisher]:
 
 
 def consuming(at: BrokerEndpoint, queue_type: str) -> Consumer:
-    consumer = Consumer(at, list(Queue), 400, (5,), queue_type)
+    consumer = Consumer(at, ORDERD, 400, (5,), queue_type)
     consumer.connect()
     return consumer
 

@@ -11,6 +11,7 @@ from orderd.amqp.consumer import Consumer
 from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.protocol.names import Queue
+from orderd.protocol.tenants import ORDERD
 from tests.integration.amqp.steps import LIMIT_S, bodies, numbered, receive, receive_acking, send
 from tests.support.queue_kinds import KINDS
 from tests.support.versions import Broker
@@ -35,7 +36,7 @@ class Crew:
         self.outside = connection.channel()
 
     def consumer(self, exclusive: Collection[str] = (Queue.ORDER,)) -> Consumer:
-        consumer = Consumer(self._endpoint, list(Queue), 400, (5,), "", exclusive=exclusive)
+        consumer = Consumer(self._endpoint, ORDERD, 400, (5,), "", exclusive=exclusive)
         self._stack.enter_context(closing(consumer))
         consumer.connect()
         return consumer

@@ -18,6 +18,7 @@ from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.measures import Measures
 from orderd.pipeline.quarantine import Quarantine
 from orderd.pipeline.results import Result
+from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.names import Queue
 from orderd.shop.outcomes import Deferred
 from tests.support.policies import RETRY_DELAYS_S, policy
@@ -73,7 +74,7 @@ class Shop:
     def new_committer(self) -> Committer:
         """Return a committer that knows nothing yet, with decoder and deferrals to match."""
         self.policy = policy()
-        self.measures = Measures()
+        self.measures = Measures(shop_labels())
         self.deferrals = Deferrals(self.database, self.policy)
         clock_s = self.database.clock.seconds
         self.decoder = Decoder(self.policy, self.deferrals, self.measures, clock_s, self._wait)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orderd.amqp.message import Delivery, Properties
 from orderd.pipeline.results import Result
+from orderd.protocol.envelope import Command
 from orderd.protocol.names import HEADER_ATTEMPT, HEADER_PLACE
 from orderd.shop.outcomes import Applied, Deferred, Waiting
 from orderd.shop.products import ProductUpdate
@@ -75,7 +76,7 @@ class Course:
             self._follow(result)
 
     def _follow(self, result: Result) -> None:
-        assert result.command is not None
+        assert isinstance(result.command, Command)
         row = result.command.row
         content = result.command.content
         assert isinstance(content, ProductUpdate)

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 
 from orderd.amqp.message import Delivery
 from orderd.pipeline import commit as committer
+from orderd.protocol.envelope import Command
 from orderd.protocol.names import DeferralCode
 from orderd.shop.outcomes import Deferred, Waiting
 from tests.acceptance.state_machine.reference_model import Request, Row
@@ -283,7 +284,7 @@ class TwoSessions(RuleBasedStateMachine):
             for result in group:
                 _, request = deliveries.pop(result.delivery.tag)
                 outcome = result.outcome
-                assert result.command is not None
+                assert isinstance(result.command, Command)
                 if isinstance(outcome, Waiting):
                     assert result.command.row in self._deferred, f"{request}: {outcome}"
                 elif isinstance(outcome, Deferred):

@@ -10,6 +10,7 @@ from orderd import __version__
 from orderd.daemon.exposition import Exposition
 from orderd.daemon.lifecycle import Lifecycle
 from orderd.pipeline.measures import Measures
+from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.metrics import METRICS
 from tests.unit.pipeline.results import APPLIED, result
 
@@ -42,7 +43,7 @@ def lifecycle() -> Lifecycle:
 
 @pytest.fixture
 def measures() -> Measures:
-    return Measures()
+    return Measures(shop_labels())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from orderd.config.settings import Settings
 from orderd.daemon.exposition import Exposition
 from orderd.daemon.lifecycle import Lifecycle
 from orderd.pipeline.measures import Measures
+from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.metrics import BUILD_INFO, DAEMON_LABEL, METRICS, Kind, Metric
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 from tests.unit.monitoring.promql import Matcher, Selector, names
@@ -87,7 +88,7 @@ def is_selected(series: str, matchers: Sequence[Matcher]) -> bool:
 @cache
 def _exposed() -> dict[Metric, list[tuple[str, ...]]]:
     """Return the labels of what a daemon exposes from its start, and of the live figures."""
-    samples = Exposition("shop1", Measures(), Lifecycle(), lambda: 0).samples()
+    samples = Exposition("shop1", Measures(shop_labels()), Lifecycle(), lambda: 0).samples()
     exposed = {
         metric: [tuple(map(str, labels)) for labels, _ in found]
         for metric, found in samples.items()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orderd.pipeline.measures import Measures
+from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.metrics import BatchPhase
 from orderd.protocol.names import DeferralCode, InvalidCode
@@ -19,7 +20,7 @@ OVER_ALL = float("inf")
 
 def counted(*results: Any) -> dict[tuple[str, ...], int]:
     """Return what has changed by *results*."""
-    measures = Measures()
+    measures = Measures(shop_labels())
     before = dict(measures.messages)
     measures.count(results)
     return {labels: n for labels, n in measures.messages.items() if n != before.get(labels)}
@@ -60,7 +61,7 @@ def test_a_known_action_with_wrong_data_is_counted_as_such() -> None:
 
 
 def test_whatever_can_come_is_there_from_the_start() -> None:
-    messages = Measures().messages
+    messages = Measures(shop_labels()).messages
 
     assert set(messages.values()) == {0}
     for entity in SHOP.entities:
@@ -89,13 +90,13 @@ def test_time_counts_from_the_arrival_where_the_publishing_is_not_sane(ahead_s: 
 
 def bound_of(ahead_s: int) -> float:
     """Return the bound of the bucket that has a message published so long from now."""
-    measures = Measures()
+    measures = Measures(shop_labels())
     measures.count([result(APPLIED, timestamp=int(time.time()) + ahead_s)])
     return next(to for to, count in measures.critical["user"].buckets() if count)
 
 
 def test_what_is_deferred_has_no_outcome_yet() -> None:
-    measures = Measures()
+    measures = Measures(shop_labels())
 
     measures.count([result(DEFERRED)])
 
@@ -103,7 +104,7 @@ def test_what_is_deferred_has_no_outcome_yet() -> None:
 
 
 def test_a_stopwatch_times_one_phase_after_the_other() -> None:
-    measures = Measures()
+    measures = Measures(shop_labels())
 
     watch = measures.stopwatch(ahead_s=2.0)
     watch.end(BatchPhase.DECODE)

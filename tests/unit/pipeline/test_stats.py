@@ -1,7 +1,9 @@
 import pytest
 
 from orderd.amqp.message import Delivery, Properties
+from orderd.pipeline.measures import Measures
 from orderd.pipeline.results import Result
+from orderd.pipeline.shop_labels import shop_labels
 from orderd.pipeline.stats import Stats
 from orderd.shop.outcomes import Quarantined
 
@@ -21,7 +23,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def stats(clock: Clock) -> Stats:
-    return Stats(clock)
+    return Stats(Measures(shop_labels()), clock)
 
 
 def quarantined(count: int) -> list[Result]:

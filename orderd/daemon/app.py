@@ -66,7 +66,7 @@ class App:
         self._build_pipeline(program)
         self.watch = QueueWatch(self.consumer, self.lifecycle)
         self.pauses = Pauses(
-            PauseRecord(self.database, settings.instance_name),
+            PauseRecord(self.database, self.tenant.queues, settings.instance_name),
             self.consumer,
             self.kill_switch,
             self.lifecycle,

@@ -34,15 +34,17 @@ class Pause:
 class PauseRecord:
     """Reads and writes pauses. All methods raise `DatabaseOutage`."""
 
-    def __init__(self, database: Database, paused_by: str) -> None:
-        """Write to *database*, as *paused_by*."""
+    def __init__(self, database: Database, queues: Collection[str], paused_by: str) -> None:
+        """Write to *database*, as *paused_by*; know pauses of *queues*, and of no others."""
         self._database = database
+        self._queues = list(queues)
         self._paused_by = paused_by
 
     def read(self) -> list[Pause]:
         """Return what is on record."""
         with recording(self._database, TABLE) as tx:
-            return [Pause(*row) for row in tx.rows("read_pauses", trial_every_s=TRIAL_EVERY_S)]
+            rows = tx.rows("read_pauses", queues=self._queues, trial_every_s=TRIAL_EVERY_S)
+            return [Pause(*row) for row in rows]
 
     def claim_announcements(self) -> set[str]:
         """Return the queues of which this daemon, and no other, is to announce the pause."""
@@ -73,4 +75,4 @@ class PauseRecord:
 
     def _claim(self, query: str) -> set[str]:
         with recording(self._database, TABLE) as tx:
-            return {queue for (queue,) in tx.rows(query)}
+            return {queue for (queue,) in tx.rows(query, queues=self._queues)}

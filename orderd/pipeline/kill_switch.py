@@ -1,7 +1,8 @@
 """The kill switch: a queue whose commands fail one after the other is paused, and nothing is lost.
 
 A bad deploy of whatever the rules depend on, a trigger for example, makes every command of an
-action fail. Without the switch each would use up its attempts and become a dead letter.
+action fail. Without the switch each would use up its attempts and become a dead letter. A queue
+whose messages need a server that is away is paused at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +14,30 @@ from orderd.pipeline.quarantine import key_of
 from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode
 from orderd.protocol.values import value
-from orderd.shop.outcomes import Applied, Deferred, Refused, Waiting
+from orderd.shop.outcomes import (
+    Applied,
+    Deferred,
+    Done,
+    Refused,
+    Undeliverable,
+    Unreachable,
+    Waiting,
+)
 
 REASON_CHARS_MAX: Final = 300
+
+# What shows that an action works, whatever its rules made of the message.
+_WORKED: Final = Applied | Refused | Done | Undeliverable
 
 _Action = tuple[str, str]
 
 
 @value
 class Trip:
-    """Why *queue* is to be paused: so many different messages with *action* failed in a row."""
+    """Why *queue* is to be paused: so many different messages with *action* failed in a row.
+
+    For a server that is away, *action* is the name that `channel_action` makes.
+    """
 
     queue: str
     action: str
@@ -75,7 +90,9 @@ class KillSwitch:
         queue, action = str(result.delivery.queue), result.command.action
         self._note_trial(queue, action, result)
         outcome = result.outcome
-        if isinstance(outcome, Applied | Refused):
+        if isinstance(outcome, Unreachable):
+            return self._away(queue, outcome, result)
+        if isinstance(outcome, _WORKED):
             self._failed.pop((queue, action), None)
         if not (isinstance(outcome, Deferred) and _has_failed(result)):
             return result
@@ -85,6 +102,12 @@ class KillSwitch:
             return replace(result, outcome=Waiting(text, place=outcome.place))
         self._count(queue, action, result, outcome.message)
         return result
+
+    def _away(self, queue: str, outcome: Unreachable, result: Result) -> Result:
+        action = channel_action(outcome.channel)
+        if queue not in self.tripped:
+            self._trip(queue, action, f"tripped: {action}: {outcome.message}")
+        return replace(result, outcome=Waiting(f"{action}: {outcome.message}"))
 
     def _count(self, queue: str, action: str, result: Result, message: str) -> None:
         if not self._policy.trip_after:
@@ -96,15 +119,33 @@ class KillSwitch:
             reason = (
                 f"tripped: {len(seen)} commands {action} failed in a row, the last with {message}"
             )
-            self.trips.append(Trip(queue, action, reason[:REASON_CHARS_MAX]))
-            self.tripped[queue] = action
+            self._trip(queue, action, reason)
+
+    def _trip(self, queue: str, action: str, reason: str) -> None:
+        self.trips.append(Trip(queue, action, reason[:REASON_CHARS_MAX]))
+        self.tripped[queue] = action
 
     def _note_trial(self, queue: str, action: str, result: Result) -> None:
-        if queue not in self.trials or self.tripped.get(queue) != action:
+        if queue not in self.trials or self.tripped.get(queue) not in _shown(action, result):
             return
         self.tried.add(queue)
-        if isinstance(result.outcome, Applied | Refused):
+        if isinstance(result.outcome, _WORKED):
             self.succeeded.add(queue)
+
+
+def channel_action(channel: str) -> str:
+    """Return what a channel is called among the actions by which queues trip."""
+    return f"channel {channel}"
+
+
+def _shown(action: str, result: Result) -> set[str]:
+    """Return of what *result* shows whether it works: the action, and channels that were used."""
+    match result.outcome:
+        case Done(reached):
+            return {action, *map(channel_action, reached)}
+        case Unreachable(channel, _):
+            return {action, channel_action(channel)}
+    return {action}
 
 
 def _has_failed(result: Result) -> bool:

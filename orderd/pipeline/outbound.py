@@ -14,7 +14,7 @@ from orderd.pipeline.policy import Policy
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.cloud_events import CloudEvent, new_id
-from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, is_retry_queue
+from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, NoticeQueue, is_retry_queue
 from orderd.protocol.replies import Response
 from orderd.protocol.values import value
 from orderd.shop.outcomes import (
@@ -22,11 +22,14 @@ from orderd.shop.outcomes import (
     Applied,
     CommittedUnacked,
     Deferred,
+    Done,
     Duplicate,
     Invalid,
     Quarantined,
     Refused,
     Unavailable,
+    Undeliverable,
+    Unreachable,
     Waiting,
 )
 
@@ -94,31 +97,36 @@ class OutboundMessages:
                 return self._reply(result, result.response)
             case Invalid(code, message):
                 return [self._dead_letter(result, code, message, result.response)]
-            case Deferred() | Waiting():
+            case Undeliverable(code, message):
+                return [self._dead_letter(result, code, message, None)]
+            case Deferred() | Waiting() | Unreachable():
                 return [self._again(result, outcome)]
             case Quarantined(tries):
                 reason = f"the daemon died in each of {tries} tries"
                 return [self._dead_letter(result, POISON, reason, None)]
-            case CommittedUnacked():
+            case Done() | CommittedUnacked():
                 # The effect is in the tables and the event in the outbox; only a reply is lost.
                 return []
         assert_never(outcome)
 
-    def _again(self, result: Result, outcome: Deferred | Waiting) -> OutboundMessage:
+    def _again(self, result: Result, outcome: Deferred | Waiting | Unreachable) -> OutboundMessage:
         """Return the copy that waits for another try, or the dead letter where no try is left."""
         delays_s = self._policy.retry_delays_s
         attempt = result.attempt
-        if isinstance(outcome, Waiting) or outcome.lock:
+        if isinstance(outcome, Waiting | Unreachable) or outcome.lock:
             # As short as can be: the one ahead of it, or who holds the lock, may be done by then.
             delay_s = min(delays_s)
         elif attempt < len(delays_s) and not outcome.is_last:
+            while attempt < len(delays_s) - 1 and delays_s[attempt] < outcome.delay_s:
+                attempt += 1
             delay_s = delays_s[attempt]
             attempt += 1
         else:
             reason = f"{outcome.code}: {outcome.message}"
             response = Response.failed(RETRIES_EXHAUSTED, reason)
             return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
-        copy = retry_message(result, delay_s, attempt, outcome.place)
+        place = "" if isinstance(outcome, Unreachable) else outcome.place
+        copy = retry_message(result, delay_s, attempt, place)
         return OutboundMessage(Purpose.RETRY, copy, result, delay_s=delay_s)
 
     def _reply(self, result: Result, response: Response | None) -> list[OutboundMessage]:
@@ -137,8 +145,10 @@ class OutboundMessages:
     ) -> OutboundMessage:
         """Return the dead letter; notice and reply follow once the broker has it."""
         copy = dead_letter(result, code, reason, error, self._now())
-        notice = self.notice(dead_lettered_event(result, code, reason), result)
-        then = (notice, *self._reply(result, response))
+        then = tuple(self._reply(result, response))
+        # A letter about a notification to administrators would be one more of these.
+        if result.delivery.queue != NoticeQueue.ADMIN:
+            then = (self.notice(dead_lettered_event(result, code, reason), result), *then)
         return OutboundMessage(Purpose.DEAD_LETTER, copy, result, then=then)
 
     def notice(self, event: CloudEvent, result: Result) -> OutboundMessage:

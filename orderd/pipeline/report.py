@@ -15,11 +15,14 @@ from orderd.shop.outcomes import (
     Applied,
     CommittedUnacked,
     Deferred,
+    Done,
     Duplicate,
     Invalid,
     Quarantined,
     Refused,
     Unavailable,
+    Undeliverable,
+    Unreachable,
     Waiting,
 )
 from orderd.shop.registry import SHOP
@@ -57,6 +60,9 @@ class Reporter:
                 message = f"applied but not acknowledged: the daemon died in each of {tries} tries"
                 emit(LogEvent.MESSAGE_QUARANTINED, message, **_fields(result))
             case Invalid() | Deferred() | Waiting() | Quarantined():
+                pass
+            case Done() | Undeliverable() | Unreachable():
+                # Each sending has a line of its own.
                 pass
 
     def deferred(self, result: Result, delay_s: float) -> None:

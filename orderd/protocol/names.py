@@ -78,6 +78,7 @@ class DeferralCode(StrEnum):
 
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
 POISON: Final = "poison"
+UNDELIVERABLE: Final = "undeliverable"
 
 EVENTS_EXCHANGE: Final = "orderd.events"
 # To which any service publishes notifications.

@@ -16,11 +16,14 @@ from orderd.shop.outcomes import (
     Applied,
     CommittedUnacked,
     Deferred,
+    Done,
     Duplicate,
     Outcome,
     Quarantined,
     Refused,
     Unavailable,
+    Undeliverable,
+    Unreachable,
     Waiting,
 )
 from orderd.shop.registry import SHOP
@@ -83,6 +86,8 @@ def response_to(outcome: Outcome) -> Response | None:
         case Duplicate(response):
             return response
         case Deferred() | Waiting() | Quarantined() | CommittedUnacked():
+            return None
+        case Done() | Undeliverable() | Unreachable():
             return None
     assert_never(outcome)
 

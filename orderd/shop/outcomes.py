@@ -4,7 +4,12 @@ from enum import StrEnum
 from typing import ClassVar
 
 from orderd.protocol.envelope import Invalid
-from orderd.protocol.names import DeferralCode, OutcomeName, Queue, UnavailableCode
+from orderd.protocol.names import (
+    DeferralCode,
+    OutcomeName,
+    Queue,
+    UnavailableCode,
+)
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row
 from orderd.protocol.values import value
@@ -15,12 +20,15 @@ __all__ = [
     "Applied",
     "CommittedUnacked",
     "Deferred",
+    "Done",
     "Duplicate",
     "Invalid",
     "Outcome",
     "Quarantined",
     "Refused",
     "Unavailable",
+    "Undeliverable",
+    "Unreachable",
     "Waiting",
 ]
 
@@ -81,7 +89,8 @@ class Deferred:
     """The command may work later; `error` is for the dead letter, should it never.
 
     `place` is the key by which it keeps its place, empty where it has none. `lock` tells of the
-    lock that it waits for, which costs it no attempt. With `is_last` it is not tried again.
+    lock that it waits for, which costs it no attempt. With `is_last` it is not tried again; before
+    `delay_s` seconds it need not be.
     """
 
     name: ClassVar = OutcomeName.DEFERRED
@@ -91,6 +100,7 @@ class Deferred:
     place: str = ""
     lock: str = ""
     is_last: bool = False
+    delay_s: float = 0.0
 
 
 @value
@@ -110,6 +120,32 @@ class Waiting:
     def behind(cls, ahead: Place) -> "Waiting":
         """Return the outcome of a command that has *ahead* before it in its line."""
         return cls(f"an earlier command for the same row is pending: {ahead}")
+
+
+@value
+class Done:
+    """A notification went to all who are to have it; `reached` names the channels used for it."""
+
+    name: ClassVar = OutcomeName.APPLIED
+    reached: tuple[str, ...] = ()
+
+
+@value
+class Undeliverable:
+    """A server has refused a notification for good; `message` has its answer."""
+
+    name: ClassVar = OutcomeName.REFUSED
+    code: str
+    message: str
+
+
+@value
+class Unreachable:
+    """The server of a channel is away, which is an outage and costs the message nothing."""
+
+    name: ClassVar = OutcomeName.DEFERRED
+    channel: str
+    message: str
 
 
 @value
@@ -135,6 +171,9 @@ Outcome = (
     | Refused
     | Duplicate
     | Deferred
+    | Done
+    | Undeliverable
+    | Unreachable
     | Waiting
     | Invalid
     | Quarantined

@@ -6,17 +6,18 @@ SELECT
     coalesce(ends_at <= now(), false) AS has_ended,
     tripped_by IS NOT NULL AND tried_at <= now() - make_interval(secs => %(trial_every_s)s) AS is_trial_due
 FROM queue_pauses
+WHERE queue = ANY(%(queues)s)
 ORDER BY queue
 
 -- name: claim_announcements
 UPDATE queue_pauses
 SET is_announced = true
-WHERE NOT is_announced AND coalesce(ends_at > now(), true)
+WHERE NOT is_announced AND coalesce(ends_at > now(), true) AND queue = ANY(%(queues)s)
 RETURNING queue
 
 -- name: delete_ended_pauses
 DELETE FROM queue_pauses
-WHERE ends_at <= now()
+WHERE ends_at <= now() AND queue = ANY(%(queues)s)
 RETURNING queue
 
 -- name: claim_trial

@@ -10,6 +10,8 @@ DROP_INS: Final = "conf.d"
 SHIPPED_FILE: Final = "/usr/share/orderd/orderd.toml"
 SECRETS_DIRECTORY: Final = "/run/secrets"
 RUNTIME_DIRECTORY: Final = "/run/orderd"
+# Texts of notifications that replace those of the package.
+TEMPLATES_DIRECTORY: Final = "/etc/orderd/templates"
 METRICS_FILE: Final = "metrics.prom"
 
 

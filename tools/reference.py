@@ -51,6 +51,15 @@ def settings() -> str:
     return _table(("Setting", "Variable", "Default", "Reload", "Meaning"), rows)
 
 
+def channel_keys() -> str:
+    """Return the table of the keys of a channel of notifications."""
+    rows = [
+        (_code(row.key), ", ".join(map(_code, row.kinds)), _code(row.default), row.description)
+        for row in settings_reference.channel_reference()
+    ]
+    return _table(("Key", "Kinds", "Default", "Meaning"), rows)
+
+
 def log_events() -> str:
     """Return the table of all events of the log."""
     rows = [(_code(event), logging.getLevelName(event.level), event.meaning) for event in LogEvent]

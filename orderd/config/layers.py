@@ -33,10 +33,7 @@ class LayeredSettings(BaseModel):
 
         Raises pydantic's ValidationError with every wrong value.
         """
-        values: Mapping[str, Any] = {}
-        for layer in layers:
-            values = _merged(layer.values, values)
-        settings = cls.model_validate(values)
+        settings = cls.model_validate(merged_values(layers))
         settings._origins.update(merged_origins(layers))  # noqa: SLF001 (its own class)
         return settings
 
@@ -47,6 +44,14 @@ class LayeredSettings(BaseModel):
         taken = {path: origin for path, origin in fresh._origins.items() if path[0] in keys}
         settings._origins = kept | taken  # noqa: SLF001 (its own class)
         return settings
+
+
+def merged_values(layers: Sequence[Layer]) -> Mapping[str, Any]:
+    """Return what the layers give as one table, the first one counting most."""
+    values: Mapping[str, Any] = {}
+    for layer in layers:
+        values = _merged(layer.values, values)
+    return values
 
 
 def merged_origins(layers: Sequence[Layer]) -> Origins:

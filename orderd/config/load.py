@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from orderd.config import sources, toml_files
 from orderd.config.authorization import lost_protection, unusable_mode
-from orderd.config.layers import merged_origins
-from orderd.config.settings import SECRET, Settings, Token, has_mark
-from orderd.config.sources import KeyPath, Layer, Origins
+from orderd.config.notify_checks import credential_faults
+from orderd.config.problems import problems_of
+from orderd.config.settings import Settings
+from orderd.config.sources import Layer
 from orderd.config.tenant_defaults import of_tenant
-from orderd.logs.redaction import redact
 from orderd.protocol.tenants import ORDERD, Tenant
 from orderd.runtime.config_errors import ConfigError, Problem
 from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SECRETS_DIRECTORY, SHIPPED_FILE
@@ -22,8 +21,6 @@ from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SECRETS_DIRECTORY, SHIPP
 __all__ = ["DEFAULT_FILE", "ConfigError", "Settings", "load"]
 
 DEFAULT_FILE = Path(CONFIG_FILE)
-
-_VALUE_CHARS_MAX = 200
 
 
 def load(
@@ -78,50 +75,20 @@ def _checked(readers: Sequence[Callable[[], Layer]], mode_before: str | None) ->
     try:
         settings = Settings.from_layers(layers)
     except ValidationError as error:
-        origins = merged_origins(layers)
-        problems += [_problem(details, origins) for details in _proper(error)]
+        problems += problems_of(error, layers)
         settings = None
     if problems or settings is None:
         raise ConfigError(problems)
     found = (unusable_mode(settings), lost_protection(mode_before, settings))
-    if problems := [problem for problem in found if problem is not None]:
+    problems = [problem for problem in found if problem is not None]
+    if problems := problems + _wrong_credentials(settings):
         raise ConfigError(problems)
     return settings
 
 
-def _proper(error: ValidationError) -> list[ErrorDetails]:
-    """Return the errors, without those that a list is too short for want of its wrong items."""
-    every = error.errors(include_url=False)
-    parents = {details["loc"][:-1] for details in every}
-    return [one for one in every if one["type"] != "too_short" or one["loc"] not in parents]
-
-
-def _problem(details: ErrorDetails, origins: Origins) -> Problem:
-    path = tuple(str(step) for step in details["loc"])
-    origin = next(
-        (origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins), ""
-    )
-    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in details["loc"])
-    if details["type"] == "extra_forbidden":
-        # What stands under an unknown name may well be a misspelt password.
-        return Problem(key[1:], f"unknown setting{_hint(path)}", origin)
-    reason = details["msg"].removeprefix("Value error, ")
-    value = None if has_mark(path[0], SECRET) else _shown(details["input"])
-    return Problem(key[1:], reason, origin, value)
-
-
-def _hint(path: KeyPath) -> str:
-    if len(path) > 1 and path[-1] in Settings.model_fields:
-        # A line that was appended to the file.
-        return f"; {path[-1]} has to stand before the first [table] of its file"
-    # Loaded only for the sake of an error.
-    import difflib  # noqa: PLC0415
-
-    names = Settings.model_fields if len(path) == 1 else Token.model_fields
-    close = difflib.get_close_matches(path[-1].replace("-", "_"), names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _shown(value: object) -> str:
-    text = redact(repr(value))
-    return text if len(text) <= _VALUE_CHARS_MAX else f"{text[:_VALUE_CHARS_MAX]}…"
+def _wrong_credentials(settings: Settings) -> list[Problem]:
+    origins, table = settings.origins, ("notify", "credentials")
+    return [
+        Problem(".".join((*table, name)), fault, origins.get((*table, name), ""))
+        for name, fault in credential_faults(settings.notify).items()
+    ]

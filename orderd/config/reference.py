@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pydantic import SecretStr
 
 from orderd.config.durations import format_duration
+from orderd.config.notify import MODELS, BaseChannel, NotifySettings
+from orderd.config.notify_urls import shown_url
 from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
 from orderd.config.sources import PREFIX
 from orderd.logs.redaction import redact
@@ -39,7 +41,9 @@ def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> l
     rows: list[SettingRow] = []
     for key in Settings.model_fields:
         value = getattr(settings, key)
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, NotifySettings):
+            rows += _notify_rows(settings, value)
+        elif isinstance(value, Mapping) and value:
             names = [(key, name) for name in value]
             rows += [
                 SettingRow(".".join(path), shown(value[path[1]]), _source(settings, path))
@@ -50,6 +54,45 @@ def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> l
             text = masks[key](value.get_secret_value()) if is_masked else shown(value)
             rows.append(SettingRow(key, text, _source(settings, (key,))))
     return rows
+
+
+def _notify_rows(settings: Settings, notify: NotifySettings) -> list[SettingRow]:
+    """Return a row for the directory of templates and one per channel."""
+    source = _source(settings, ("notify", "templates"))
+    rows = [SettingRow("notify.templates", notify.templates, source)]
+    for channel in notify.channel:
+        origins = [_source(settings, ("notify", "channel"))]
+        if channel.name in notify.credentials:
+            origins.append(_source(settings, ("notify", "credentials", channel.name)))
+        rows.append(
+            SettingRow(f"notify.channel.{channel.name}", shown(channel), ", ".join(origins))
+        )
+    return rows
+
+
+@value
+class ChannelRow:
+    """What can be set for a channel of notifications under a key."""
+
+    key: str
+    kinds: tuple[str, ...]
+    default: str
+    description: str
+
+
+def channel_reference() -> list[ChannelRow]:
+    """Return a row per key of channels of notifications, or two where kinds differ in it."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    defaults: dict[str, object] = {}
+    for kind, model in MODELS.items():
+        for name, field in model.model_fields.items():
+            if field.description:
+                kinds.setdefault((field.alias or name, field.description), []).append(kind)
+                defaults[field.alias or name] = None if field.is_required() else field.default
+    return [
+        ChannelRow(key, tuple(having), shown(defaults[key] or ""), description)
+        for (key, description), having in kinds.items()
+    ]
 
 
 def reference() -> list[ReferenceRow]:
@@ -74,6 +117,8 @@ def shown(value: object) -> str:
             text = redact(value.get_secret_value())
         case Token():
             text = shown(value.allow)
+        case BaseChannel():
+            text = _shown_channel(value)
         case bool():
             text = "true" if value else "false"
         case float():
@@ -85,6 +130,19 @@ def shown(value: object) -> str:
         case _:
             text = str(value)
     return text
+
+
+def _shown_channel(channel: BaseChannel) -> str:
+    """Return every key that is set, in the words of the file; what is secret in a URL is hidden."""
+    keys = {field.alias or name: name for name, field in type(channel).model_fields.items()}
+    values = {key: getattr(channel, name) for key, name in keys.items() if key != "name"}
+    texts = {
+        key: shown_url(given.get_secret_value()) if isinstance(given, SecretStr) else shown(given)
+        for key, given in values.items()
+        if given not in {None, ()}
+    }
+    order = dict.fromkeys(("kind", *texts))
+    return "; ".join(f"{key} {texts[key]}" for key in order)
 
 
 def _source(settings: Settings, path: tuple[str, ...]) -> str:

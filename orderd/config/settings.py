@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from orderd.config.layers import LayeredSettings
+from orderd.config.notify import NotifySettings
 from orderd.config.types import (
     EXCLUSIVE,
     SHARED,
@@ -224,12 +225,17 @@ class Settings(LayeredSettings):
         description="none: every command is allowed; tokens: only commands that a token allows; "
         "jwt: not in this version; empty: tokens if any are configured, else none",
     )
-    # The last one: in the file, nothing but tables can stand behind it.
+    # The last ones: in the file, nothing but tables can stand behind them.
     tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(
         default_factory=dict,
         max_length=1_000,
         description="name → `sha256` of a bearer token (hex) and `allow`, a list such as "
         '["product.*", "order.create"] or ["*"]',
+    )
+    notify: Annotated[NotifySettings, Mapped, SECRET, RELOADABLE] = Field(
+        default_factory=NotifySettings,
+        description="notifications: `channel`, a list of tables, and `templates`, the directory of "
+        "texts that replace those of the package",
     )
 
     @property

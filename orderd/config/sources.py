@@ -38,7 +38,10 @@ KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
 
 _NESTED = "__"
-MAPPINGS = frozenset({"consume", "tokens"})
+MAPPINGS = frozenset({"consume", "notify", "tokens"})
+_PARSED = frozenset({*((key,) for key in MAPPINGS), ("notify", "channel")})
+# A credential of one channel of notifications: `notify_NAME`.
+_OF_CHANNEL = re.compile(r"notify_(?!_)(?P<channel>.+)")
 
 
 @value
@@ -57,7 +60,7 @@ class Layer:
             if not isinstance(inner, dict):
                 inner = values[table] = {}
             values = inner
-        values[key] = _parsed_table(value) if path[0] in MAPPINGS and not tables else value
+        values[key] = _parsed_table(value) if path in _PARSED else value
         self.origins[path] = origin
 
 
@@ -127,7 +130,8 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
     problems: list[Problem] = []
     for file in entries(directory, must_exist=is_ours):
         name = file.name.lower().removeprefix(PREFIX.lower())
-        path = _path(name)
+        channel = _OF_CHANNEL.fullmatch(name)
+        path = ("notify", "credentials", _printable(channel["channel"])) if channel else _path(name)
         if path[0] in known:
             try:
                 layer.put(path, _read_regular(file, path).rstrip(), f"credential {file}")

@@ -8,20 +8,47 @@ from pydantic import SecretStr
 
 from orderd.config.reference import ReferenceRow, reference, shown
 from orderd.config.settings import Settings
-from orderd.runtime.paths import CONFIG_FILE
+from orderd.runtime.paths import CONFIG_FILE, TEMPLATES_DIRECTORY
 
 _WIDTH: Final = 98
 _HEAD: Final = f"""\
 # Configuration of orderd, for {CONFIG_FILE}.
 # The values below are the defaults, or examples where there is no default; remove the first # of a
 # line to set it. The environment and credentials override this file. Keep passwords in credentials
-# (database_url, rabbitmq_url) rather than here. Settings marked [restart] take effect after a
-# restart, all others after a reload too.
+# (database_url, rabbitmq_url, notify_NAME) rather than here. Settings marked [restart] take effect
+# after a restart, all others after a reload too.
 """
 _TOKENS: Final = """\
 #[tokens.shop]
 #sha256 = "fece50d2287f7245aea5819b75f95ee8bec295a14f8ef1e7a31f17f1dae9df44"
 #allow = ["order.create", "product.*"]"""
+_NOTIFY: Final = f"""\
+#[notify]
+#templates = "{TEMPLATES_DIRECTORY}"
+#
+#[[notify.channel]]
+#kind = "smtp"
+#for = "users"
+#url = "smtp://orders@mail.example.com:587"
+#from = "Shop <orders@example.com>"
+#
+#[[notify.channel]]
+#kind = "smtp"
+#name = "operators"
+#for = "admins"
+#types = ["system.*", "*.refused"]
+#digest = "5min"
+#url = "smtp://orders@mail.example.com:587"
+#from = "orders@example.com"
+#to = ["ops@example.com"]
+#
+#[[notify.channel]]
+#kind = "webhook"
+#for = "admins"
+#url = "https://chat.example.com/hooks/orderd"
+#types = ["system.*"]"""
+# Tables, which have a form of their own.
+_TABLES: Final = {"tokens": _TOKENS, "notify": _NOTIFY}
 
 
 def config_example() -> str:
@@ -32,7 +59,7 @@ def config_example() -> str:
 def _entry(row: ReferenceRow) -> str:
     remark = "" if row.reloadable else " [restart]"
     lines = textwrap.wrap(f"{row.description}{remark}", _WIDTH - 2)
-    assignment = _TOKENS if row.key == "tokens" else f"#{row.key} = {_toml(_default(row.key))}"
+    assignment = _TABLES.get(row.key) or f"#{row.key} = {_toml(_default(row.key))}"
     return "\n".join([*(f"# {line}" for line in lines), assignment, ""])
 
 

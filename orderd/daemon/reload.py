@@ -6,6 +6,7 @@ from typing import Final
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.config.authorization import AUTHORIZATION, NONE, described
 from orderd.config.load import ConfigError
+from orderd.config.notify_checks import doubts
 from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
@@ -58,6 +59,8 @@ def doubt(settings: Settings) -> None:
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
             f"{settings.batch_max}: batches will not reach batch_max",
         )
+    for doubtful in doubts(settings.notify):
+        emit(LogEvent.CONFIG_WARNING, doubtful)
     if settings.log_format == "journal" and (fault := journal.fault()):
         emit(LogEvent.CONFIG_WARNING, f"lines go to stderr as JSON: no journal at {fault}")
 

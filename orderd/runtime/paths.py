@@ -11,6 +11,8 @@ SHIPPED_FILE: Final = "/usr/share/orderd/orderd.toml"
 SECRETS_DIRECTORY: Final = "/run/secrets"
 RUNTIME_DIRECTORY: Final = "/run/orderd"
 NOTIFY_RUNTIME_DIRECTORY: Final = "/run/orderd-notify"
+# Texts of notifications that replace those of the package.
+TEMPLATES_DIRECTORY: Final = "/etc/orderd/templates"
 METRICS_FILE: Final = "metrics.prom"
 
 

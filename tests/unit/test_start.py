@@ -11,6 +11,7 @@ NEEDED_LATER = {
     "email_validator",
     "http",
     "idna",
+    "jinja2",
     "multiprocessing",
     "pydantic_settings",
     "rich",

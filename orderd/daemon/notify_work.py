@@ -1,1 +1,97 @@
-"""to come"""
+"""`orderd-notify`'s work: it tells users and administrators what has happened, once each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from orderd.amqp.message import Delivery
+from orderd.config.settings import Settings
+from orderd.daemon.work import Parts, Program
+from orderd.notify.channels import channel_builder
+from orderd.notify.decoder import NoticeDecoder
+from orderd.notify.deliver import Deliverer
+from orderd.notify.digests import Digests
+from orderd.notify.labels import notice_labels
+from orderd.notify.records import Records
+from orderd.notify.routes import Routes
+from orderd.notify.sending import Sender
+from orderd.notify.templates import Templates
+from orderd.pipeline.overlap import Job
+from orderd.pipeline.results import Result
+from orderd.protocol.tenants import NOTIFY
+
+
+class NotifyWork:
+    """Decodes notices, sends them by the channels of the settings, and sends digests."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with *parts*."""
+        self._parts = parts
+        self._routes = self._built(parts.settings)
+        records = Records(parts.database)
+        self._sender = Sender(records, parts.policy)
+        self.decoder = NoticeDecoder(parts.policy, parts.database, parts.measures)
+        self.committer = Deliverer(
+            records,
+            self._sender,
+            lambda: self._routes,
+            assert_able=parts.assert_able,
+            keep_alive=parts.keep_alive,
+        )
+        self._digests = Digests(parts.database, self._sender, lambda: self._routes)
+
+    @property
+    def has_committed(self) -> bool:
+        """Whether any notice was done yet."""
+        return self.committer.has_sent
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Nothing besides what every daemon does."""
+        return ()
+
+    def connected(self) -> None:
+        """Nothing is to be put on record first."""
+
+    def take_over(self, settings: Settings) -> None:
+        """Send by these settings from now on."""
+        former, self._routes = self._routes, self._built(settings)
+        former.close()
+        self._sender.forget_away()
+
+    def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:
+        """Return none: notices are in no line; a copy of one without an id keeps its given one."""
+        tasks, _ = self.decoder.decode(deliveries)
+        return {task.delivery.tag: task.notice.place for task in tasks if task.notice.place}
+
+    def note_dead(self, results: Sequence[Result]) -> None:
+        """The records know already what has failed."""
+
+    def turn(self) -> None:
+        """Send the digests that are due."""
+        self._digests.turn()
+
+    def wait_s(self, longest_s: float) -> float:
+        """Return *longest_s*: a digest may be as late as that."""
+        return longest_s
+
+    def tidy(self) -> None:
+        """Nothing ends that has to be taken off the record."""
+
+    def end(self) -> None:
+        """What is collected waits in the database for the next daemon."""
+
+    def close(self) -> None:
+        """Close the connections to servers."""
+        self._routes.close()
+
+    def _built(self, settings: Settings) -> Routes:
+        notify = settings.notify
+        build = channel_builder(self._wait)
+        return Routes(notify, Templates(notify.templates), build)
+
+    def _wait(self) -> None:
+        """Keep everything alive in the middle of a sending, which must not be broken off."""
+        self._parts.keep_alive.during_statement(0.0)
+
+
+NOTIFY_PROGRAM: Final = Program(NOTIFY, notice_labels, (), NotifyWork)

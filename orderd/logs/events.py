@@ -276,6 +276,22 @@ class LogEvent(StrEnum):
         WARNING,
         "Stdout or the journal did not accept lines; the message has the number of those dropped.",
     )
+    NOTIFICATION_SENT = "notification.sent", INFO, "A channel has taken a notification."
+    NOTIFICATION_SKIPPED = (
+        "notification.skipped",
+        INFO,
+        "A notification is not sent; the message says why.",
+    )
+    NOTIFICATION_DELAYED = (
+        "notification.delayed",
+        WARNING,
+        "A digest could not be sent now and is tried again.",
+    )
+    NOTIFICATION_FAILED = (
+        "notification.failed",
+        WARNING,
+        "A channel has refused a notification for good.",
+    )
 
 
 class LogFields(TypedDict, total=False):

@@ -107,7 +107,8 @@ class KillSwitch:
         action = channel_action(outcome.channel)
         if queue not in self.tripped:
             self._trip(queue, action, f"tripped: {action}: {outcome.message}")
-        return replace(result, outcome=Waiting(f"{action}: {outcome.message}"))
+        waiting = Waiting(f"{action}: {outcome.message}", place=outcome.place)
+        return replace(result, outcome=waiting)
 
     def _count(self, queue: str, action: str, result: Result, message: str) -> None:
         if not self._policy.trip_after:
@@ -143,7 +144,7 @@ def _shown(action: str, result: Result) -> set[str]:
     match result.outcome:
         case Done(reached):
             return {action, *map(channel_action, reached)}
-        case Unreachable(channel, _):
+        case Unreachable(channel):
             return {action, channel_action(channel)}
     return {action}
 

@@ -125,8 +125,7 @@ class OutboundMessages:
             reason = f"{outcome.code}: {outcome.message}"
             response = Response.failed(RETRIES_EXHAUSTED, reason)
             return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
-        place = "" if isinstance(outcome, Unreachable) else outcome.place
-        copy = retry_message(result, delay_s, attempt, place)
+        copy = retry_message(result, delay_s, attempt, outcome.place)
         return OutboundMessage(Purpose.RETRY, copy, result, delay_s=delay_s)
 
     def _reply(self, result: Result, response: Response | None) -> list[OutboundMessage]:

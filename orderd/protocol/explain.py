@@ -35,30 +35,31 @@ _EMAIL_REASONS: Final = {
 }
 
 
-def explain(error: ValidationError, more: int = 0) -> str:
+def explain(error: ValidationError, more: int = 0, root: str = "data") -> str:
     """Return the faults of *error*, each as ``data.FIELD must be …; got VALUE``.
+
+    *root* is what the fields are of, in place of ``data``; an empty text for the body itself.
 
     At most `ERRORS_SHOWN_MAX` are named and the rest is counted, together with the *more* faults
     of which *error* does not know.
     """
     details = error.errors(include_url=False)
-    faults = [_fault(detail) for detail in details[:ERRORS_SHOWN_MAX]]
+    faults = [_fault(detail, root) for detail in details[:ERRORS_SHOWN_MAX]]
     more += max(0, len(details) - ERRORS_SHOWN_MAX)
     tail = [f"and {more} more"] if more > 0 else []
     # A library's text may quote the value: a lone surrogate in it could not be sent to anyone.
     return printable("; ".join(faults + tail))
 
 
-def _fault(detail: Any) -> str:
-    path = "data" + "".join(
-        f"[{part}]" if isinstance(part, int) else _step(part) for part in detail["loc"]
-    )
+def _fault(detail: Any, root: str) -> str:
+    steps = (f"[{part}]" if isinstance(part, int) else _step(part) for part in detail["loc"])
+    path = (root + "".join(steps)).removeprefix(".")
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     match kind:
         case "missing":
             return f"{path} is missing"
         case "extra_forbidden":
-            return f"{path} is not a field of this action"
+            return f"{path} is not a field of this {'action' if root else 'message'}"
         case "too_short":
             return f"{path} must contain at least {_count(context['min_length'], value)}; got none"
         case "too_long":

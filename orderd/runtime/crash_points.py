@@ -34,6 +34,9 @@ Failpoint = Literal[
     "outbox_claimed",
     "outbox_marked",
     "dlq_replay_published",
+    "notification_recorded",
+    "notification_sent",
+    "notification_noted",
 ]
 
 VARIABLE = "ORDERD_FAILPOINT"

@@ -141,11 +141,15 @@ class Undeliverable:
 
 @value
 class Unreachable:
-    """The server of a channel is away, which is an outage and costs the message nothing."""
+    """The server of a channel is away, which is an outage and costs the message nothing.
+
+    `place` identifies the message when it comes again.
+    """
 
     name: ClassVar = OutcomeName.DEFERRED
     channel: str
     message: str
+    place: str = ""
 
 
 @value

@@ -1,0 +1,168 @@
+"""Where notices go: the channels of the settings, and to whom on each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from orderd.config.notify import BaseChannel, NotifySettings, SmtpChannel
+from orderd.notify.channels.channel import Channel
+from orderd.notify.faults import Unrenderable
+from orderd.notify.message import Message
+from orderd.notify.notice import Notice
+from orderd.notify.records import Target, User
+from orderd.notify.templates import Rendered, Templates
+from orderd.notify.texts import safe_id
+from orderd.protocol.notifications import Audience
+from orderd.protocol.rows import rfc3339
+from orderd.protocol.strict_json import dumps
+from orderd.protocol.values import value
+
+# The recipient of what administrators get on a channel that names none.
+ADMINISTRATORS: Final = "admins"
+# The type of a digest, as templates and webhooks name it, and who makes it.
+DIGEST: Final = "notification.digest"
+SOURCE: Final = "orderd-notify"
+
+Build = Callable[[NotifySettings, BaseChannel], Channel]
+
+
+class Route:
+    """One channel, with what goes over it and to whom."""
+
+    def __init__(self, settings: BaseChannel, channel: Channel, templates: Templates) -> None:
+        """Send by *channel* what *settings* say, in the words of *templates*."""
+        self._settings = settings
+        self._templates = templates
+        self.channel = channel
+        self.digest_s = settings.digest
+
+    @property
+    def name(self) -> str:
+        """The name of the channel."""
+        return self._settings.name
+
+    def takes(self, notice: Notice) -> bool:
+        """Return whether the notice goes over this channel."""
+        return self._settings.audience == notice.audience and self._settings.takes(notice.type)
+
+    def targets(self, notice: Notice, user: User | None) -> list[Target]:
+        """Return to whom *notice* goes over this channel; *user* may be unknown."""
+        if self._settings.audience == Audience.USERS:
+            address = "" if user is None else user.email
+            return [Target(self.name, f"user/{notice.user_id}", address)]
+        if isinstance(self._settings, SmtpChannel):
+            return [Target(self.name, address, address) for address in self._settings.to]
+        return [Target(self.name, ADMINISTRATORS, "")]
+
+    def message(self, notice: Notice, target: Target, user: User | None) -> Message:
+        """Return what is sent to *target*; the same id every time."""
+        text = self.rendered(notice, user)
+        return Message(
+            id=safe_id(f"{notice.event_id}.{target.channel}.{target.recipient}"),
+            type=notice.type,
+            address=target.address,
+            subject=text.subject,
+            text=text.text,
+            event=notice.cloud_event(),
+        )
+
+    def digest(self, digest: Digest) -> Message:
+        """Return what is sent as *digest*; the same id every time."""
+        lines = [
+            {"time": rfc3339(each.moment), "subject": each.subject, "text": each.text}
+            for each in digest.lines
+        ]
+        data = {"type": digest.type, "count": digest.count, "lines": lines}
+        event = {
+            "specversion": "1.0",
+            "id": digest.id,
+            "source": SOURCE,
+            "type": DIGEST,
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        text = self._rendered(DIGEST, {"event": event, "data": data, "user": None})
+        is_mail = isinstance(self._settings, SmtpChannel)
+        return Message(
+            id=f"digest-{digest.id}",
+            type=DIGEST,
+            address=digest.recipient if is_mail else "",
+            subject=text.subject,
+            text=text.text,
+            event=dumps(event),
+        )
+
+    def rendered(self, notice: Notice, user: User | None) -> Rendered:
+        """Return the notice in words; raises `Unrenderable`."""
+        return self._rendered(notice.type, context_of(notice, user))
+
+    def _rendered(self, notice_type: str, context: Mapping[str, Any]) -> Rendered:
+        try:
+            return self._templates.render(notice_type, context)
+        except Exception as error:
+            # Whatever a template of an operator's does is a fault of that one notification.
+            raise Unrenderable(f"{type(error).__name__}: {error}") from error
+
+
+@value
+class DigestLine:
+    """One of the notifications that a digest sums up."""
+
+    moment: datetime
+    subject: str
+    text: str
+
+
+@value
+class Digest:
+    """Notifications of one type for one recipient, *count* in all; `lines` are the first ones."""
+
+    id: str
+    type: str
+    recipient: str
+    count: int
+    lines: Sequence[DigestLine]
+
+
+class Routes:
+    """All channels, as one configuration has them."""
+
+    def __init__(self, settings: NotifySettings, templates: Templates, build: Build) -> None:
+        """Make the channels with *build*."""
+        self._routes: Sequence[Route] = [
+            Route(each, build(settings, each), templates) for each in settings.channel
+        ]
+
+    def of(self, notice: Notice) -> list[Route]:
+        """Return the channels over which *notice* goes."""
+        return [route for route in self._routes if route.takes(notice)]
+
+    @property
+    def with_digest(self) -> list[Route]:
+        """The channels that gather what comes at once."""
+        return [route for route in self._routes if route.digest_s]
+
+    def close(self) -> None:
+        """Let idle connections go."""
+        for route in self._routes:
+            route.channel.close()
+
+
+def context_of(notice: Notice, user: User | None) -> dict[str, Any]:
+    """Return what templates can name: the event, its data, and the user as it is now."""
+    event = {
+        "id": notice.event_id,
+        "type": notice.type,
+        "source": notice.source,
+        "time": notice.time,
+        "correlation_id": notice.correlation_id,
+    }
+    known = None
+    if user is not None:
+        known = {
+            "id": notice.user_id,
+            "email": user.email,
+            "username": user.username,
+            "full_name": user.full_name,
+        }
+    return {"event": event, "data": notice.data, "user": known}

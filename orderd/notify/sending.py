@@ -1,0 +1,117 @@
+"""One sending: what became of it, on record and as a verdict on its message."""
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from orderd.logs.events import LogFields
+from orderd.logs.logger import LogEvent, emit
+from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable
+from orderd.notify.message import Message
+from orderd.notify.notice import Notice
+from orderd.notify.records import Entry, Records, State, Target
+from orderd.notify.routes import Route
+from orderd.pipeline.policy import Policy
+from orderd.protocol.names import UNDELIVERABLE, DeferralCode
+from orderd.runtime.crash_points import reach
+from orderd.shop import outcomes
+from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
+
+# What needs a server that was just found away does not wait for it once more.
+AWAY_S: Final = 10.0
+
+Verdict = Done | Deferred | Undeliverable | Waiting | outcomes.Unreachable
+
+
+class Sender:
+    """Sends messages one by one, each between two records."""
+
+    def __init__(
+        self,
+        records: Records,
+        policy: Policy,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keep *records*; *policy* tells when a refusal for now is the last."""
+        self._records = records
+        self._policy = policy
+        self._now_s = now_s
+        self._away: dict[str, tuple[float, str]] = {}
+
+    def forget_away(self) -> None:
+        """Try every server again."""
+        self._away.clear()
+
+    def send(self, notice: Notice, route: Route, target: Target, message: Message) -> Verdict:
+        """Send *message*, which is on record as being sent; raises `DatabaseOutage`."""
+        with self._records.sending(notice, target) as entry:
+            if entry is None:
+                return Waiting("another daemon is sending it", place=notice.place)
+            verdict = self._sent(notice, route, entry, message)
+        reach("notification_noted", (notice.sender_id,))
+        return verdict
+
+    def try_channel(self, route: Route, message: Message) -> None:
+        """Send it; a server that was just found away is not asked again. Raises as channels do."""
+        since_s, why = self._away.get(route.name, (float("-inf"), ""))
+        if self._now_s() - since_s < AWAY_S:
+            raise Unreachable(why)
+        try:
+            route.channel.send(message)
+        except Unreachable as fault:
+            self._away[route.name] = (self._now_s(), str(fault))
+            raise
+
+    def _sent(self, notice: Notice, route: Route, entry: Entry, message: Message) -> Verdict:
+        try:
+            self.try_channel(route, message)
+        except Unreachable as fault:
+            entry.note(State.DEFERRED, str(fault), is_unspent=True)
+            return outcomes.Unreachable(route.name, str(fault), place=notice.place)
+        except RefusedForNow as fault:
+            return self._refused_for_now(notice, route, entry, fault)
+        except RefusedForGood as fault:
+            entry.note(State.FAILED, fault.answer)
+            emit(LogEvent.NOTIFICATION_FAILED, _told(route, fault.answer), **fields_of(notice))
+            return Undeliverable(UNDELIVERABLE, _told(route, fault.answer))
+        except Exception as error:  # noqa: BLE001 - a fault of the channel costs this message alone
+            text = _told(route, f"{type(error).__name__}: {error}")
+            entry.note(State.DEFERRED, text)
+            trace = "".join(traceback.format_exception(error))
+            return Deferred(DeferralCode.UNEXPECTED, text, trace, place=notice.place)
+        reach("notification_sent", (notice.sender_id,))
+        entry.note(State.SENT)
+        if route.channel.kind != "log":
+            text = f"sent over {route.name}: {message.subject}"
+            emit(LogEvent.NOTIFICATION_SENT, text, **fields_of(notice))
+        return Done((route.name,))
+
+    def _refused_for_now(
+        self, notice: Notice, route: Route, entry: Entry, fault: RefusedForNow
+    ) -> Deferred:
+        is_last = notice.attempt >= self._policy.attempts_max
+        entry.note(State.FAILED if is_last else State.DEFERRED, fault.answer)
+        return Deferred(
+            DeferralCode.TRANSIENT,
+            _told(route, fault.answer),
+            place=notice.place,
+            delay_s=fault.retry_after_s or 0.0,
+        )
+
+
+def fields_of(notice: Notice) -> LogFields:
+    """Return what log lines about the notice have besides."""
+    fields: LogFields = {
+        "queue": notice.queue,
+        "action": notice.type,
+        "id": notice.event_id,
+        "correlation_id": notice.correlation_id,
+    }
+    if notice.user_id is not None:
+        fields["user_id"] = notice.user_id
+    return fields
+
+
+def _told(route: Route, answer: str) -> str:
+    return f"channel {route.name}: {answer}"

@@ -74,10 +74,11 @@ class App:
         )
         self.fleet_entry = FleetEntry(
             self.database,
+            self.tenant.program,
             settings.instance_name,
             self.lifecycle,
             self.stats,
-            lambda: self.consumer.unacked,
+            in_hand=lambda: self.consumer.unacked,
         )
         relief = MemoryRelief(
             self.consumer, self.publisher, self.announcer, self.keepalive.during_call

@@ -23,18 +23,24 @@ class FleetEntry:
     def __init__(
         self,
         database: Database,
+        program: str,
         instance: str,
         lifecycle: Lifecycle,
         stats: Stats,
+        *,
         in_hand: Callable[[], int],
     ) -> None:
-        """Write to *database*, as *instance*; *in_hand* tells how many messages are unacked."""
+        """Write to *database*, as *instance* of *program*.
+
+        *in_hand* tells how many messages are unacked.
+        """
         self._database = database
         self._lifecycle = lifecycle
         self._stats = stats
         self._in_hand = in_hand
         self._fixed = {
             "id": str(uuid4()),
+            "program": program,
             "instance": instance,
             "host": os.uname().nodename,
             "pid": os.getpid(),

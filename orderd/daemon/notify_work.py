@@ -46,11 +46,15 @@ class NotifyWork:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """Nothing besides what every daemon does."""
+        """What it does while PostgreSQL works: nothing of its own."""
         return ()
 
     def connected(self) -> None:
-        """Nothing is to be put on record first."""
+        """Do nothing: there is nothing to put on record first."""
+
+    def examine(self, settings: Settings) -> None:
+        """Raise `ConfigError` where a template of the operator's has a fault."""
+        Templates(settings.notify.templates)
 
     def take_over(self, settings: Settings) -> None:
         """Send by these settings from now on."""
@@ -64,7 +68,7 @@ class NotifyWork:
         return {task.delivery.tag: task.notice.place for task in tasks if task.notice.place}
 
     def note_dead(self, results: Sequence[Result]) -> None:
-        """The records know already what has failed."""
+        """Do nothing: the records have what has failed."""
 
     def turn(self) -> None:
         """Send the digests that are due."""
@@ -75,10 +79,10 @@ class NotifyWork:
         return longest_s
 
     def tidy(self) -> None:
-        """Nothing ends that has to be taken off the record."""
+        """Do nothing: no record ends before its time."""
 
     def end(self) -> None:
-        """What is collected waits in the database for the next daemon."""
+        """Do nothing: what is collected waits in the database for the next daemon."""
 
     def close(self) -> None:
         """Close the connections to servers."""

@@ -25,6 +25,7 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
     with app.status.reloading():
         try:
             fresh = load(app.settings)
+            app.work.examine(fresh)
         except ConfigError as error:
             emit(LogEvent.CONFIG_REJECTED, f"reload rejected, the previous settings stay: {error}")
             app.status.reloaded(str(error))

@@ -71,6 +71,9 @@ class ShopWork:
         if not (self._parts.consumer.is_ready and self._parts.publisher.is_ready):
             self._next_sweep_s = 0.0
 
+    def examine(self, settings: Settings) -> None:
+        """Accept all settings: what they name is not read again by this daemon."""
+
     def take_over(self, settings: Settings) -> None:
         """Decode by these settings, also what was decoded ahead."""
         self._settings = settings

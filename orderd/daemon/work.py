@@ -67,6 +67,9 @@ class Work(Protocol):
     def connected(self) -> None:
         """Go on with the database. Raises `ConfigError` and `DatabaseOutage`."""
 
+    def examine(self, settings: Settings) -> None:
+        """Raise `ConfigError` where something that these settings name cannot be used."""
+
     def take_over(self, settings: Settings) -> None:
         """Work by these settings from now on, with batches that were not begun yet."""
 

@@ -24,6 +24,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "deferrals": ("key",),
     "queue_pauses": ("queue",),
     "daemons": ("id",),
+    "notifications": ("event_id", "channel", "recipient"),
 }
 _COLUMNS: Final = (
     *((table.name, column) for table in _TABLES for column in table.columns),

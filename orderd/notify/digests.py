@@ -80,7 +80,7 @@ class Digests:
         return works
 
     def _tried(self, route: Route, digest: Digest) -> tuple[State, str | None, bool]:
-        """Send *digest*; return the state that it is in then, why, and whether the channel works."""
+        """Send *digest*; return its state then, why, and whether the channel works."""
         try:
             self._sender.try_channel(route, route.digest(digest))
         except (Unreachable, RefusedForNow) as fault:

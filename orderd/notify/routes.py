@@ -26,6 +26,26 @@ SOURCE: Final = "orderd-notify"
 Build = Callable[[NotifySettings, BaseChannel], Channel]
 
 
+@value
+class DigestLine:
+    """One of the notifications that a digest sums up."""
+
+    moment: datetime
+    subject: str
+    text: str
+
+
+@value
+class Digest:
+    """Notifications of one type for one recipient, *count* in all; `lines` are the first ones."""
+
+    id: str
+    type: str
+    recipient: str
+    count: int
+    lines: Sequence[DigestLine]
+
+
 class Route:
     """One channel, with what goes over it and to whom."""
 
@@ -102,26 +122,6 @@ class Route:
         except Exception as error:
             # Whatever a template of an operator's does is a fault of that one notification.
             raise Unrenderable(f"{type(error).__name__}: {error}") from error
-
-
-@value
-class DigestLine:
-    """One of the notifications that a digest sums up."""
-
-    moment: datetime
-    subject: str
-    text: str
-
-
-@value
-class Digest:
-    """Notifications of one type for one recipient, *count* in all; `lines` are the first ones."""
-
-    id: str
-    type: str
-    recipient: str
-    count: int
-    lines: Sequence[DigestLine]
 
 
 class Routes:

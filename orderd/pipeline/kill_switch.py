@@ -64,7 +64,7 @@ class KillSwitch:
 
     def judge(self, results: Sequence[Result]) -> Sequence[Result]:
         """Return *results*, in which commands that failed cost no attempt where a queue tripped."""
-        if not self.tripped and not self._failed and not any(map(_has_failed, results)):
+        if not self.tripped and not self._failed and not any(map(_is_of_concern, results)):
             return results
         return [self._judged(result) for result in results]
 
@@ -152,3 +152,7 @@ def _shown(action: str, result: Result) -> set[str]:
 def _has_failed(result: Result) -> bool:
     outcome = result.outcome
     return isinstance(outcome, Deferred) and outcome.code is DeferralCode.UNEXPECTED
+
+
+def _is_of_concern(result: Result) -> bool:
+    return isinstance(result.outcome, Unreachable) or _has_failed(result)

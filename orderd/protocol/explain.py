@@ -10,6 +10,7 @@ VALUE_CHARACTERS_MAX: Final = 100
 # By pydantic's type of error, with the names of what it tells besides.
 _REQUIREMENTS: Final = {
     "bool_type": "must be true or false",
+    "dict_type": "must be an object",
     "greater_than_equal": "must be at least {ge}",
     "int_parsing_size": "must be an integer of fewer digits",
     "int_type": "must be an integer",

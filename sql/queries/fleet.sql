@@ -5,11 +5,11 @@ SELECT set_config('synchronous_commit', 'off', true)
 
 -- name: write_daemon
 INSERT INTO daemons (
-    id, instance, host, pid, version, state, since, paused_queues, messages_per_s, in_hand,
-    last_commit_at
+    id, program, instance, host, pid, version, state, since, paused_queues, messages_per_s,
+    in_hand, last_commit_at
 )
 VALUES (
-    %(id)s, %(instance)s, %(host)s, %(pid)s, %(version)s, %(state)s,
+    %(id)s, %(program)s, %(instance)s, %(host)s, %(pid)s, %(version)s, %(state)s,
     now() - make_interval(secs => %(state_s)s), %(paused_queues)s, %(messages_per_s)s, %(in_hand)s,
     now() - make_interval(secs => %(commit_age_s)s)
 )

@@ -8,12 +8,13 @@ from orderd.pipeline.kill_switch import REASON_CHARS_MAX, KillSwitch
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode, RefusalCode
-from orderd.shop.outcomes import Applied, Deferred, Refused, Waiting
+from orderd.shop.outcomes import Applied, Deferred, Done, Refused, Unreachable, Waiting
 from tests.support.policies import policy
 from tests.unit.pipeline.results import ANSWERED, APPLIED, DEFERRED, result, spoilt
 
 BROKEN = Deferred(DeferralCode.UNEXPECTED, "ValueError: no", "Traceback", place="=a")
 REFUSED = Refused(RefusalCode.EXPIRED, "too late")
+AWAY = Unreachable("mail", "connection refused", place="given-1")
 
 
 @pytest.fixture
@@ -111,3 +112,38 @@ def test_the_reason_stays_short(switch: KillSwitch) -> None:
     switch.judge([result(long, None, request_id=each) for each in "abc"])
 
     assert len(switch.trips[0].reason) == REASON_CHARS_MAX
+
+
+@pytest.mark.parametrize("trip_after", [0, 3])
+def test_a_server_that_is_away_trips_at_once_and_costs_nothing(trip_after: int) -> None:
+    switch = KillSwitch(tripping_after(trip_after))
+
+    judged = switch.judge([result(AWAY, None), result(AWAY, None)])
+
+    for each in judged:
+        assert each.outcome == Waiting("channel mail: connection refused", place="given-1")
+    (trip,) = switch.trips
+    assert (trip.queue, trip.action) == ("user", "channel mail")
+    assert trip.reason == "tripped: channel mail: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_tried", "is_over"),
+    [
+        (AWAY, True, False),
+        (Unreachable("chat", "connection refused"), False, False),
+        (Done(("chat",)), False, False),
+        (Done(("chat", "mail")), True, True),
+    ],
+    ids=str,
+)
+def test_the_trial_of_a_server_is_a_message_that_needs_it(
+    switch: KillSwitch, outcome: Done | Unreachable, *, is_tried: bool, is_over: bool
+) -> None:
+    switch.obey({"user": "channel mail"})
+    switch.trials.add("user")
+
+    switch.judge([result(outcome, None)])
+
+    assert ("user" in switch.tried, "user" in switch.succeeded) == (is_tried, is_over)
+    assert not switch.trips

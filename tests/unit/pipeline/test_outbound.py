@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,13 @@ from orderd.pipeline.outbound import Purpose
 from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.results import attempt_of
 from orderd.protocol.names import (
-    Queue,
+    EVENT_QUEUES,
+    HEADER_ATTEMPT,
+    HEADER_CODE,
+    HEADER_REASON,
+    QUEUES,
+    UNDELIVERABLE,
+    NoticeQueue,
     UnavailableCode,
     dead_letter_queue,
     delay_name,
@@ -18,7 +25,7 @@ from orderd.protocol.names import (
 )
 from orderd.protocol.replies import Response
 from orderd.shop.order_changes import OrderRefusal
-from orderd.shop.outcomes import Duplicate, Refused, Unavailable
+from orderd.shop.outcomes import Done, Duplicate, Refused, Unavailable, Undeliverable
 from tests.support.commands import delivery
 from tests.unit.pipeline.results import (
     ANSWERED,
@@ -110,8 +117,8 @@ def test_the_own_queues_are_all_that_orderd_declares() -> None:
     names = own_queues(DELAYS_S)
 
     assert {"user", "product.dlq", "order.retry.5s", "order.retry.5min", "system_events"} <= names
-    assert len(names) == len(Queue) * (3 + len(DELAYS_S)) + 5
-    assert names >= {dead_letter_queue(queue) for queue in Queue}
+    assert len(names) == len(QUEUES) * (3 + len(DELAYS_S)) + len(EVENT_QUEUES)
+    assert names >= {dead_letter_queue(queue) for queue in QUEUES}
 
 
 def test_an_invalid_message_is_dead_lettered_and_answered() -> None:
@@ -245,3 +252,37 @@ def test_events_go_first_in_the_order_of_commit() -> None:
 def test_a_retry_queue_is_named_by_its_delay(delay_s: float, name: str) -> None:
     assert delay_name(delay_s) == name
     assert retry_queue("order", delay_s) == f"order.retry.{name}"
+
+
+def test_what_is_done_leads_to_nothing() -> None:
+    assert roles(result(Done(("mail",)), None, reply_to="mine")) == []
+
+
+def test_what_is_undeliverable_is_dead_lettered_with_the_answer() -> None:
+    refused = result(Undeliverable(UNDELIVERABLE, "channel mail: 550 no such user"), None)
+
+    headers = only(Purpose.DEAD_LETTER, refused).properties.headers or {}
+
+    assert headers[HEADER_CODE] == "undeliverable"
+    assert headers[HEADER_REASON] == "channel mail: 550 no such user"
+
+
+def test_no_event_tells_administrators_that_they_cannot_be_told() -> None:
+    refused = result(Undeliverable(UNDELIVERABLE, "550"), None)
+    to_admins = replace(refused, delivery=replace(refused.delivery, queue=NoticeQueue.ADMIN))
+
+    assert roles(refused) == ["DEAD_LETTER", "NOTICE"]
+    assert roles(to_admins) == ["DEAD_LETTER"]
+
+
+@pytest.mark.parametrize(
+    ("wanted_s", "delay_s", "attempt"),
+    [(0, DELAYS_S[0], 1), (DELAYS_S[0] + 1, DELAYS_S[1], 2), (10**6, DELAYS_S[-1], len(DELAYS_S))],
+)
+def test_a_retry_is_not_before_the_server_wants_it(
+    wanted_s: float, delay_s: float, attempt: int
+) -> None:
+    (retry,) = outbound(result(replace(DEFERRED, delay_s=wanted_s), None))
+
+    assert retry.delay_s == delay_s
+    assert (retry.outgoing.properties.headers or {})[HEADER_ATTEMPT] == attempt

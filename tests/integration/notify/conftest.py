@@ -28,8 +28,15 @@ USERS = """
 """
 
 
+class Killed(BaseException):
+    """The daemon dies: nothing handles this, and its transaction is rolled back."""
+
+
 class ScriptedChannel:
-    """Takes what it is given, or raises what it is told to; `on_send` is called in the middle."""
+    """Takes what it is given, or raises what it is told to.
+
+    `on_send` is called before that, and `on_taken` once it has taken a message.
+    """
 
     def __init__(self, settings: BaseChannel) -> None:
         self.name = settings.name
@@ -37,15 +44,26 @@ class ScriptedChannel:
         self.taken: list[Message] = []
         self.faults: list[Exception] = []
         self.on_send: Callable[[], object] = lambda: None
+        self.on_taken: Callable[[], object] = lambda: None
 
     def send(self, message: Message) -> None:
         self.on_send()
         if self.faults:
             raise self.faults.pop(0)
         self.taken.append(message)
+        self.on_taken()
 
     def close(self) -> None:
         pass
+
+    def kill(self) -> None:
+        """Die once, right after a message was taken."""
+
+        def die() -> None:
+            self.on_taken = lambda: None
+            raise Killed
+
+        self.on_taken = die
 
 
 Offices = Callable[..., "Office"]

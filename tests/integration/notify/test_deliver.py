@@ -1,4 +1,4 @@
-"""Each notification is sent once for each channel and recipient, and what becomes of it is known."""
+"""Each notification is sent once for each channel and recipient, and is on record."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from orderd.notify.sending import AWAY_S
 from orderd.protocol.names import HEADER_PLACE, DeferralCode
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
-from tests.integration.notify.conftest import Office, Offices
+from tests.integration.notify.conftest import Killed, Office, Offices
 from tests.integration.notify.deliveries import shipped, sold_out, unnamed
 from tests.support.commands import again
 from tests.support.policies import RETRY_DELAYS_S
@@ -70,8 +70,9 @@ def test_the_same_event_again_is_not_sent_again(office: Office) -> None:
 
 
 def test_what_a_crash_left_is_sent_with_the_same_id(office: Office) -> None:
-    office.send(shipped("killed"))
-    office.query("UPDATE notifications SET state = 'sending', sent_at = NULL")
+    office.channels["mail"].kill()
+    with pytest.raises(Killed):
+        office.send(shipped("killed"))
 
     office.send(shipped("killed"))
 

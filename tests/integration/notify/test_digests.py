@@ -6,7 +6,7 @@ import pytest
 
 from orderd.notify.digests import AGAIN_AFTER_S, LINES_MAX, LOOK_EVERY_S
 from orderd.notify.faults import RefusedForGood, Unreachable
-from tests.integration.notify.conftest import Office, Offices
+from tests.integration.notify.conftest import Killed, Office, Offices
 from tests.integration.notify.deliveries import sold_out, unnamed
 
 DIGEST: dict[str, Any] = {
@@ -95,8 +95,9 @@ def test_a_server_that_is_away_gets_the_same_digest_later(office: Office) -> Non
 def test_what_a_crash_left_of_a_digest_is_sent_with_the_same_id(office: Office) -> None:
     office.send(sold_out(), sold_out())
     make_due(office)
-    turn(office)
-    office.query("UPDATE notifications SET state = 'collected' WHERE digest_id IS NOT NULL")
+    office.channels["mail"].kill()
+    with pytest.raises(Killed):
+        turn(office)
 
     turn(office)
 

@@ -1,0 +1,1 @@
+"""Notifications: what happened, told to users and administrators over channels."""

@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from orderd.config.notify_urls import MailServer, mail_server, web_server
+from orderd.config.notify_urls import MailServer, WebServer, mail_server, web_server
 from orderd.config.types import Listed, Mapped, Seconds
 from orderd.protocol.mail_addresses import split_address, split_mailbox
 from orderd.protocol.notifications import OPEN_PREFIXES, TYPES, Audience
@@ -148,6 +148,11 @@ class WebhookChannel(BaseChannel):
     url: Annotated[SecretStr, AfterValidator(_web_url)] = Field(
         description="https:// URL, or http:// of this machine"
     )
+
+    @property
+    def server(self) -> WebServer:
+        """The server of the URL."""
+        return web_server(self.url.get_secret_value())
 
 
 MODELS: Final[Mapping[str, type[BaseChannel]]] = {

@@ -21,6 +21,10 @@ class MailServer:
     user: str
     password: str
 
+    def with_password(self, password: str) -> "MailServer":
+        """Return the same server with another password."""
+        return MailServer(self.host, self.port, self.is_tls, self.user, password)
+
     def __repr__(self) -> str:
         """Return it without the password."""
         return f"MailServer({self.host}:{self.port})"

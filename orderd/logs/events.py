@@ -254,6 +254,11 @@ class LogEvent(StrEnum):
         WARNING,
         "Events that a crash had left in the outbox were published.",
     )
+    NOTIFICATION_SENT = (
+        "notification.sent",
+        INFO,
+        "A notification was sent; over a channel of kind log, the message is its subject and text.",
+    )
     HEALTH_FAILED = (
         "health.failed",
         WARNING,

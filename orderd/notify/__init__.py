@@ -1,1 +1,1 @@
-"""Notifications: what is told to users and administrators, over which channels, once each."""
+"""Notifications: what happened, told to users and administrators over channels."""

@@ -47,7 +47,7 @@ def main(tenant: Tenant = ORDERD, arguments: Sequence[str] | None = None) -> int
     try:
         app = App(program_of(tenant), settings, signals, notifier)
         app.status.claim_health_file()
-    except ValueError as error:
+    except (ConfigError, ValueError) as error:
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, notifier)
     _spare_the_garbage_collector()

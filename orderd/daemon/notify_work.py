@@ -6,7 +6,7 @@ from typing import Final
 from orderd.amqp.message import Delivery
 from orderd.config.settings import Settings
 from orderd.daemon.work import Parts, Program
-from orderd.notify.channels import channel_builder
+from orderd.notify.channels.build import build_channels
 from orderd.notify.decoder import NoticeDecoder
 from orderd.notify.deliver import Deliverer
 from orderd.notify.digests import Digests
@@ -53,8 +53,8 @@ class NotifyWork:
         """Do nothing: there is nothing to put on record first."""
 
     def examine(self, settings: Settings) -> None:
-        """Raise `ConfigError` where a template of the operator's has a fault."""
-        Templates(settings.notify.templates)
+        """Raise `ConfigError` where a template or a channel cannot be used."""
+        self._built(settings)
 
     def take_over(self, settings: Settings) -> None:
         """Send by these settings from now on."""
@@ -90,8 +90,8 @@ class NotifyWork:
 
     def _built(self, settings: Settings) -> Routes:
         notify = settings.notify
-        build = channel_builder(self._wait)
-        return Routes(notify, Templates(notify.templates), build)
+        channels = build_channels(settings, self._wait)
+        return Routes(notify, channels, Templates(notify.templates))
 
     def _wait(self) -> None:
         """Keep everything alive in the middle of a sending, which must not be broken off."""

@@ -281,7 +281,6 @@ class LogEvent(StrEnum):
         WARNING,
         "Stdout or the journal did not accept lines; the message has the number of those dropped.",
     )
-    NOTIFICATION_SENT = "notification.sent", INFO, "A channel has taken a notification."
     NOTIFICATION_SKIPPED = (
         "notification.skipped",
         INFO,

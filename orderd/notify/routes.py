@@ -1,6 +1,6 @@
 """Where notices go: the channels of the settings, and to whom on each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,8 +22,6 @@ ADMINISTRATORS: Final = "admins"
 # The type of a digest, as templates and webhooks name it, and who makes it.
 DIGEST: Final = "notification.digest"
 SOURCE: Final = "orderd-notify"
-
-Build = Callable[[NotifySettings, BaseChannel], Channel]
 
 
 @value
@@ -127,10 +125,13 @@ class Route:
 class Routes:
     """All channels, as one configuration has them."""
 
-    def __init__(self, settings: NotifySettings, templates: Templates, build: Build) -> None:
-        """Make the channels with *build*."""
+    def __init__(
+        self, settings: NotifySettings, channels: Sequence[Channel], templates: Templates
+    ) -> None:
+        """Send by *channels*, which are those of *settings*, in their order."""
         self._routes: Sequence[Route] = [
-            Route(each, build(settings, each), templates) for each in settings.channel
+            Route(each, channel, templates)
+            for each, channel in zip(settings.channel, channels, strict=True)
         ]
 
     def of(self, notice: Notice) -> list[Route]:

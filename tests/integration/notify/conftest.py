@@ -8,7 +8,6 @@ from orderd.notify.templates import Templates
 
 from orderd.config.notify import BaseChannel, NotifySettings
 from orderd.db.connection import Database
-from orderd.notify.channels.channel import Channel
 from orderd.notify.decoder import NoticeDecoder
 from orderd.notify.deliver import Deliverer
 from orderd.notify.digests import Digests
@@ -75,9 +74,9 @@ class Office:
     def __init__(self, url: str, channels: list[dict[str, Any]]) -> None:
         self._url = url
         self.database = Database(url, "orderd-notify")
-        self.channels: dict[str, ScriptedChannel] = {}
         settings = NotifySettings.model_validate({"channel": channels})
-        self.routes = Routes(settings, Templates(""), self._channel)
+        self.channels = {each.name: ScriptedChannel(each) for each in settings.channel}
+        self.routes = Routes(settings, list(self.channels.values()), Templates(""))
         self.now_s = 1_000.0
         records = Records(self.database)
         self.sender = Sender(records, policy(), lambda: self.now_s)
@@ -90,9 +89,6 @@ class Office:
             keep_alive=lambda: None,
         )
         self.digests = Digests(self.database, self.sender, lambda: self.routes, lambda: self.now_s)
-
-    def _channel(self, _settings: NotifySettings, channel: BaseChannel) -> Channel:
-        return self.channels.setdefault(channel.name, ScriptedChannel(channel))
 
     def send(self, *deliveries: Any) -> list[Outcome]:
         """Return what became of *deliveries*, all of them readable."""

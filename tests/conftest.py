@@ -17,7 +17,7 @@ from orderd.db.connection import Database
 from orderd.db.migrations import migrate
 from tests.support.versions import Broker, Brokers, NotHere, chosen_installation
 from tools.broker import ServerRefused
-from tools.daemon import EVENT_TIMEOUT_S, DaemonProcess
+from tools.daemon import EVENT_TIMEOUT_S, PROGRAM, DaemonProcess
 from tools.postgresql import PrivatePostgres
 from tools.program import StartFailed
 from tools.rabbitmq import PrivateRabbit
@@ -202,11 +202,12 @@ def daemon_on(request: pytest.FixtureRequest, database_url: str) -> Iterator[Sta
             ready: bool = True,
             timeout_s: float = EVENT_TIMEOUT_S,
             args: Sequence[str] = (),
+            program: Sequence[str] = PROGRAM,
             **orderd_settings: object,
         ) -> DaemonProcess:
             env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": broker_url}
             env |= {f"ORDERD_{key.upper()}": str(orderd_settings[key]) for key in orderd_settings}
-            one = DaemonProcess(env, args=args)
+            one = DaemonProcess(env, args=args, program=program)
             stack.callback(one.kill)
             started.append(one)
             if ready:

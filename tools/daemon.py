@@ -19,6 +19,8 @@ EXIT_TIMEOUT_S = 40.0
 READ_TIMEOUT_S = 20.0
 TAIL_LINES = 40
 PROGRAM = (sys.executable, "-m", "orderd")
+_NOTIFY = "import sys; from orderd.__main__ import notify; sys.exit(notify())"
+NOTIFY_PROGRAM = (sys.executable, "-c", _NOTIFY)
 
 # What would reach the daemon from the shell of whoever runs the tests.
 FOREIGN_PREFIXES = ("ORDERD_", "RABBITMQ_", "DATABASE_URL", "NOTIFY_", "WATCHDOG_", "JOURNAL_")

@@ -1,0 +1,1 @@
+"""orderd-notify as a program, with real servers around it."""

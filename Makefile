@@ -91,7 +91,7 @@ soak: install ## every fault for real, under load; thousands of examples (half a
 		tests/integration/pipeline/test_equivalence.py \
 		tests/integration/pipeline/test_two_sessions.py tests/unit/shop tests/unit/protocol \
 		tests/unit/pipeline $(PYTEST_ARGS)
-	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/integration tests/acceptance tests/soak $(PYTEST_ARGS)
 
 release: ## cut a release from a clean tree: make release VERSION=1.2.3
 	@$(PYTHON) -m tools.release "$(VERSION)"

@@ -10,7 +10,7 @@ from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.errors import Failure
 from orderd.ctl.findings import Finding
-from orderd.ctl.queue_ages import Ages, ages_of
+from orderd.ctl.queue_ages import Ages, QueueAges
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
                 if depths.get(each.name) is not None and client.is_former(each)
             ]
             daemon = _ask_daemon(client, depths, token, timeout_s)
-            ages = dict(ages_of(settings, client.connection, depths))
+            ages = dict(QueueAges(settings).look(client.connection, depths))
             _bound(ages, daemon)
             findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:

@@ -1,6 +1,8 @@
 """How long messages wait: what `orderctl status` and `orderctl metrics` say, and when nothing."""
 
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pika
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Ended, Orderctl
 from tests.integration.ctl.letters import Broker
 from tests.integration.ctl.test_metrics import get
@@ -32,7 +35,7 @@ def publish(broker: Broker, queue: str, age_s: float | None) -> None:
 
 
 def ages(orderctl: Orderctl, env: dict[str, str]) -> dict[str, Any]:
-    document = orderctl("status", "--json", **env).document
+    document = orderctl("status", "--json", "--timeout", "30", **env).document
     return {row["queue"]: row["oldest_s"] for row in document["queues"]["queues"]}
 
 
@@ -89,6 +92,33 @@ def test_an_age_that_cannot_be_known_is_said_to_be_unknown(
     line = orderctl("status", "--nagios", "--crit", "age=1d", **nowhere).out
     assert "age of the oldest waiting command: unknown" in line
     assert "age=U;;86400;0" in line
+
+
+def test_an_answer_through_each_queue_bounds_the_ages_of_a_quorum_queue(
+    orderctl: Orderctl, broker: Broker, api: dict[str, str], daemon: StartDaemon
+) -> None:
+    broker.declare(queue_type="quorum")
+    orderd = daemon(prefetch=1, batch_max=1)
+    orderd.send(signal.SIGSTOP)
+    for queue, count in (("order", 5), ("user", 20), ("product", 20)):
+        for _ in range(count):
+            publish(broker, queue, HOUR_S)
+        # The daemon has one of them.
+        broker.wait_for(queue, count - 1)
+
+    with ThreadPoolExecutor() as threads:
+        found = threads.submit(ages, orderctl, api)
+        try:
+            # Asked first through the queue in which least waits, once all have been looked at.
+            broker.wait_for("order", 5)
+        finally:
+            orderd.send(signal.SIGCONT)
+        told = found.result()
+
+    # What waits since then: nothing of what is an hour old.
+    asked = [told[queue] for queue in ("order", "user", "product")]
+    assert None not in asked
+    assert max(asked) < HOUR_S
 
 
 def test_who_looks_again_finds_an_age_in_a_quorum_queue_too(

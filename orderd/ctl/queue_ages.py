@@ -7,7 +7,8 @@ knows how many messages were delivered: who looks again and again finds out from
 that are ready have waited at most.
 
 The first of the dead letters is looked at where it gets its old place again and nothing is counted:
-in classic queues, and in quorum queues since RabbitMQ 4.3.
+in classic queues, and in quorum queues since RabbitMQ 4.3. Of others it is only known when their
+queue was last seen empty.
 """
 
 import os
@@ -43,7 +44,8 @@ class QueueAges:
     def __init__(self, settings: "Settings") -> None:
         """Ask the broker of *settings*."""
         self._settings = settings
-        self._histories = {queue: QueueHistory() for queue in Queue}
+        names = (*Queue, *map(dead_letter_queue, Queue))
+        self._histories = {name: QueueHistory() for name in names}
 
     def look(self, connection: Connection, depths: Mapping[str, QueueDepth | None]) -> Ages:
         """Return the age of each queue's oldest message in seconds: 0 without any, None if unknown.
@@ -62,24 +64,24 @@ class QueueAges:
             with suppress(ManagementFault, BrokerFault):
                 for queue in commands:
                     told[queue] = management.ask("queues", management.vhost, queue)
+                    ages[queue] = _age_of_first(told[queue])
                 for name in dead_letters:
                     if _is_harmless(management, connection, name):
                         ages[name] = _age_of_dead_letter(connection, name)
-        for queue in Queue:
-            if queue in there:
-                ages[queue] = self._age(queue, there[queue], told.get(queue, {}))
-        return {queue: ages.get(queue) if ready else 0.0 for queue, ready in there.items()}
+        for name in self._histories.keys() & there.keys():
+            at_most_s = self._at_most(name, there[name], told.get(name, {}))
+            if ages.get(name) is None:
+                ages[name] = at_most_s
+        return {name: ages.get(name) if ready else 0.0 for name, ready in there.items()}
 
     def _management(self, connection: Connection) -> Management:
         url = os.environ.get(URL_VARIABLE) or None
         endpoint = endpoint_of(self._settings)
         return management_of(endpoint, connection.where, url, timeout_s=_API_TIMEOUT_S)
 
-    def _age(self, queue: Queue, ready: int, told: Mapping[str, Any]) -> float | None:
-        """Return the age of the first command; what the API has *told* may be nothing."""
-        at_most_s = self._histories[queue].note(ready, _delivered(told), time.monotonic())
-        published_s = _age_of_first(told)
-        return at_most_s if published_s is None else published_s
+    def _at_most(self, name: str, ready: int, told: Mapping[str, Any]) -> float | None:
+        """Return the age that no ready message of *name* exceeds; *told* may be nothing."""
+        return self._histories[name].note(ready, _delivered(told), time.monotonic())
 
 
 def _age_of_first(told: Mapping[str, Any]) -> float | None:

@@ -156,6 +156,22 @@ def test_who_looks_again_finds_an_age_in_a_quorum_queue_too(
     assert not any(one.headers.get("x-delivery-count") for one in taken)
 
 
+def test_who_has_seen_no_dead_letters_knows_how_old_they_are_at_most(
+    broker: Broker, api: dict[str, str], database_url: str, vhost_url: str, tmp_path: Path
+) -> None:
+    broker.declare(queue_type="quorum")
+    env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url, **api}
+    with serving(tmp_path / "none", env) as url:
+        assert samples_in(get(url)[2])["orderd_dead_letter_oldest_seconds", ""] == 0
+        broker.bury("order", b"0")
+        broker.wait_for("order.dlq", 1)
+
+        assert samples_in(get(url)[2])["orderd_dead_letter_oldest_seconds", ""] > 0
+
+    [taken] = broker.take_all("order.dlq")
+    assert not taken.headers.get("x-delivery-count")
+
+
 def test_the_age_of_dead_letters_counts_from_their_rejection(
     orderctl: Orderctl, broker: Broker, api: dict[str, str]
 ) -> None:

@@ -44,7 +44,6 @@ def bury(url: str, count: int) -> None:
 
 
 def wait_for_left(url: str, count: int) -> None:
-    # A connection that is kept for minutes would have to be serviced.
     with broker_at(url) as broker:
         broker.wait_for("product.dlq", count)
 

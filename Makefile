@@ -85,7 +85,7 @@ bench-peers: install ## measure other ways to write the worker beside orderd (ha
 	@$(BIN)/python -m bench install
 	@$(BIN)/python -m bench peers $(BENCH_ARGS)
 
-soak: install ## every fault for real, under load; thousands of examples (half an hour)
+soak: install ## every fault for real, under load; thousands of examples (an hour)
 	@bash tools/install --tests
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
 		tests/integration/pipeline/test_equivalence.py \

@@ -1,10 +1,18 @@
 """How long messages have waited at most, from looks at their queue."""
 
+from collections import deque
+from itertools import accumulate
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orderd.ctl.queue_history import QueueHistory
 
 START_S = 1_000.0
+# RabbitMQ's channels tell what they have delivered every 5 s.
+LATE_S = 5
+STEPS = st.tuples(st.integers(0, 9), st.integers(0, 9), st.booleans())
 
 
 def ages(*looks: tuple[float, int, int | None]) -> list[float | None]:
@@ -58,3 +66,20 @@ def test_a_queue_that_stood_still_for_long_is_known_again_once_it_moves(count: i
 
     assert set(found[:-1]) == {None}
     assert found[-1] in {60, 90}
+
+
+@given(st.lists(STEPS, max_size=200))
+def test_no_command_is_older_than_that(steps: list[tuple[int, int, bool]]) -> None:
+    """In each second some commands come, some are delivered in their order, and maybe one looks."""
+    history, queue = QueueHistory(), deque[float]()
+    taken = [0] * LATE_S
+    for second, (coming, wanted, is_looking) in enumerate(steps):
+        now_s = START_S + second
+        queue.extend([now_s] * coming)
+        taken.append(min(wanted, len(queue)))
+        for _ in range(taken[-1]):
+            queue.popleft()
+        if is_looking:
+            counted = [*accumulate(taken)][-1 - LATE_S]
+            at_most_s = history.note(len(queue), counted, now_s)
+            assert at_most_s is None or at_most_s >= now_s - (queue[0] if queue else now_s)

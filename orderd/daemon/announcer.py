@@ -8,7 +8,6 @@ from typing import Final
 
 from orderd import __version__
 from orderd.amqp.faults import BrokerRefused, TopologyMismatch
-from orderd.config.authorization import described
 from orderd.config.settings import Settings
 from orderd.daemon.lifecycle import Lifecycle
 from orderd.daemon.pause_record import Pause
@@ -50,13 +49,12 @@ class Announcer:
         self._refused_again_at_s: dict[str, float] = {}
         self._switched_off: tuple[str, ...] = ()
 
-    def started(self, settings: Settings, program: str) -> None:
-        """Announce that the program runs; it may still have to wait for its servers."""
+    def started(self, settings: Settings, program: str, about: str) -> None:
+        """Announce that *program* runs, and *about* its work; it may still wait for servers."""
         emit(
             LogEvent.DAEMON_STARTED,
             f"{program} {__version__} as {settings.instance_name}, pid {os.getpid()}, batches of "
-            f"up to {settings.batch_max}, prefetch {settings.prefetch_count}, authorization "
-            f"{described(settings)}",
+            f"up to {settings.batch_max}, prefetch {settings.prefetch_count}{about}",
         )
         self._status.starting()
 

@@ -51,7 +51,7 @@ def main(tenant: Tenant = ORDERD, arguments: Sequence[str] | None = None) -> int
         # A URL that only its driver can judge, whose text quotes no password; a file in use.
         return _rejected(error, notifier)
     _spare_the_garbage_collector()
-    app.announcer.started(settings, tenant.program)
+    app.announcer.started(settings, tenant.program, app.work.about())
     return Daemon(app, read).run()
 
 

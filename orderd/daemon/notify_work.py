@@ -49,6 +49,10 @@ class NotifyWork:
         """What it does while PostgreSQL works: nothing of its own."""
         return ()
 
+    def about(self) -> str:
+        """Return the names of the channels."""
+        return f", channels {', '.join(self._routes.names)}"
+
     def connected(self) -> None:
         """Do nothing: there is nothing to put on record first."""
 

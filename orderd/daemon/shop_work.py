@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from orderd.amqp.message import Delivery
+from orderd.config.authorization import described
 from orderd.config.settings import Settings
 from orderd.daemon.authorization_record import AuthorizationRecord
 from orderd.daemon.work import Parts, Program
@@ -64,6 +65,10 @@ class ShopWork:
     def jobs(self) -> tuple[Job, ...]:
         """Read what the next batch will bring, and decode it."""
         return self._read_ahead, self._decode_ahead
+
+    def about(self) -> str:
+        """Return how commands are authorized."""
+        return f", authorization {described(self._settings)}"
 
     def connected(self) -> None:
         """Put on record how commands are authorized; search the outbox when that is possible."""

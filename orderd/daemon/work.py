@@ -64,6 +64,9 @@ class Work(Protocol):
     def jobs(self) -> tuple[Job, ...]:
         """What can be done while PostgreSQL works."""
 
+    def about(self) -> str:
+        """Return what the line about the start says of it, after a comma; may be empty."""
+
     def connected(self) -> None:
         """Go on with the database. Raises `ConfigError` and `DatabaseOutage`."""
 

@@ -24,7 +24,6 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "deferrals": ("key",),
     "queue_pauses": ("queue",),
     "daemons": ("id",),
-    "notifications": ("event_id", "channel", "recipient"),
 }
 _COLUMNS: Final = (
     *((table.name, column) for table in _TABLES for column in table.columns),

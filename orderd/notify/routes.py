@@ -139,6 +139,11 @@ class Routes:
         return [route for route in self._routes if route.takes(notice)]
 
     @property
+    def names(self) -> list[str]:
+        """The names of the channels."""
+        return [route.name for route in self._routes]
+
+    @property
     def with_digest(self) -> list[Route]:
         """The channels that gather what comes at once."""
         return [route for route in self._routes if route.digest_s]

@@ -41,8 +41,9 @@ class Received:
 class MailServer:
     """A server on 127.0.0.1; what it has taken is in `received`.
 
-    `on_message` is called before it answers a message. *answers* are what it says to MAIL, RCPT, DATA (behind the message), RSET and EHLO instead of
-    what it would; *login* is user and password that it wants; *options* are those of aiosmtpd.
+    `on_message` is called before it answers a message. *answers* are what it says to MAIL, RCPT,
+    DATA (behind the message), RSET and EHLO instead of what it would; *login* is user and password
+    that it wants; *options* are those of aiosmtpd.
     """
 
     certificate: ssl.SSLContext | None = None

@@ -68,7 +68,8 @@ class Office:
     def publish(self, exchange: str, key: str, content: Mapping[str, Any] | bytes) -> None:
         """Publish *content*, which has to reach a queue."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        properties = pika.BasicProperties(delivery_mode=PERSISTENT)
+        own_id = None if isinstance(content, bytes) else content.get("id")
+        properties = pika.BasicProperties(delivery_mode=PERSISTENT, message_id=own_id)
         self._channel.basic_publish(exchange, key, body, properties, mandatory=True)
 
     def states(self) -> dict[str, tuple[str, int]]:

@@ -9,7 +9,7 @@ from orderd.amqp.inspection import needed
 from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.errors import Failure
-from orderd.ctl.findings import Finding
+from orderd.ctl.findings import Finding, finding_of
 from orderd.ctl.queue_ages import Ages, ages_of
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
@@ -41,8 +41,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
             _bound(ages, daemon)
             findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:
-        summary = str(failure).removeprefix("broker: ")
-        findings.append(Finding("broker", is_well=False, summary=summary))
+        findings.append(finding_of("broker", failure))
     return findings
 
 

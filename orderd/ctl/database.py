@@ -4,9 +4,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from orderd.ctl.errors import Failure, Misconfigured, Unavailable
+from orderd.ctl.errors import AccessRefused, Failure, Misconfigured, Unavailable
 from orderd.db.connection import Database
-from orderd.db.faults import DatabaseOutage, RowFault, SchemaFault, TransactionConflict
+from orderd.db.faults import (
+    DatabaseOutage,
+    DatabaseRefused,
+    RowFault,
+    SchemaFault,
+    TransactionConflict,
+)
 from orderd.db.options import check_dsn
 from orderd.logs.redaction import redact
 
@@ -21,6 +27,8 @@ def database_of(settings: "Settings") -> Iterator[Database]:
         with closing(Database(checked_dsn(settings), "orderctl")) as database:
             database.connect()
             yield database
+    except DatabaseRefused as fault:
+        raise AccessRefused(f"database: {redact(str(fault))}") from fault
     except DatabaseOutage as fault:
         raise Unavailable(f"database: {redact(str(fault))}") from fault
     except SchemaFault as fault:

@@ -1,16 +1,15 @@
 """Checks the database: connection, schema, locks, ledger and outbox."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure, Misconfigured
-from orderd.ctl.findings import Finding
+from orderd.ctl.findings import Finding, finding_of
+from orderd.ctl.records import pause_text, read_pauses
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
-from orderd.protocol.rows import rfc3339
 from orderd.runtime.installation import migrate_command
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def look_at_database(settings: "Settings") -> list[Finding]:
             findings.extend(_look(database, settings))
     except Failure as failure:
         part = "schema" if isinstance(failure, Misconfigured) else "database"
-        summary = str(failure).removeprefix(f"{part}: ")
-        findings.append(Finding(part, is_well=False, summary=summary))
+        findings.append(finding_of(part, failure))
     return findings
 
 
@@ -65,7 +63,7 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
         events, age_s = tx.row("count_outbox")
         refused = RefusedEvents(*tx.row("measure_refused_outbox"))
         (mode,) = tx.row("last_authorization")
-        pauses = tx.rows("list_pauses")
+        pauses = read_pauses(tx)
         waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
     yield _pauses(pauses)
     yield _authorization(mode, settings)
@@ -74,24 +72,9 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     yield _locks(*waits)
 
 
-def _pauses(pauses: Sequence[tuple[str, str, str, datetime, datetime | None]]) -> Finding:
-    facts = [
-        {
-            "queue": queue,
-            "reason": reason,
-            "by": paused_by,
-            "since": rfc3339(since),
-            "until": None if ends_at is None else rfc3339(ends_at),
-        }
-        for queue, reason, paused_by, since, ends_at in pauses
-    ]
-    told = [
-        f"{each['queue']} since {each['since']} by {each['by']}: {each['reason']}"
-        + (f" (until {each['until']})" if each["until"] else "")
-        for each in facts
-    ]
-    summary = "; ".join(told) or "no queue is paused"
-    return Finding("pauses", is_well=not facts, summary=summary, facts={"queues_paused": facts})
+def _pauses(pauses: Sequence[Mapping[str, Any]]) -> Finding:
+    summary = "; ".join(map(pause_text, pauses)) or "no queue is paused"
+    return Finding("pauses", not pauses, summary, {"queues_paused": pauses})
 
 
 def _authorization(mode: str | None, settings: "Settings") -> Finding:

@@ -20,6 +20,12 @@ class Column:
     is_extra: bool = False
 
 
+class Whole(str):
+    """A cell of a long column that is not broken all the same: an id."""
+
+    __slots__ = ()
+
+
 @value
 class Table:
     """Rows of cells, one cell for each column."""
@@ -68,4 +74,4 @@ def width_of(text: str) -> int:
 
 def printable_cells(row: Sequence[str]) -> list[str]:
     """Return the cells of *row*, each printable."""
-    return [printable(cell) for cell in row]
+    return [Whole(printable(cell)) if isinstance(cell, Whole) else printable(cell) for cell in row]

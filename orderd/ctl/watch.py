@@ -10,6 +10,7 @@ from orderd.ctl.durations import duration
 from orderd.ctl.errors import WrongUsage
 
 _EVERY_S: Final = 2.0
+_LEAST_S: Final = 0.1
 
 
 def add_watch_argument(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +19,17 @@ def add_watch_argument(parser: argparse.ArgumentParser) -> None:
         "--watch",
         metavar="DURATION",
         nargs="?",
-        type=duration,
+        type=_interval,
         const=_EVERY_S,
         help=f"show it again after each DURATION, until interrupted; default: {_EVERY_S:g}s",
     )
+
+
+def _interval(value: str) -> float:
+    seconds = duration(value)
+    if seconds < _LEAST_S:
+        raise argparse.ArgumentTypeError(f"must be at least {_LEAST_S:g} s")
+    return seconds
 
 
 def watched(options: argparse.Namespace, console: Console, show: Callable[[], int]) -> int:

@@ -1,7 +1,7 @@
 """`orderctl explain`: everything known about one request, in one view."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orderd.ctl.broker import broker_of
@@ -10,9 +10,10 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.json_text import compact
+from orderd.ctl.records import pause_text, read_pauses
 from orderd.ctl.request import request_id
 from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
-from orderd.ctl.tables import Column, Table
+from orderd.ctl.tables import Column, Table, Whole
 from orderd.protocol.exit_codes import ExitCode
 
 NEVER_SEEN: Final = "never_seen"
@@ -55,6 +56,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
     tries: list[dict[str, Any]] = []
     place = None
+    pauses: Sequence[dict[str, Any]] = ()
     problems = []
     try:
         with broker_of(context.settings) as publisher:
@@ -66,10 +68,12 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
             told = in_database(tx, wanted)
             tries = tries_of(tx, [*messages.retries, *messages.dead_letters])
             place = place_of(tx, wanted)
+            pauses = read_pauses(tx)
     except Unavailable as failure:
         problems.append(str(failure))
     is_found = told["ledger"] is not None or messages.retries or messages.dead_letters
-    waiting = [] if is_found else list(_may_wait(messages))
+    paused = {pause["queue"]: pause for pause in pauses}
+    waiting = [] if is_found else list(_may_wait(messages, paused))
     known = {
         "id": wanted,
         "state": _state(told["ledger"], messages, is_searched=not (problems or waiting)),
@@ -84,21 +88,38 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         "commands_ready": messages.ready,
         "not_looked_at": messages.not_looked_at,
         "may_wait": waiting,
+        "queues_paused": _that_keep_it(paused, messages, place, waiting),
         "problems": problems,
     }
     return known, problems
 
 
-def _may_wait(messages: Messages) -> Iterator[dict[str, Any]]:
+def _may_wait(messages: Messages, paused: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the queues that hold messages which were not searched, with the reason."""
     for queue, ready in messages.ready.items():
         if ready:
             why = "command queues are not searched"
-            if not messages.consumers.get(queue):
-                why = f"{why}; no daemon takes from it: stopped or paused"
+            if queue in paused:
+                why = f"{why}; the queue is paused"
+            elif not messages.consumers.get(queue):
+                why = f"{why}; no daemon takes from it, see: orderctl status"
             yield {"queue": queue, "messages": ready, "why": why}
     for queue, unseen in messages.not_looked_at.items():
         yield {"queue": queue, "messages": unseen, "why": "behind those that were searched"}
+
+
+def _that_keep_it(
+    paused: Mapping[str, dict[str, Any]],
+    messages: Messages,
+    place: dict[str, Any] | None,
+    waiting: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the pauses of queues in which the request waits, may wait, or comes back to."""
+    queues = {one.origin for one in (*messages.retries, *messages.dead_letters)}
+    queues |= {one["queue"] for one in waiting}
+    if place is not None:
+        queues.add(place["queue"])
+    return [pause for queue, pause in paused.items() if queue in queues]
 
 
 def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bool) -> str:
@@ -112,7 +133,7 @@ def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bo
 
 
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "request", known["id"]
+    yield "request", Whole(known["id"])
     yield "state", _IN_WORDS[known["state"]]
     ledger = known["ledger"]
     if ledger is not None:
@@ -154,6 +175,10 @@ def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for one in known["may_wait"]:
-        yield "may wait in", f"{one['queue']}: {one['messages']} messages, {one['why']}"
+        noun = "message" if one["messages"] == 1 else "messages"
+        yield "may wait in", f"{one['queue']}: {one['messages']} {noun}, {one['why']}"
+    for pause in known["queues_paused"]:
+        yield "paused", pause_text(pause)
+        yield "next step", f"orderctl resume {pause['queue']}"
     if known["state"] in _CODES:
         yield "no trace", "of queries, pruned requests, commands applied without this id"

@@ -29,6 +29,7 @@ class Console:
         self._has_document = False
         self._before = ""
         self._shown_bars: Progress | None = None
+        self._is_line_ended = False
         for stream in (sys.stdout, sys.stderr):
             # A locale that lacks a character is no reason to fail half-way.
             if isinstance(stream, io.TextIOWrapper):
@@ -99,6 +100,14 @@ class Console:
         for line in text.splitlines():
             self.note(f"orderctl: {line}")
 
+    def interrupted(self, told: str = "") -> None:
+        """End the line in which the terminal shows ^C, and say what was done until then."""
+        if not self._is_line_ended and sys.stderr.isatty():
+            self.note("")
+        self._is_line_ended = True
+        if told:
+            self.note(told)
+
     @contextmanager
     def progress(self, purpose: str, total: int, *, is_slow: bool = False) -> Iterator[Advance]:
         """Give what is to be called for each of *total* steps; a terminal shows a bar if many.
@@ -131,6 +140,10 @@ class Console:
             self._shown_bars = bars
             try:
                 yield bars
+            except KeyboardInterrupt:
+                # The line is cleared together with the bars.
+                self._is_line_ended = True
+                raise
             finally:
                 self._shown_bars = None
 

@@ -121,6 +121,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
 def _interrupted(interrupt: KeyboardInterrupt, context: Context) -> int:
     # Without a reader of stdout there is nothing left to tell.
     with suppress(OSError):
+        context.console.interrupted()
         context.console.failed(interrupt)
     return ExitCode.INTERRUPTED
 

@@ -143,7 +143,12 @@ def _is_tried_again() -> bool:
         return False
     sys.stderr.write("edit again? [Y/n] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+    answer = sys.stdin.readline()
+    if not answer:
+        # Ctrl-D leaves the cursor behind the question.
+        sys.stderr.write("\n")
+        return False
+    return answer.strip().lower() in {"", "y", "yes"}
 
 
 def _swap(context: Context, original: DeadLetter, edited: DeadLetter) -> None:

@@ -48,7 +48,8 @@ def replay(options: argparse.Namespace, context: Context) -> int:
                 is_slow=plan.rate is not None and watched is None,
             )
         except KeyboardInterrupt:
-            context.console.note(f"interrupted: {tally.counts['replayed']} replayed, the rest stay")
+            done = f"interrupted: {tally.counts['replayed']} replayed, the rest stay"
+            context.console.interrupted(done)
             raise
     return _report_replay(options, context, tally, dead_letters, watched)
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -132,3 +133,108 @@ def test_ctrl_c_ends_a_command_that_waits(open_terminal: Open, broker: Broker) -
     window.wait_for("code 130")
 
     assert not any("Traceback" in line for line in window.screen())
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_dead_letters_fit_into_the_terminal_with_their_ids_whole(
+    open_terminal: Open, broker: Broker, columns: int
+) -> None:
+    broker.declare()
+    ids = [str(uuid.UUID(int=number)) for number in range(3)]
+    for each in ids:
+        reason = f"unexpected: RaiseException: the tax service refuses {each}"
+        told = {"orderd-reason": reason, "orderd-code": "retries_exhausted"}
+        body = f'{{"id": "{each}", "action": "update_status"}}'
+        broker.bury("order", body.encode(), headers=told)
+    window = open_terminal(columns)
+
+    listed = window.run("orderctl dlq list")
+    is_list_too_wide = window.is_anything_too_wide
+    grouped = window.run("orderctl dlq groups")
+
+    assert not is_list_too_wide, listed
+    assert not window.is_anything_too_wide, grouped
+    assert all(any(each in line.split() for line in listed) for each in ids), listed
+    # One cause is one row, however narrow.
+    assert grouped[0].split()[:3] == ["group", "count", "queue"]
+    assert [line.split()[1:3] for line in grouped[1:] if line[0] != " "] == [
+        ["3", "order"],
+        [grouped[-1].split()[1]],
+    ]
+
+
+def test_an_id_longer_than_the_terminal_is_not_broken(open_terminal: Open, broker: Broker) -> None:
+    broker.declare()
+    long_id = "web-" + 20 * "0123456789"
+    broker.bury("order", f'{{"id": "{long_id}", "action": "create"}}'.encode())
+    window = open_terminal(80)
+
+    for command in ("dlq list", f"explain {long_id}"):
+        window.run(f"orderctl {command}")
+
+        # The terminal goes on in the next line, so that it is copied as one word.
+        shown = [line for line in window.screen("-J") if "orderctl" not in line]
+        assert any(long_id in line.split() for line in shown), command
+
+
+def test_a_slow_replay_shows_how_far_it_is_and_can_be_interrupted(
+    open_terminal: Open, broker: Broker
+) -> None:
+    broker.declare()
+    for number in range(40):
+        broker.bury("order", f'{{"id": "r{number}", "action": "create"}}'.encode())
+    window = open_terminal(80)
+
+    for options, replayed in (("--ramp", 10), ("--rate 10/s", None)):
+        window.type(f"clear; orderctl dlq replay {options}; echo code $?", "Enter")
+        window.wait_for(" 10/40" if replayed else "/30")
+        window.type("C-c")
+        window.wait_for("code 130")
+
+        lines = window.screen()
+        assert lines[0].startswith("interrupted: "), lines
+        assert not any("━" in line or "Traceback" in line for line in lines)
+        if replayed is not None:
+            assert lines[0] == f"interrupted: {replayed} replayed, the rest stay"
+    assert broker.ready("order") + broker.ready("order.dlq") == 40
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "told"),
+    [
+        ("C-c", 130, []),
+        ("C-d", 1, ["orderctl: nothing changed"]),
+        ("n", 1, ["orderctl: nothing changed"]),
+    ],
+)
+def test_an_edit_can_be_given_up_at_its_question(
+    open_terminal: Open, broker: Broker, key: str, code: int, told: list[str]
+) -> None:
+    broker.declare()
+    broker.bury("order", b'{"id": "r1", "action": "create", "data": {"user_id": 0}}')
+    window = open_terminal(80, EDITOR="sed -i s/0/-1/")
+
+    window.type("clear; orderctl dlq edit r1; echo code $?", "Enter")
+    window.wait_for("edit again? [Y/n]")
+    window.type(*([key, "Enter"] if key == "n" else [key]))
+    window.wait_for(f"code {code}", at_end=True)
+
+    lines = window.screen()
+    question = next(i for i, line in enumerate(lines) if line.startswith("edit again?"))
+    assert lines[question + 1 : -1] == [*told, f"code {code}"]
+    assert broker.ready("order.dlq") == 1
+
+
+def test_a_watch_of_daemons_ends_with_the_prompt_in_a_line_of_its_own(
+    open_terminal: Open, daemon: StartDaemon
+) -> None:
+    daemon()
+    window = open_terminal(80)
+
+    window.type("clear; orderctl daemons --watch 200ms; echo code $?", "Enter")
+    window.wait_for("running")
+    assert not window.is_anything_too_wide
+    window.type("C-c")
+    window.wait_for("code 130", at_end=True)
+
+    assert window.screen()[0].split()[:2] == ["instance", "host"]

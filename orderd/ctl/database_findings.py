@@ -8,6 +8,7 @@ from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure, Misconfigured
 from orderd.ctl.findings import Finding, finding_of
 from orderd.ctl.records import pause_text, read_pauses
+from orderd.ctl.tables import counted
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
 from orderd.runtime.installation import migrate_command
@@ -100,13 +101,16 @@ def _ledger(requests: int, *, is_estimate: bool) -> Finding:
     return Finding(
         "ledger",
         is_well=True,
-        summary=f"{about}{requests} request{'s' * (requests != 1)}",
+        summary=f"{about}{counted(requests, 'request')}",
         facts=facts,
     )
 
 
 def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:
-    said = [f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")]
+    said = [
+        f"{counted(events, 'event')} to send"
+        + (f", the oldest for {age_s:.1f} s" if events else "")
+    ]
     if refused.events:
         said.append(f"{refused.events} refused, next try in {max(refused.next_try_s, 0):.0f} s")
     if refused.set_aside:
@@ -127,6 +131,8 @@ def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:
 def _locks(commands: int, oldest_s: float, because: str | None) -> Finding:
     summary = "no command waits for a lock"
     if commands:
-        summary = f"{commands} commands wait, the first for {oldest_s:.0f} s: {because}"
+        verb = "waits" if commands == 1 else "wait"
+        told = f"{counted(commands, 'command')} {verb}"
+        summary = f"{told}, the first for {oldest_s:.0f} s: {because}"
     facts = {"commands": commands, "oldest_s": Decimal(f"{oldest_s:.1f}"), "because": because}
     return Finding("locks", oldest_s <= LOCK_WAIT_MAX_S, summary, facts)

@@ -46,8 +46,8 @@ _COLUMNS_MAX: Final = 80
 _VALUE_CHARACTERS_MAX: Final = 100
 EPILOG: Final = (
     "Settings come from the configuration file and the environment, as for orderd. Exit codes: 0 "
-    "done, 1 failed or refused, 2 usage, 69 a server cannot be reached, 78 bad configuration or "
-    "schema not migrated."
+    "done, 1 failed or refused, 2 usage, 3 not everything could be checked, 69 a server cannot be "
+    "reached, 78 bad configuration or schema not migrated, 130 interrupted."
 )
 
 

@@ -56,6 +56,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """Return *count* with *noun*, in the plural unless it is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def aligned(cell: str, width: int, *, is_right: bool) -> str:
     """Return *cell* with the spaces that it lacks to *width*."""
     gap = " " * (width - width_of(cell))

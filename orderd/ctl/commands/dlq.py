@@ -22,7 +22,7 @@ from orderd.ctl.dlq.moves import discard, replay
 from orderd.ctl.dlq.pace import RAMP_START_PER_S, STOP_ABOVE_PERCENT, percent, rate
 from orderd.ctl.dlq.transfer import export_letters, import_letters
 from orderd.ctl.request import request_id
-from orderd.ctl.tables import Column, Table
+from orderd.ctl.tables import Column, Table, counted
 
 LIST_LIMIT: Final = 1000
 SHOW_LIMIT: Final = 100
@@ -221,8 +221,7 @@ def _end(
             f"stopped at {options.limit}; {unseen} more not checked; raise --limit to continue"
         )
     elif not shown and dead_letters.total:
-        noun = "dead letter" if dead_letters.total == 1 else "dead letters"
-        console.note(f"no match ({dead_letters.total} {noun} checked)")
+        console.note(f"no match ({counted(dead_letters.total, 'dead letter')} checked)")
     elif not shown and not console.is_json:
         console.note("no dead letters")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.

@@ -13,7 +13,7 @@ from orderd.ctl.json_text import compact
 from orderd.ctl.records import pause_text, read_pauses
 from orderd.ctl.request import request_id
 from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
-from orderd.ctl.tables import Column, Table, Whole
+from orderd.ctl.tables import Column, Table, Whole, counted
 from orderd.protocol.exit_codes import ExitCode
 
 NEVER_SEEN: Final = "never_seen"
@@ -146,7 +146,7 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for event in known["events"]:
         yield "unsent event", f"{event['id']}: {event['type']}, for {event['age_s']} s"
         if event["refusals"]:
-            yield "", f"refused {event['refusals']} times: {event['refused_because']}"
+            yield "", f"refused {counted(event['refusals'], 'time')}: {event['refused_because']}"
             yield "", f"next try: {next_try(event)}"
     for dead_letter in known["retries"]:
         yield "retry", f"{dead_letter['retry_queue']}, attempt {dead_letter['attempt']}"
@@ -158,7 +158,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", dead_letter["reason"] or "no reason recorded"
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
-        yield "crashes", f"{tried['tries']} tries ended before the ack, {end}"
+        tries = "1 try" if tried["tries"] == 1 else f"{tried['tries']} tries"
+        yield "crashes", f"{tries} ended before the ack, {end}"
     if known["place"] is not None:
         yield from _place(known["place"])
     yield from _unseen(known)
@@ -166,7 +167,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if place["row_id"] is not None:
-        ahead = f"behind {place['ahead']} earlier commands" if place["ahead"] else "the first"
+        earlier = counted(place["ahead"], "earlier command")
+        ahead = f"behind {earlier}" if place["ahead"] else "the first"
         line = f"{ahead} for {place['queue']} {place['row_id']}"
         yield "place", f"{line}, since {place['since']}, to {place['ends_at']} at most"
     if place["waits_for"] is not None:
@@ -175,8 +177,8 @@ def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for one in known["may_wait"]:
-        noun = "message" if one["messages"] == 1 else "messages"
-        yield "may wait in", f"{one['queue']}: {one['messages']} {noun}, {one['why']}"
+        count = counted(one["messages"], "message")
+        yield "may wait in", f"{one['queue']}: {count}, {one['why']}"
     for pause in known["queues_paused"]:
         yield "paused", pause_text(pause)
         yield "next step", f"orderctl resume {pause['queue']}"

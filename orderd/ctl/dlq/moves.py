@@ -70,7 +70,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
     with broker_of(context.settings) as publisher:
         dead_letters = _go_through(options, context, publisher, handle, is_moving=is_meant)
     code = _report(options, context, tally, dead_letters, options.done, is_done=is_meant)
-    if not (options.yes or options.dry_run):
+    if tally.counts[options.done] and not (options.yes or options.dry_run):
         context.console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return code

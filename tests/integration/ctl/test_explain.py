@@ -135,7 +135,7 @@ def test_a_request_that_waits_behind_another_is_explained_with_its_place(
         "row_id": 7,
         "ahead": 1,
     }
-    assert "behind 1 earlier commands for product 7" in readable
+    assert "behind 1 earlier command for product 7" in readable
     assert orderctl("explain", "r2", "--json").document["place"] is None
 
 

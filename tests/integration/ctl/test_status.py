@@ -43,6 +43,19 @@ def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
     ]
 
 
+def test_what_could_not_be_asked_is_no_fault_of_its_own(orderctl: Orderctl) -> None:
+    nowhere = {
+        "ORDERD_DATABASE_URL": f"postgresql://{NOWHERE}/x",
+        "ORDERD_RABBITMQ_URL": f"amqp://{NOWHERE}",
+    }
+
+    done = orderctl("status", **nowhere)
+
+    assert done.code == 1
+    assert done.out.startswith("NOT OK: broker, database\n")
+    assert done.out.count("unknown (no connection)") == len(PARTS) - 2
+
+
 def test_what_is_not_well_comes_first(orderctl: Orderctl, daemon: StartDaemon) -> None:
     daemon().stop()
     orderctl("publish", "order", "create")

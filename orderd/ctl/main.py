@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "status": "show the state of daemon, queues and database",
     "daemons": "list all daemons",
     "pause": "have all daemons take nothing from a queue",
-    "resume": "have them take from it again",
+    "resume": "have all daemons take from a paused queue again",
     "publish": "publish a command, and wait for the broker to confirm it",
     "call": "publish a command, and wait for the daemon's reply",
     "orders": "list orders, or show one",
@@ -221,6 +221,10 @@ class CommandParser(SuggestingParser):
         # Not given here, they must not undo what was given before the command.
         _add_common_options(self, config=argparse.SUPPRESS, json=argparse.SUPPRESS)
 
+    def add_subparsers(self, **settings: Any) -> Any:
+        """Add the verbs of the command."""
+        return super().add_subparsers(**settings, action=_Verbs)
+
     def load(self) -> None:
         """Let the command's module add its arguments, once."""
         if self._module is not None:
@@ -235,6 +239,13 @@ class CommandParser(SuggestingParser):
             # Here the usage is that of the verb.
             self.error(f"unrecognized arguments: {' '.join(others)}")
         return options, others
+
+
+class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
+    """The verbs of a command; what one does stands in its own help, too."""
+
+    def add_parser(self, name: str, **settings: Any) -> Any:
+        return super().add_parser(name, description=_sentence(settings["help"]), **settings)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:

@@ -61,7 +61,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _register_looks(verbs: Any) -> None:
     grouped = verbs.add_parser("groups", help="count dead letters by their cause")
     grouped.set_defaults(run=list_groups)
-    listed = verbs.add_parser("list", help="list dead letters, one per line")
+    listed = verbs.add_parser("list", help="list dead letters, oldest first")
     listed.set_defaults(run=list_letters)
     shown = verbs.add_parser("show", help="show dead letters completely, one JSON document each")
     shown.set_defaults(run=show_letters)
@@ -71,7 +71,7 @@ def _register_looks(verbs: Any) -> None:
 
 
 def _register_moves(verbs: Any) -> None:
-    replayed = verbs.add_parser("replay", help="republish them to their queues, unchanged")
+    replayed = verbs.add_parser("replay", help="republish dead letters to their queues, unchanged")
     replayed.set_defaults(run=replay)
     replayed.add_argument(
         "--force",
@@ -94,9 +94,9 @@ def _register_moves(verbs: Any) -> None:
         help="watch what becomes of the replayed ones, and stop when more of them than this fail "
         f"again; with --ramp {STOP_ABOVE_PERCENT:g} by default",
     )
-    discarded = verbs.add_parser("discard", help="delete them")
+    discarded = verbs.add_parser("discard", help="delete dead letters")
     discarded.set_defaults(run=discard, done="discarded")
-    purged = verbs.add_parser("purge", help="delete old ones")
+    purged = verbs.add_parser("purge", help="delete dead letters of a minimum age")
     purged.set_defaults(run=discard, done="purged")
     for verb in (discarded, purged):
         verb.add_argument(
@@ -109,7 +109,9 @@ def _register_moves(verbs: Any) -> None:
 
 
 def _register_edit(verbs: Any) -> None:
-    edited = verbs.add_parser("edit", help="correct one's body in an editor, and send it again")
+    edited = verbs.add_parser(
+        "edit", help="correct the body of a dead letter in an editor, and send it again"
+    )
     edited.set_defaults(run=edit)
     edited.add_argument("id", metavar="ID", type=request_id, help="id of the request")
     add_queue_argument(edited)
@@ -123,14 +125,14 @@ def _register_edit(verbs: Any) -> None:
 
 
 def _register_transfer(verbs: Any) -> None:
-    exported = verbs.add_parser("export", help="write them to a file, to the byte")
+    exported = verbs.add_parser("export", help="write dead letters to a file, exact to the byte")
     exported.set_defaults(run=export_letters)
     exported.add_argument(
         "--output", dest="file", metavar="FILE", default="-", help="file to write; default: stdout"
     )
     add_limit_argument(exported, None)
     add_filter_arguments(exported)
-    imported = verbs.add_parser("import", help="put exported ones into their queues again")
+    imported = verbs.add_parser("import", help="put exported dead letters into their queues again")
     imported.set_defaults(run=import_letters)
     imported.add_argument("file", metavar="FILE", help="file to read; - reads stdin")
     _add_dry_run(imported)

@@ -32,6 +32,10 @@ _IN_WORDS: Final = {
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("id", metavar="ID", type=request_id, help="the request's id")
+    parser.epilog = (
+        "Exit codes: 0 an outcome, a dead letter or a retry was found, 1 never seen, 3 not found, "
+        "but it may still wait, 69 a server cannot be reached."
+    )
     parser.set_defaults(run=run)
 
 

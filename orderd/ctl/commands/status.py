@@ -52,6 +52,10 @@ def register(parser: argparse.ArgumentParser) -> None:
         "3 UNKNOWN",
     )
     add_watch_argument(parser)
+    parser.epilog = (
+        "Exit codes: 0 all is well, 1 something is not well, 3 nothing is wrong, but a limit could "
+        "not be checked."
+    )
     parser.set_defaults(run=run)
 
 

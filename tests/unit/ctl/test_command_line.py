@@ -28,6 +28,21 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert f"usage: orderctl {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "verb", "does"),
+    [
+        ("dlq", "replay", "Republish dead letters to their queues, unchanged."),
+        ("orders", "list", "List rows ordered by id."),
+        ("ledger", "show", "Show the outcome of one request, and its reply."),
+    ],
+)
+def test_every_verb_explains_itself(
+    command: str, verb: str, does: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(command, verb, "--help") == 0
+    assert f"\n\n{does}\n\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_into_80_columns_however_wide_the_terminal_is(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -180,6 +180,21 @@ def test_dead_letters_are_counted_and_no_fault(orderctl: Orderctl, daemon: Start
     assert (rows["user.dlq"]["ready"], rows["user.dlq"]["consumers"]) == (1, 0)
 
 
+def test_a_table_that_a_migration_would_make_is_told_with_the_next_step(
+    orderctl_before_migration: Orderctl,
+) -> None:
+    done = orderctl_before_migration("daemons")
+    orderctl_before_migration("migrate")
+
+    assert done.code == 78
+    assert re.fullmatch(
+        r'orderctl: schema: relation "daemons" does not exist \(SQLSTATE 42P01\); '
+        r"\d+ migrations pending, run: orderctl migrate\n",
+        done.err,
+    )
+    assert orderctl_before_migration("daemons").code == 0
+
+
 def test_a_schema_without_tables_is_not_well(orderctl_before_migration: Orderctl) -> None:
     done = orderctl_before_migration("status", "--json")
 

@@ -141,7 +141,7 @@ class Client:
             except NoReply:
                 raise NoAnswer(
                     f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s; "
-                    "orderctl status shows whether a daemon is running"
+                    "orderctl status shows whether a daemon runs and whether the queue is paused"
                 ) from None
         try:
             document = loads(body)

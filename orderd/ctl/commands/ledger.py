@@ -23,7 +23,9 @@ OUTCOMES: Final = ("applied", "refused")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
     Shown("id", plainly("id")),
-    *(Shown(name, plainly(name)) for name in ("queue", "action", "outcome", "code")),
+    Shown("code", plainly("code")),
+    # Without a code, a request was applied.
+    *(Shown(name, plainly(name), is_extra=True) for name in ("outcome", "queue", "action")),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartDaemon
+from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import UNSENT, Broker, execute
 from tests.support.terminal import Terminal, terminal
 from tools.daemon import clean_environment
@@ -65,6 +66,20 @@ def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(
 
         assert not window.is_anything_too_wide, (command, lines)
         assert any(COMMAND_ID in line for line in lines) == is_told, (command, lines)
+
+
+def test_a_request_is_one_line_of_the_ledger(
+    open_terminal: Open, daemon: StartDaemon, orderctl: Orderctl
+) -> None:
+    daemon()
+    # Refused: its code takes the place of what tells less.
+    order = '{"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]}'
+    orderctl("call", "order", "create", order, "--id", COMMAND_ID)
+
+    titles, line, _code = open_terminal(80).run("orderctl ledger list")
+
+    assert titles.split() == ["settled", "id", "code"]
+    assert line.split()[2:] == [COMMAND_ID, "user_not_found"]
 
 
 def test_what_is_not_well_is_red_unless_colours_are_unwanted(

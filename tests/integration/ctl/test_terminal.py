@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
 from tests.integration.ctl.letters import UNSENT, Broker, execute
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.terminal import Terminal, terminal
 from tools.daemon import clean_environment
 
@@ -136,6 +137,25 @@ def test_a_watch_shows_what_changes_until_it_is_interrupted(
 
     assert shown[0].startswith("OK: orderd ")
     assert not any(line.startswith(("NOT OK", "Traceback")) for line in window.screen())
+
+
+def test_a_watch_goes_on_when_its_server_is_back(
+    open_terminal: Open, daemon: StartDaemon, database_url: str
+) -> None:
+    daemon()
+    with TcpProxy(database_url) as proxy:
+        proxy.open()
+        window = open_terminal(80, ORDERD_DATABASE_URL=proxy.url)
+
+        window.type("clear; orderctl daemons --watch 200ms; echo code $?", "Enter")
+        window.wait_for("msg/s")
+        proxy.shut()
+        window.wait_for("database: ")
+        assert not any("msg/s" in line for line in window.screen())
+        proxy.open()
+        window.wait_for("msg/s")
+        window.type("C-c")
+        window.wait_for("code 130")
 
 
 def test_ctrl_c_ends_a_command_that_waits(open_terminal: Open, broker: Broker) -> None:

@@ -1,5 +1,6 @@
 """orderctl as a person sees it: in terminals of 80 and 120 columns, in colours or without."""
 
+import json
 import os
 import sys
 import uuid
@@ -258,6 +259,31 @@ def test_an_edit_can_be_given_up_at_its_question(
     question = next(i for i, line in enumerate(lines) if line.startswith("edit again?"))
     assert lines[question + 1 : -1] == [*told, f"code {code}"]
     assert broker.ready("order.dlq") == 1
+
+
+def test_ctrl_c_in_an_editor_is_for_the_editor(
+    open_terminal: Open, broker: Broker, tmp_path: Path
+) -> None:
+    broker.declare()
+    order = {"id": "r1", "action": "create", "data": {"user_id": 0}}
+    broker.bury("order", json.dumps(order).encode())
+    editor = tmp_path / "edit"
+    items = '"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]'
+    editor.write_text(
+        "#!/bin/sh\ntrap 'echo caught' INT\necho editing\nread key\n"
+        f'sed -i \'s/"user_id": 0/{items}/\' "$1"\n'
+    )
+    editor.chmod(0o755)
+    window = open_terminal(80, EDITOR=str(editor))
+
+    window.type("clear; orderctl dlq edit r1; echo code $?", "Enter")
+    window.wait_for("editing")
+    window.type("C-c")
+    window.wait_for("code ", at_end=True)
+
+    assert window.screen()[-3:-1] == ["sent to queue order", "code 0"]
+    assert any("caught" in line for line in window.screen())
+    assert broker.ready("order") == 1
 
 
 def test_a_watch_of_daemons_ends_with_the_prompt_in_a_line_of_its_own(

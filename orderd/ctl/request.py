@@ -119,6 +119,7 @@ def telling_id(request: Request, console: Console) -> Iterator[None]:
         yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.has_come():
+            console.interrupted()
             console.complain(said)
         elif isinstance(error, NoAnswer | Unavailable):
             raise type(error)(f"{error}\n{said}", id=request.request_id) from error

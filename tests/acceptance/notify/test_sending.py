@@ -44,6 +44,7 @@ def test_what_happens_to_an_order_is_told_to_its_user(
     daemon()
 
     shop.send_all([user("ann"), product(stock=2), order({1: 2}, id="order")])
+    shop.wait_for("order")
     for status in ("processing", "shipped", "delivered"):
         shop.send_all([command("order", "update_status", {"order_id": 1, "status": status})])
     shop.send_all([command("product", "mark_out_of_stock", {"id": 1})])

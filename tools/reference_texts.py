@@ -172,4 +172,16 @@ CRASH_POINTS: Final = {
         "`orderctl dlq replay`, `edit`: the copy is in its queue, the dead letter is still there.",
         "processes the copy; the next replay skips the dead letter, which the ledger knows",
     ),
+    "notification_recorded": (
+        "`orderd-notify`: the sendings of a notification are on record as `sending`.",
+        "sends it",
+    ),
+    "notification_sent": (
+        "`orderd-notify`: a server has taken the notification, which is not on record yet.",
+        "sends it once more, with the same `Message-ID` or `Webhook-Id`",
+    ),
+    "notification_noted": (
+        "`orderd-notify`: the record says that the notification was sent.",
+        "does not send it again",
+    ),
 }

@@ -55,7 +55,7 @@ def test_orderd_notify_is_a_command_of_the_image_with_the_same_probe(
 
     shop.send_all([order({1: 1}, id="told")])
 
-    notify.wait_for_event("notification.sent", type="order.created")
+    notify.wait_for_event("notification.sent", action="order.created")
     assert notify.check_health() == "healthy"
     notify.podman_stop()
     assert notify.exit_code() == 0

@@ -63,6 +63,7 @@ class StartDaemonOn(Protocol):
         ready: bool = True,
         timeout_s: float = EVENT_TIMEOUT_S,
         args: Sequence[str] = (),
+        program: Sequence[str] = PROGRAM,
         **orderd_settings: object,
     ) -> DaemonProcess: ...
 

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
+_LABEL: Final = r"\w(?:[\w-]{0,61}\w)?"
 _ADDRESS: Final = re.compile(
-    r"""(?P<local>[^\s@<>()\[\],;:\\"]{1,64})@(?P<domain>[\w-]{1,63}(?:\.[\w-]{1,63}){0,30})"""
+    rf"""(?P<local>[^\s@<>()\[\],;:\\"]{{1,64}})@(?P<domain>{_LABEL}(?:\.{_LABEL}){{0,30}})"""
 )
 _NAME_CHARS_MAX: Final = 100
 

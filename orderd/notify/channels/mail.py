@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8, EmailPolicy
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from typing import Final
 
@@ -56,20 +56,13 @@ def mail_of(message: Message, sender: Sender, now: datetime) -> Mail:
         recipient = mail_address(message.address)
     except ValueError as fault:
         raise RefusedForGood(line(f"{message.address[:254]} {fault}")) from fault
-    mail = Mail(sender.address, recipient, b"")
-    policy = _INTERNATIONAL if mail.is_international else _PLAIN
-    content = _LEADING_DOT.sub(b"..", _written(message, sender, recipient, policy, now))
-    return Mail(sender.address, recipient, content)
+    content = _written(message, sender, recipient, now)
+    return Mail(sender.address, recipient, _LEADING_DOT.sub(b"..", content))
 
 
-def _written(
-    message: Message,
-    sender: Sender,
-    recipient: MailAddress,
-    policy: EmailPolicy[EmailMessage],
-    now: datetime,
-) -> bytes:
-    mail = EmailMessage(policy=policy)
+def _written(message: Message, sender: Sender, recipient: MailAddress, now: datetime) -> bytes:
+    is_plain = sender.address.is_ascii and recipient.is_ascii
+    mail = EmailMessage(policy=_PLAIN if is_plain else _INTERNATIONAL)
     mail["From"] = _address(sender.name, sender.address)
     mail["To"] = _address("", recipient)
     mail["Subject"] = subject(message.subject)

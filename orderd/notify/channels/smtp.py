@@ -43,15 +43,15 @@ class SmtpChannel:
         """Send the message as a mail; see `Channel`."""
         mail = mail_of(message, self._sender, datetime.now(UTC))
         self._patience.begin(MESSAGE_S)
-        session = self._ready_session()
         try:
-            session.deliver(mail)
+            self._ready_session().deliver(mail)
         except (RefusedForNow, RefusedForGood):
             # An answer: the connection is as good as before, or the session has closed it.
             raise
         except BaseException:
             # In the middle of a dialogue, which nothing can take up again.
-            session.close()
+            if self._session is not None:
+                self._session.close()
             raise
         finally:
             self._used_s = time.monotonic()

@@ -20,7 +20,11 @@ from tests.conftest import StartDaemon
 from tests.support.mail_server import MailServer
 from tools.waiting import wait_until
 
-PAYLOAD = {"user_id": 1, "message": "Your password was changed.", "notification_type": "warning"}
+PAYLOAD: dict[str, Any] = {
+    "user_id": 1,
+    "message": "Your password was changed.",
+    "notification_type": "warning",
+}
 PLAIN: dict[str, Any] = {"type": "user.security", "source": "accounts", "payload": PAYLOAD}
 
 

@@ -9,8 +9,8 @@ from orderd.notify.sending import AWAY_S
 from orderd.protocol.names import HEADER_PLACE, DeferralCode
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
-from tests.integration.notify.conftest import Killed, Office, Offices
 from tests.integration.notify.deliveries import shipped, sold_out, unnamed
+from tests.integration.notify.offices import Killed, Office, Offices
 from tests.support.commands import again
 from tests.support.policies import RETRY_DELAYS_S
 

@@ -6,8 +6,8 @@ import pytest
 
 from orderd.notify.digests import AGAIN_AFTER_S, LINES_MAX, LOOK_EVERY_S
 from orderd.notify.faults import RefusedForGood, Unreachable
-from tests.integration.notify.conftest import Killed, Office, Offices
 from tests.integration.notify.deliveries import sold_out, unnamed
+from tests.integration.notify.offices import Killed, Office, Offices
 
 DIGEST: dict[str, Any] = {
     "kind": "smtp",

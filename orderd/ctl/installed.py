@@ -47,7 +47,7 @@ def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     if _user(account) is None:
         return own
     own[_DIRECTORY] = _credentials(command, account)
-    whole = {}
+    whole: dict[str, str] = {}
     for file in account.environment_files:
         whole |= _variables(Path(file))
     whole |= own

@@ -73,9 +73,12 @@ def test_instances_differ_from_the_one_daemon_in_what_they_must_only() -> None:
     assert one - instance == OF_THE_ONE
 
 
-def test_the_documentation_says_what_the_system_tests_type() -> None:
-    typed = (HERE / "fresh_debian.sh").read_text().splitlines()[1:]
-    page = (TREE / "docs/how-to/install.md").read_text()
+@pytest.mark.parametrize(
+    ("script", "guide"), [("fresh_debian.sh", "install.md"), ("fresh_notify.sh", "notify.md")]
+)
+def test_the_documentation_says_what_the_system_tests_type(script: str, guide: str) -> None:
+    typed = (HERE / script).read_text().splitlines()[1:]
+    page = (TREE / "docs/how-to" / guide).read_text()
 
     assert [line for line in typed if line not in page] == []
 

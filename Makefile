@@ -60,7 +60,7 @@ image: ## build the container image localhost/orderd with podman
 		--label org.opencontainers.image.version="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' orderd/__init__.py)" \
 		$(IMAGE_ARGS) .
 
-up: ## bring up RabbitMQ, PostgreSQL and orderd with docker compose
+up: ## bring up RabbitMQ, PostgreSQL, orderd and orderd-notify with docker compose
 	@compose/up
 
 down: ## take that down again; its data stay

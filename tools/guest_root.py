@@ -22,10 +22,11 @@ from tools.debian_root import (
 SUITE: Final = "trixie"
 PROGRAMS: Final = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 
-# What a small server has, and the two servers that orderd speaks to.
+# What a small server has, the two servers that orderd speaks to, and what takes mails.
 PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "libnss-myhostname", "ca-certificates"),
     *("iproute2", "jq", "man-db", "rabbitmq-server", "postgresql"),
+    "python3-aiosmtpd",
 )
 # Downloaded, and left to the installation of orderd's own package, which has to ask for them.
 DOWNLOADS: Final = (

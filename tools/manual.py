@@ -13,7 +13,14 @@ from orderd.config.sources import PREFIX
 from orderd.ctl.config_example import config_example
 from orderd.ctl.context import TOKEN_VARIABLE
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCode
-from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY, SECRETS_DIRECTORY
+from orderd.protocol.tenants import NOTIFY
+from orderd.runtime.paths import (
+    CONFIG_FILE,
+    NOTIFY_RUNTIME_DIRECTORY,
+    RUNTIME_DIRECTORY,
+    SECRETS_DIRECTORY,
+    TEMPLATES_DIRECTORY,
+)
 from orderd.runtime.signals import EFFECTS
 from tools import manual_texts as texts
 from tools import parsers
@@ -28,12 +35,19 @@ _SOURCES: Final = {
     "5.": f"the file: `--config` FILE, else `{CONFIG_FILE}` if it exists;",
     "6.": "the defaults.",
 }
-_FILES: Final = {
+_STATE: Final = (
+    "the state of the daemon, for `orderctl health`; in `$RUNTIME_DIRECTORY` where that is set"
+)
+_SOURCE_FILES: Final = {
     CONFIG_FILE: "the configuration, see `orderd.toml`(5)",
     "$CREDENTIALS_DIRECTORY": "settings as files, as systemd passes them on",
     SECRETS_DIRECTORY: "settings as files, as containers have them",
-    f"{RUNTIME_DIRECTORY}/health": "the state of the daemon, for `orderctl health`; in "
-    "`$RUNTIME_DIRECTORY` where that is set",
+}
+_FILES: Final = {**_SOURCE_FILES, f"{RUNTIME_DIRECTORY}/health": _STATE}
+_NOTIFY_FILES: Final = {
+    **_SOURCE_FILES,
+    f"{TEMPLATES_DIRECTORY}/TYPE.txt": "texts in place of those of the package",
+    f"{NOTIFY_RUNTIME_DIRECTORY}/health": _STATE,
 }
 _SERVERS: Final = {
     f"{PREFIX}...": "any setting, see `orderd.toml`(5)",
@@ -55,6 +69,7 @@ def pages() -> Mapping[str, str]:
     """Return the text of each manual page by the name of its file."""
     return {
         "orderd.8": _orderd(),
+        "orderd-notify.8": _orderd_notify(),
         "orderctl.1": _orderctl(),
         "orderd.toml.5": _orderd_toml(),
         "orderd.systemd.7": _units(),
@@ -74,9 +89,32 @@ def _orderd() -> str:
         "ENVIRONMENT": _items(_SERVERS | _SERVICE),
         "FILES": _items(_FILES),
         "EXAMPLES": _examples(texts.ORDERD),
-        "SEE ALSO": _text("`orderctl`(1), `orderd.toml`(5), `orderd.systemd`(7), `systemctl`(1)"),
+        "SEE ALSO": _text(
+            "`orderd-notify`(8), `orderctl`(1), `orderd.toml`(5), `orderd.systemd`(7), "
+            "`systemctl`(1)"
+        ),
     }
     return _page(parser, 8, "apply a shop's commands from RabbitMQ to PostgreSQL", sections)
+
+
+def _orderd_notify() -> str:
+    parser = build_orderd(NOTIFY)
+    parser.description = (
+        f"{parser.description} orderd-notify runs in the foreground, waits for its servers and is "
+        "looked after as orderd is; `orderctl daemons` lists it, and `orderctl dlq` has its dead "
+        "letters. The tables `[[notify.channel]]` of the configuration say what goes where; "
+        "without any, each notification is a line in the log. Any number may run; each "
+        "notification is sent once."
+    ).replace("`", "")
+    sections = {
+        "SIGNALS": _items(EFFECTS),
+        "EXIT STATUS": _items(_ends(ENDS_OF_ORDERD)),
+        "ENVIRONMENT": _items(_SERVERS | _SERVICE),
+        "FILES": _items(_NOTIFY_FILES),
+        "EXAMPLES": _examples(texts.ORDERD_NOTIFY),
+        "SEE ALSO": _text("`orderd`(8), `orderctl`(1), `orderd.toml`(5), `orderd.systemd`(7)"),
+    }
+    return _page(parser, 8, "tell users and administrators of a shop's events", sections)
 
 
 def _orderctl() -> str:
@@ -134,13 +172,17 @@ def _units() -> str:
         "DESCRIPTION": _text(
             "Units of the package. Their sandbox is in a drop-in, `10-sandbox.conf`: they can "
             "write only to their runtime directory, execute nothing but Python, and reach only "
-            "localhost until other addresses are allowed. `systemctl edit` changes them; the files "
+            "localhost until other addresses are allowed, except orderd-notify, which may reach "
+            "mail and web servers anywhere. `systemctl edit` changes them; the files "
             "of the package are replaced by an upgrade."
         ),
         "UNITS": _items(texts.UNITS),
         "FILES": _items(texts.UNIT_FILES),
         "EXAMPLES": _examples(texts.UNIT_EXAMPLES),
-        "SEE ALSO": _text("`orderd`(8), `orderctl`(1), `systemd.service`(5), `systemd.exec`(5)"),
+        "SEE ALSO": _text(
+            "`orderd`(8), `orderd-notify`(8), `orderctl`(1), `systemd.service`(5), "
+            "`systemd.exec`(5)"
+        ),
     }
     return _page(parser, 7, "what the units of orderd do", sections)
 

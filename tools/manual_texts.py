@@ -47,6 +47,32 @@ ORDERD: Final[Examples] = {
     'The same, of one with `log_format = "journal"`:': "journalctl EVENT=command.refused",
 }
 
+ORDERD_NOTIFY: Final[Examples] = {
+    "Send each order's news to its user, and what is out of stock to an address, by the mail "
+    "server of this machine; in `/etc/orderd/orderd.toml`:": (
+        "[[notify.channel]]\n"
+        'kind = "smtp"\n'
+        'for = "users"\n'
+        'url = "smtp://localhost"\n'
+        "starttls = false\n"
+        'from = "Shop <shop@example.com>"\n'
+        "\n"
+        "[[notify.channel]]\n"
+        'kind = "smtp"\n'
+        'name = "stock"\n'
+        'for = "admins"\n'
+        'types = ["product.out_of_stock"]\n'
+        'url = "smtp://localhost"\n'
+        "starttls = false\n"
+        'from = "Shop <shop@example.com>"\n'
+        'to = ["stock@example.com"]'
+    ),
+    "Have it read its configuration and templates again:": "systemctl reload orderd-notify",
+    "See what it is doing, or waiting for:": (
+        "systemctl status orderd-notify\njournalctl -u orderd-notify -n 20"
+    ),
+}
+
 UNITS: Final[Mapping[str, str]] = {
     "orderd.service": "The daemon, one to a machine. `systemctl start` returns when it consumes "
     "commands, or stands by for another daemon; while a server is away it waits, and asks for more "
@@ -60,6 +86,11 @@ UNITS: Final[Mapping[str, str]] = {
     "orderd@NAME.service": "One of several daemons, called NAME in log, connections and events. "
     "It behaves as orderd.service, and also reads `/etc/orderd/NAME.env`. Do not run "
     "orderd.service beside it unless you mean to have one more daemon.",
+    "orderd-notify.service": "The daemon that tells users and administrators of events, by mail, "
+    "webhook or log, see `orderd-notify`(8). It behaves as orderd.service, but runs as a user of "
+    "its own, with the credentials in `/etc/orderd/notify-credentials`, and may reach servers "
+    "anywhere. It also reads `/etc/orderd/orderd-notify.env`. `systemctl enable --now "
+    "orderd-notify` starts it, now and at boot; orderd.target does not.",
     "orderd.target": "All instances together. Once enabled, it starts those that are enabled at "
     "boot; `systemctl reload orderd.target` and `systemctl stop orderd.target` reach all of them.",
     "orderd-migrate.service": "Brings the schema up to date by `orderctl migrate`, with the "
@@ -83,11 +114,15 @@ UNITS: Final[Mapping[str, str]] = {
 
 UNIT_FILES: Final[Mapping[str, str]] = {
     "/etc/orderd/orderd.env": "settings as variables, for all units; optional",
-    "/etc/orderd/NAME.env": "the same for an instance",
+    "/etc/orderd/NAME.env": "the same for an instance, or for orderd-notify",
     "/etc/orderd/credentials/": "secrets of the daemon, each file named as a setting; read by "
     "systemd alone",
     "/etc/orderd/owner-credentials/": "the same for migrations and pruning",
-    "/run/orderd/, /run/orderd-NAME/": "health file and metrics of a running daemon",
+    "/etc/orderd/notify-credentials/": "the same for orderd-notify, with a file notify_NAME for "
+    "the channel NAME: the password of its mail account, or the key of its webhook",
+    "/etc/orderd/templates/TYPE.txt": "texts of notifications, in place of those of the package",
+    "/run/orderd/, /run/orderd-NAME/, /run/orderd-notify/": "health file and metrics of a running "
+    "daemon",
 }
 
 UNIT_EXAMPLES: Final[Examples] = {
@@ -101,6 +136,7 @@ UNIT_EXAMPLES: Final[Examples] = {
     "Migrate before each start, and prune daily:": (
         "systemctl enable orderd-migrate\nsystemctl enable --now orderd-prune.timer"
     ),
+    "Send notifications, as the configuration file says:": "systemctl enable --now orderd-notify",
     "Allow more memory to all daemons together:": (
         "systemctl set-property orderd.slice MemoryMax=1G"
     ),

@@ -126,6 +126,19 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO orderd;
 """
 
 
+def notify_grants() -> str:
+    """Return the statements that give a role what orderd-notify needs."""
+    gone = "message_tries, deferrals, queue_pauses, daemons"
+    return f"""
+```sql
+GRANT SELECT ON users, schema_migrations TO "orderd-notify";
+GRANT SELECT, INSERT, UPDATE ON notifications TO "orderd-notify";
+GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO "orderd-notify";
+```
+
+"""
+
+
 def refusal_codes() -> str:
     """Return the table of the codes of refused commands."""
     _same(names.RefusalCode, texts.REFUSALS)

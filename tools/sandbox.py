@@ -1,4 +1,4 @@
-"""`make demo` and `make sandbox`: servers, migrations and a daemon, until the end or Ctrl-C."""
+"""`make demo` and `make sandbox`: servers, migrations and daemons, until the end or Ctrl-C."""
 
 import argparse
 import shlex
@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from tools.broker import ServerRefused
-from tools.daemon import DaemonProcess, clean_environment
+from tools.daemon import NOTIFY_PROGRAM, DaemonProcess, clean_environment
 from tools.environment import environment_text, remove_environment, write_environment
 from tools.interrupts import Terminated, uninterrupted
+from tools.mail_catcher import ADMINISTRATOR, MailCatcher
 from tools.management import ManagementFault
 from tools.program import StartFailed
 from tools.servers import Servers
@@ -23,6 +25,9 @@ from tools.waiting import NotObserved
 EXIT_FAILED = 1
 EXIT_SIGNALLED = 128
 DATABASE = "orderd"
+# What the reference scenario tells: six times the user, twice the administrators.
+DEMO_MAILS = 8
+MAILS_TIMEOUT_S = 30.0
 PRODUCT = '{"name":"Laptop","price":1299.99,"stock_quantity":25}'
 # Who tries things out does not wait five minutes for a command that fails.
 SANDBOX = MappingProxyType({"ORDERD_RETRY_DELAYS": "1s,2s,4s"})
@@ -40,6 +45,7 @@ It sets PATH, the URLs and the variables of psql, so that these work as they sta
   orderctl products list
   psql -c 'SELECT * FROM products'
 {heard}  tail -f "$SANDBOX_LOG"
+  cat "$SANDBOX_MAILS"       # what orderd-notify has sent; it goes nowhere else
 """
 # A queue hears only what is published after it was bound, so this comes before the first command.
 LISTEN = """\
@@ -72,43 +78,67 @@ def main() -> int:
         return EXIT_SIGNALLED + signal.SIGINT
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs: servers, the environment that leads to them, daemons, and what takes mails."""
+
+    servers: Servers
+    env: Mapping[str, str]
+    daemon: DaemonProcess
+    notifier: DaemonProcess
+    catcher: MailCatcher
+
+
 def demo() -> int:
     """Run the reference scenario against a new orderd; return what `orderctl demo` returns."""
-    with running() as (_, env, daemon):
-        code = orderctl(env, "demo")
+    with running() as one:
+        code = orderctl(one.env, "demo")
         if code != 0:
-            print(f"\nthe daemon's last lines:\n{daemon.log_tail()}", file=sys.stderr)
+            print(f"\nthe daemon's last lines:\n{one.daemon.log_tail()}", file=sys.stderr)
             return code
-        return drained(daemon)
+        code = show_mails(one)
+        return drained(one) or code
+
+
+def show_mails(one: Running) -> int:
+    """Print how the mails of the scenario begin; return 1 where they are not all there."""
+    try:
+        mails = one.catcher.wait_for(DEMO_MAILS, timeout_s=MAILS_TIMEOUT_S)
+    except NotObserved as fault:
+        print(f"\n{fault}\norderd-notify's last lines:\n{one.notifier.log_tail()}", file=sys.stderr)
+        return EXIT_FAILED
+    print(f"\n{len(mails)} mails of orderd-notify")
+    # What the two of them get comes from two queues.
+    for mail in sorted(mails, key=lambda mail: mail.to == ADMINISTRATOR)[:DEMO_MAILS]:
+        print(f"\n{mail.beginning()}", end="")
+    return 0 if len(mails) == DEMO_MAILS else EXIT_FAILED
 
 
 def sandbox(env_path: Path) -> int:
-    """Keep servers and daemon running until Ctrl-C; return 1 when the daemon ends by itself."""
-    with running(SANDBOX) as (servers, env, daemon), environment_file(env_path, servers, env):
-        print(guide(servers, env_path), flush=True)
+    """Keep servers and daemons running until Ctrl-C; return 1 when orderd ends by itself."""
+    with running(SANDBOX) as one, environment_file(env_path, one):
+        print(guide(one.servers, env_path), flush=True)
         try:
-            code = daemon.exit_code(timeout_s=None)
+            code = one.daemon.exit_code(timeout_s=None)
         except Terminated:
             raise
         except KeyboardInterrupt:
             print("\nstopping", flush=True)
-            return drained(daemon)
-        print(f"orderd ended with {code}:\n{daemon.log_tail()}", file=sys.stderr)
+            return drained(one)
+        print(f"orderd ended with {code}:\n{one.daemon.log_tail()}", file=sys.stderr)
         return EXIT_FAILED
 
 
 @contextmanager
-def running(
-    settings: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[tuple[Servers, dict[str, str], DaemonProcess]]:
-    """Give servers, the environment that leads to them, and a daemon that consumes there.
+def running(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Running]:
+    """Give servers, the environment that leads to them, and daemons that consume there.
 
-    *settings* are variables for the environment, of which the daemon is too.
+    *settings* are variables for the environment, of which the daemons are too.
     """
     servers = Servers()
     if servers.are_private:
         print("starting RabbitMQ and PostgreSQL", flush=True)
-    with servers:
+    with servers, MailCatcher(mails_path(servers)) as catcher:
         if servers.are_private:
             servers.postgres.create_database(DATABASE)
             database_url = servers.postgres.url(DATABASE)
@@ -120,28 +150,55 @@ def running(
             "ORDERD_RABBITMQ_URL": servers.rabbit.url(),
             "ORDERD_HEALTH_FILE": str(servers.scratch / "health"),
             "ORDERD_METRICS_FILE": str(servers.scratch / "metrics.prom"),
+            "ORDERD_NOTIFY__CHANNEL": catcher.channels(),
             **settings,
         }
         code = orderctl(env, "migrate")
         if code != 0:
             raise StartFailed(f"orderctl migrate ended with {code}")
-        print("starting orderd", flush=True)
-        daemon = DaemonProcess(env, log_path=log_path(servers))
-        try:
-            daemon.wait_ready()
-            yield servers, env, daemon
-        finally:
-            with uninterrupted():
-                daemon.stop()
+        with daemons(servers, env) as (daemon, notifier):
+            yield Running(servers, env, daemon, notifier, catcher)
 
 
-def drained(daemon: DaemonProcess) -> int:
-    """Stop the daemon; return 0 when it ended in good order."""
-    code = daemon.stop()
-    if code != 0:
-        print(f"orderd ended with {code}:\n{daemon.log_tail()}", file=sys.stderr)
-        return EXIT_FAILED
-    return 0
+@contextmanager
+def daemons(
+    servers: Servers, env: Mapping[str, str]
+) -> Iterator[tuple[DaemonProcess, DaemonProcess]]:
+    """Give orderd and orderd-notify, which consume."""
+    print("starting orderd and orderd-notify", flush=True)
+    started: list[DaemonProcess] = []
+    try:
+        started.append(DaemonProcess(env, log_path=log_path(servers)))
+        own = notifier_environment(env, servers.scratch)
+        path = log_path(servers).with_name("orderd-notify.log")
+        started.append(DaemonProcess(own, log_path=path, program=NOTIFY_PROGRAM))
+        for one in started:
+            one.wait_ready()
+        yield started[0], started[1]
+    finally:
+        with uninterrupted():
+            for one in reversed(started):
+                one.stop()
+
+
+def notifier_environment(env: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Return the environment of an orderd-notify beside the orderd of *env*, with its own files."""
+    files = {
+        "ORDERD_HEALTH_FILE": str(scratch / "notify-health"),
+        "ORDERD_METRICS_FILE": str(scratch / "notify-metrics.prom"),
+    }
+    return {**env, **files}
+
+
+def drained(one: Running) -> int:
+    """Stop the daemons; return 0 when both ended in good order."""
+    found = 0
+    for name, daemon in (("orderd", one.daemon), ("orderd-notify", one.notifier)):
+        code = daemon.stop()
+        if code != 0:
+            print(f"{name} ended with {code}:\n{daemon.log_tail()}", file=sys.stderr)
+            found = EXIT_FAILED
+    return found
 
 
 def orderctl(env: Mapping[str, str], *args: str) -> int:
@@ -157,11 +214,13 @@ def orderctl_path() -> Path:
 
 
 @contextmanager
-def environment_file(path: Path, servers: Servers, env: Mapping[str, str]) -> Iterator[None]:
+def environment_file(path: Path, one: Running) -> Iterator[None]:
     """Keep the file to source at *path* as long as the sandbox runs."""
-    text = environment_text(
-        {**env, "SANDBOX_LOG": str(log_path(servers))}, rabbitmqadmin_argv(servers)
-    )
+    files = {
+        "SANDBOX_LOG": str(log_path(one.servers)),
+        "SANDBOX_MAILS": str(mails_path(one.servers)),
+    }
+    text = environment_text({**one.env, **files}, rabbitmqadmin_argv(one.servers))
     write_environment(path, text)
     try:
         yield
@@ -178,6 +237,10 @@ def rabbitmqadmin_argv(servers: Servers) -> list[str]:
 
 def log_path(servers: Servers) -> Path:
     return servers.scratch / "orderd.log"
+
+
+def mails_path(servers: Servers) -> Path:
+    return servers.scratch / "mails"
 
 
 def guide(servers: Servers, env_path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Stand-ins for the public images of RabbitMQ and PostgreSQL, made from Debian's packages."""
+"""Stand-ins for the public images of RabbitMQ, PostgreSQL and mailpit, from Debian's packages."""
 
 import hashlib
 import subprocess
@@ -11,14 +11,14 @@ from tools.images import kept
 from tools.podman import TREE, Podman
 
 SOURCE: Final = TREE / "tools" / "server_images"
-SERVERS: Final = ("rabbitmq", "postgres")
+SERVERS: Final = ("rabbitmq", "postgres", "mail")
 ARCHIVE_TIMEOUT_S: Final = 300
 
 
 def server_images(podman: Podman) -> dict[str, str]:
-    """Return the images of the two servers by their name in compose.yaml, made now if need be.
+    """Return the images of the servers by their name in compose.yaml, made now if need be.
 
-    Their base is the root file system of the guest, which has both servers.
+    Their base is the root file system of the guest, which has all of them.
     """
     root = guest_root.base()
     base = kept(podman, f"localhost/orderd-base-servers:{root.name}", lambda: _import(podman, root))

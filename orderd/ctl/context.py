@@ -32,7 +32,7 @@ class Context:
     def settings(self) -> "Settings":
         """The settings, as the daemon would have them here; raises Misconfigured.
 
-        On an installed system, root is the user orderd from here on.
+        On an installed system, root is a daemon's user from here on.
         """
         from orderd.ctl import installed  # noqa: PLC0415
         from orderd.runtime.config_errors import ConfigError  # noqa: PLC0415
@@ -43,7 +43,7 @@ class Context:
             problems = [f"configuration: {problem}" for problem in error.problems]
             raise Misconfigured("\n".join(problems)) from error
         installed.require_credentials(self._options.command, settings)
-        installed.become_orderd()
+        installed.become_user(self._options.command)
         return settings
 
     def load_settings(self) -> "Settings":

@@ -1,7 +1,8 @@
-"""orderctl where the package is installed: root works as orderd, with what the daemon would have.
+"""orderctl where the package is installed: root works as a daemon, with what that would have.
 
-systemd hands the daemon its credentials; orderctl takes the same files while it is still root, and
-then drops to the user orderd, as whom PostgreSQL knows it too.
+systemd hands a daemon its credentials; orderctl takes the same files while it is still root, and
+then drops to the daemon's user, as whom PostgreSQL knows it too. `orderctl notify` works as
+orderd-notify, where that is set up.
 """
 
 import os
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.errors import Misconfigured
 from orderd.runtime import installation
-from orderd.runtime.paths import CONFIG_FILE, RUNTIME_DIRECTORY
+from orderd.runtime.installation import DAEMON, NOTIFIER, Account
+from orderd.runtime.paths import CONFIG_FILE
 
 if TYPE_CHECKING:
     from pwd import struct_passwd
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _OF_OWNER: Final = frozenset({"migrate", "prune"})
 _WITHOUT_BROKER: Final = _OF_OWNER | {"ledger", "outbox"}
 _WITHOUT_SERVER: Final = frozenset({"config"})
+_OF_NOTIFIER: Final = frozenset({"notify"})
 _DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
 
 
@@ -36,23 +39,27 @@ def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     own = dict(environ)
     if _DIRECTORY in environ:
         return own
+    account = _account(command)
     if os.geteuid() != 0:
-        if os.access(installation.RUNNING_CREDENTIALS, os.R_OK | os.X_OK):
-            own[_DIRECTORY] = installation.RUNNING_CREDENTIALS
+        if os.access(account.running_credentials, os.R_OK | os.X_OK):
+            own[_DIRECTORY] = account.running_credentials
         return own
-    if _user() is None:
+    if _user(account) is None:
         return own
-    own[_DIRECTORY] = _credentials(command)
-    whole = _variables(Path(installation.ENVIRONMENT_FILE)) | own
-    if os.path.isdir(RUNTIME_DIRECTORY):  # noqa: PTH112 (raises nothing)
-        os.environ.setdefault("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
+    own[_DIRECTORY] = _credentials(command, account)
+    whole: dict[str, str] = {}
+    for file in account.environment_files:
+        whole |= _variables(Path(file))
+    whole |= own
+    if os.path.isdir(account.runtime_directory):  # noqa: PTH112 (raises nothing)
+        os.environ.setdefault("RUNTIME_DIRECTORY", account.runtime_directory)
     os.environ.update({name: text for name, text in whole.items() if name.startswith("PG")})
     return whole
 
 
-def become_orderd() -> None:
-    """Give up root for the user orderd, for good; do nothing where it is not installed."""
-    user = _user()
+def become_user(command: str) -> None:
+    """Give up root for the user of the command, for good; do nothing where none is installed."""
+    user = _user(_account(command))
     if user is None or os.geteuid() != 0 or _DIRECTORY in os.environ:
         return
     os.initgroups(user.pw_name, user.pw_gid)
@@ -78,7 +85,8 @@ def require_credentials(command: str, settings: "Settings") -> None:
     """
     if command in _WITHOUT_SERVER or not _are_hidden():
         return
-    user = _user()
+    account = _account(command)
+    user = _user(account)
     is_orderd = user is not None and os.geteuid() == user.pw_uid
     if command in _WITHOUT_BROKER:
         setting, is_right = "database_url", is_orderd
@@ -87,19 +95,37 @@ def require_credentials(command: str, settings: "Settings") -> None:
     if is_right or (setting,) in settings.origins:
         return
     raise Misconfigured(
-        f"no credentials: {installation.CREDENTIALS} is for root alone; run orderctl as root, or "
+        f"no credentials: {account.credentials} is for root alone; run orderctl as root, or "
         f"set ORDERD_{setting.upper()}"
     )
 
 
-def _user() -> "struct_passwd | None":
+def _account(command: str) -> Account:
+    """Return as which daemon the command works."""
+    if command not in _OF_NOTIFIER:
+        return DAEMON
+    is_set_up = Path(NOTIFIER.running_credentials).is_dir() or _has_files(NOTIFIER.credentials)
+    return NOTIFIER if is_set_up else DAEMON
+
+
+def _has_files(directory: str) -> bool:
+    """Return whether the directory has any, or may not be read, as by users other than root."""
+    try:
+        return any(Path(directory).iterdir())
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+
+
+def _user(account: Account) -> "struct_passwd | None":
     """Return the user that the package has made, None where it is not installed."""
-    if not Path(installation.CREDENTIALS).is_dir():
+    if not Path(account.credentials).is_dir():
         return None
     import pwd  # noqa: PLC0415 (only needed here)
 
     try:
-        return pwd.getpwnam(installation.USER)
+        return pwd.getpwnam(account.user)
     except KeyError:
         return None
 
@@ -107,22 +133,22 @@ def _user() -> "struct_passwd | None":
 def _are_hidden() -> bool:
     """Return whether the machine has credentials that this user may not read."""
     return (
-        os.path.isdir(installation.CREDENTIALS)  # noqa: PTH112 (raises nothing)
-        and not os.access(installation.CREDENTIALS, os.R_OK)
+        os.path.isdir(DAEMON.credentials)  # noqa: PTH112 (raises nothing)
+        and not os.access(DAEMON.credentials, os.R_OK)
         and _DIRECTORY not in os.environ
     )
 
 
-def _credentials(command: str) -> str:
+def _credentials(command: str, account: Account) -> str:
     """Return the directory with what the command's unit has.
 
     Where the daemon's are encrypted, they are there to read while it runs.
     """
     if command in _OF_OWNER:
         return installation.OWNER_CREDENTIALS
-    is_empty = not any(Path(installation.CREDENTIALS).iterdir())
-    running = installation.RUNNING_CREDENTIALS
-    return running if is_empty and Path(running).is_dir() else installation.CREDENTIALS
+    is_empty = not any(Path(account.credentials).iterdir())
+    running = account.running_credentials
+    return running if is_empty and Path(running).is_dir() else account.credentials
 
 
 def _variables(file: Path) -> dict[str, str]:

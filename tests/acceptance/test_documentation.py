@@ -6,6 +6,7 @@ ORDERD_DOCS_REWRITE=1 writes the output that was found into the pages, to be loo
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from tests.support.bash import Bash
 from tests.support.page_run import PageRun, run_in_tree
 from tests.support.pages import Block, Command, blocks
-from tools.daemon import DaemonProcess, clean_environment
+from tools.daemon import NOTIFY_PROGRAM, DaemonProcess, clean_environment
 from tools.environment import environment_text, write_environment
-from tools.sandbox import SANDBOX
+from tools.mail_catcher import MailCatcher
+from tools.sandbox import SANDBOX, notifier_environment
 from tools.servers import Servers
 
 TREE = Path(__file__).parents[2]
@@ -33,24 +35,30 @@ def folder(
 ) -> Iterator[Path]:
     """An empty folder in which a sandbox of this page can be sourced, as `make sandbox` has it."""
     folder = tmp_path / "folder"
-    env = {
-        "ORDERD_DATABASE_URL": database_url,
-        "ORDERD_RABBITMQ_URL": vhost_url,
-        "ORDERD_HEALTH_FILE": str(tmp_path / "health"),
-        "ORDERD_METRICS_FILE": str(tmp_path / "metrics.prom"),
-        **SANDBOX,
-    }
-    log_path = tmp_path / "orderd.log"
-    daemon = DaemonProcess(env, log_path=log_path)
-    try:
-        daemon.wait_ready()
-        text = environment_text(
-            {**env, "SANDBOX_LOG": str(log_path)}, _rabbitmqadmin(servers, vhost)
-        )
+    mails, log_path = tmp_path / "mails", tmp_path / "orderd.log"
+    with ExitStack() as stack:
+        catcher = stack.enter_context(MailCatcher(mails))
+        env = {
+            "ORDERD_DATABASE_URL": database_url,
+            "ORDERD_RABBITMQ_URL": vhost_url,
+            "ORDERD_HEALTH_FILE": str(tmp_path / "health"),
+            "ORDERD_METRICS_FILE": str(tmp_path / "metrics.prom"),
+            "ORDERD_NOTIFY__CHANNEL": catcher.channels(),
+            **SANDBOX,
+        }
+        notify_env = notifier_environment(env, tmp_path)
+        daemons = [
+            DaemonProcess(env, log_path=log_path),
+            DaemonProcess(notify_env, program=NOTIFY_PROGRAM),
+        ]
+        for daemon in daemons:
+            stack.callback(daemon.kill)
+        for daemon in daemons:
+            daemon.wait_ready()
+        files = {"SANDBOX_LOG": str(log_path), "SANDBOX_MAILS": str(mails)}
+        text = environment_text({**env, **files}, _rabbitmqadmin(servers, vhost))
         write_environment(folder / "build/sandbox/env", text)
         yield folder
-    finally:
-        daemon.kill()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TREE)))

@@ -54,12 +54,16 @@ def test_a_shell_that_sources_the_file_reaches_all_parts(env_path: Path, tmp_pat
     in_table = shell(env_path, "psql -Atc 'SELECT name FROM products'", tmp_path)
     program = shell(env_path, "command -v python", tmp_path)
     logged = shell(env_path, 'grep -c consumer.started "$SANDBOX_LOG"', tmp_path)
+    shell(env_path, "orderctl call product mark_out_of_stock '{\"id\":1}'", tmp_path)
+    waiting = 'until grep "^To: admin@" "$SANDBOX_MAILS"; do sleep 0.1; done'
+    mails = shell(env_path, waiting, tmp_path)
 
     assert health.startswith("live, ready")
     assert status.startswith("OK: orderd ")
     assert in_table == "Mouse\n"
     assert Path(program.strip()) == Path(sys.executable).parent / "python"
     assert int(logged) >= 1
+    assert mails == "To: admin@example.com\n"
     if shutil.which("rabbitmqadmin"):
         assert "order.dlq" in shell(env_path, "rabbitmqadmin list queues", tmp_path)
     assert env_path.stat().st_mode & 0o077 == 0

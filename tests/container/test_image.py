@@ -122,6 +122,7 @@ def test_orderctl_in_the_image_migrates_an_empty_database(
     [
         (("--version",), f"orderd {__version__}"),
         (("orderd", "--version"), f"orderd {__version__}"),
+        (("orderd-notify", "--version"), f"orderd-notify {__version__}"),
         (("orderctl", "--version"), f"orderctl {__version__}"),
     ],
 )

@@ -28,6 +28,7 @@ def containers() -> dict[str, Any]:
     found = re.search(r"(?ms)^```yaml\n(apiVersion:.*?)^```", PAGE.read_text())
     assert found is not None
     documents = yaml.safe_load_all(found[1])
+    # That of orderd-notify, in a block of its own, has the same probes.
     (deployment,) = [one for one in documents if one["kind"] == "Deployment"]
     return {one["name"]: one for one in deployment["spec"]["template"]["spec"]["containers"]}
 

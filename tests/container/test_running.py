@@ -45,6 +45,23 @@ def test_the_reference_scenario_ends_as_the_contract_says(
     assert orderd.stop() == 0
 
 
+def test_orderd_notify_is_a_command_of_the_image_with_the_same_probe(
+    shop: Shop, container: StartContainer
+) -> None:
+    channel = {"kind": "log", "for": "users"}
+    notify = container(args=("orderd-notify",), notify__channel=json.dumps([channel]))
+    orderd = container()
+    shop.open_with(stock=10, products=1)
+
+    shop.send_all([order({1: 1}, id="told")])
+
+    notify.wait_for_event("notification.sent", action="order.created")
+    assert notify.check_health() == "healthy"
+    notify.podman_stop()
+    assert notify.exit_code() == 0
+    assert orderd.stop() == 0
+
+
 def test_podman_stop_under_load_drains_exits_0_and_loses_nothing(
     shop: Shop, container: StartContainer
 ) -> None:

@@ -46,6 +46,7 @@ def elsewhere(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_what_was_installed_works_in_the_same_sandbox(elsewhere: Machine) -> None:
     elsewhere.product("Lamp", stock=1)
+    notify = elsewhere.run("systemd-analyze", "security", "--no-pager", "orderd-notify.service")
 
     executable = elsewhere.run("readlink", f"/proc/{elsewhere.pid()}/exe").strip()
     report = elsewhere.run("systemd-analyze", "security", "--no-pager", "orderd.service")
@@ -53,9 +54,12 @@ def test_what_was_installed_works_in_the_same_sandbox(elsewhere: Machine) -> Non
     assert executable == "/usr/bin/python3.13"
     assert elsewhere.shell(f"tr '\\0' ' ' </proc/{elsewhere.pid()}/cmdline").startswith("/opt/")
     assert float(level.split(": ")[1].split()[0]) <= 1.0, level
+    assert float(notify.partition("exposure level for orderd-notify.service: ")[2][:3]) <= 1.2
+    assert elsewhere.run("/usr/local/bin/orderd-notify", "--version").startswith("orderd-notify")
     assert "ORDERD" in elsewhere.run("man", "8", "orderd").upper()
     assert elsewhere.run("/usr/local/bin/orderctl", "--version").startswith("order")
-    verify = ("systemd-analyze", "verify", "orderd.service", "orderd@a.service")
+    units = ("orderd.service", "orderd@a.service", "orderd-notify.service")
+    verify = ("systemd-analyze", "verify", *units)
     verified = elsewhere.guest.result(*verify)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 

@@ -10,7 +10,14 @@ from tests.system.machine import HERE
 from tools.debian_root import TREE
 
 SYSTEMD = TREE / "systemd"
-SERVICES = ("orderd.service", "orderd@a.service", "orderd-migrate.service", "orderd-prune.service")
+EXPOSURES = {
+    "orderd.service": 1.0,
+    "orderd@a.service": 1.0,
+    "orderd-migrate.service": 1.0,
+    "orderd-prune.service": 1.0,
+    # It reaches servers anywhere, and is in orderd's group.
+    "orderd-notify.service": 1.2,
+}
 # What an instance has of its own.
 OF_INSTANCES = {
     "ReloadPropagatedFrom=orderd.target",
@@ -27,6 +34,36 @@ OF_THE_ONE = {
     "Description=orderd, commands from RabbitMQ to PostgreSQL",
     "WantedBy=multi-user.target",
 }
+# What orderd-notify has of its own, besides its drop-in.
+OF_NOTIFY = {
+    "Description=orderd-notify, notifications by mail and webhooks",
+    "Documentation=man:orderd-notify(8) man:orderd.toml(5)",
+    "ExecStart=/usr/bin/orderd-notify",
+    "EnvironmentFile=-/etc/orderd/orderd-notify.env",
+    "LoadCredential=orderd:/etc/orderd/notify-credentials",
+    "RuntimeDirectory=orderd-notify",
+    "SyslogIdentifier=orderd-notify",
+}
+
+
+def test_orderd_notify_is_started_reloaded_watched_and_stopped_as_orderd_is() -> None:
+    orderd, notify = _directives("orderd.service"), _directives("orderd-notify.service")
+
+    assert notify - orderd == OF_NOTIFY
+    assert {line.partition("=")[0] for line in orderd - notify} == {
+        line.partition("=")[0]
+        for line in OF_NOTIFY - {"EnvironmentFile=-/etc/orderd/orderd-notify.env"}
+    }
+
+
+def test_the_sandbox_of_orderd_notify_opens_the_network_and_nothing_else() -> None:
+    assert _directives("notify-sandbox.conf") == {
+        "User=orderd-notify",
+        "Group=orderd-notify",
+        "SupplementaryGroups=orderd",
+        "IPAddressDeny=",
+        "IPAddressAllow=",
+    }
 
 
 def test_instances_differ_from_the_one_daemon_in_what_they_must_only() -> None:
@@ -36,30 +73,39 @@ def test_instances_differ_from_the_one_daemon_in_what_they_must_only() -> None:
     assert one - instance == OF_THE_ONE
 
 
-def test_the_documentation_says_what_the_system_tests_type() -> None:
-    typed = (HERE / "fresh_debian.sh").read_text().splitlines()[1:]
-    page = (TREE / "docs/how-to/install.md").read_text()
+@pytest.mark.parametrize(
+    ("script", "guide"), [("fresh_debian.sh", "install.md"), ("fresh_notify.sh", "notify.md")]
+)
+def test_the_documentation_says_what_the_system_tests_type(script: str, guide: str) -> None:
+    typed = (HERE / script).read_text().splitlines()[1:]
+    page = (TREE / "docs/how-to" / guide).read_text()
 
     assert [line for line in typed if line not in page] == []
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_exposure_is_at_most_1(tmp_path: Path, service: str) -> None:
+@pytest.mark.parametrize(("service", "at_most"), EXPOSURES.items())
+def test_the_exposure_is_as_low_as_documented(tmp_path: Path, service: str, at_most: float) -> None:
     for unit in SYSTEMD.glob("orderd*.service"):
         shutil.copy(unit, tmp_path)
     for kind in ("orderd", "orderd@", "orderd-"):
-        drop_ins = tmp_path / f"{kind}.service.d"
-        drop_ins.mkdir()
-        shutil.copy(SYSTEMD / "sandbox.conf", drop_ins)
+        _drop_in(tmp_path, kind, "sandbox.conf", "10-sandbox.conf")
+    _drop_in(tmp_path, "orderd-notify", "notify-sandbox.conf", "20-notify.conf")
 
     # The threshold is counted in tenths.
-    analyze = ("systemd-analyze", "security", "--offline=yes", "--threshold=10", "--no-pager")
+    threshold = f"--threshold={round(at_most * 10)}"
+    analyze = ("systemd-analyze", "security", "--offline=yes", threshold, "--no-pager")
     done = subprocess.run(
         (*analyze, f"{tmp_path / service}"), capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _drop_in(folder: Path, unit: str, source: str, name: str) -> None:
+    place = folder / f"{unit}.service.d"
+    place.mkdir()
+    shutil.copy(SYSTEMD / source, place / name)
 
 
 def _directives(unit: str) -> set[str]:

@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 import yaml
 
+from orderd.config.load import load
 from orderd.config.settings import Settings
 from orderd.ctl.main import main as orderctl
+from orderd.protocol.tenants import NOTIFY
 
 TREE = Path(__file__).parents[2]
 PAGE = (TREE / "docs/how-to/containers.md").read_text()
 DRAIN_S = Settings.model_fields["shutdown_timeout"].default
 USER = 10001
+FIELDS = set(Settings.model_fields)
+# Of a channel, such as notify_users.
+SETTING = re.compile(r"^notify_\w+$")
+DAEMONS = ("orderd", "orderd-notify")
+each_daemon = pytest.mark.parametrize("daemon", DAEMONS)
 
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Any]:
     """The documents of the page, each under its kind and name."""
-    (text,) = [block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", PAGE) if "kind:" in block]
-    documents = list(yaml.safe_load_all(text))
+    texts = [block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", PAGE) if "kind:" in block]
+    documents = [one for text in texts for one in yaml.safe_load_all(text)]
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in documents}
 
 
@@ -32,10 +39,16 @@ def stack() -> dict[str, Any]:
     return stack
 
 
+def pod_of(manifests: dict[str, Any], deployment: str) -> dict[str, Any]:
+    pod = manifests[f"Deployment/{deployment}"]["spec"]["template"]["spec"]
+    assert isinstance(pod, dict)
+    return pod
+
+
 def pods(manifests: dict[str, Any]) -> list[dict[str, Any]]:
     specs = [one["spec"] for one in manifests.values() if "spec" in one]
     templates = [spec["template"]["spec"] for spec in specs if "template" in spec]
-    assert len(templates) == 2
+    assert len(templates) == 3
     return templates
 
 
@@ -58,37 +71,40 @@ def test_pods_mount_secrets_that_are_settings_where_orderd_looks_for_them(
         secret = manifests[f"Secret/{volume['secret']['secretName']}"]
         mounted = {"name": volume["name"], "mountPath": "/run/secrets", "readOnly": True}
         assert all(mounted in container["volumeMounts"] for container in pod["containers"])
-        assert set(secret["stringData"]) <= set(Settings.model_fields)
+        assert {SETTING.sub("notify", name) for name in secret["stringData"]} <= FIELDS
         # YAML takes 0440 for the octal number it is.
         assert volume["secret"]["defaultMode"] == 0o440
 
 
-def test_the_deployment_selects_its_own_pods_and_leaves_time_to_drain(
-    manifests: dict[str, Any],
+@each_daemon
+def test_a_deployment_selects_its_own_pods_and_leaves_time_to_drain(
+    manifests: dict[str, Any], daemon: str
 ) -> None:
-    spec = manifests["Deployment/orderd"]["spec"]
+    spec = manifests[f"Deployment/{daemon}"]["spec"]
 
-    assert spec["replicas"] > 1
+    assert spec["replicas"] >= 1
+    assert spec["selector"]["matchLabels"] == {"app": daemon}
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > DRAIN_S
 
 
+@each_daemon
 def test_the_exporter_reads_what_the_daemon_writes_and_prometheus_finds_its_port(
-    manifests: dict[str, Any],
+    manifests: dict[str, Any], daemon: str
 ) -> None:
-    spec = manifests["Deployment/orderd"]["spec"]
-    daemon, exporter = spec["template"]["spec"]["containers"]
+    spec = manifests[f"Deployment/{daemon}"]["spec"]
+    worker, exporter = spec["template"]["spec"]["containers"]
 
-    assert daemon["env"] == exporter["env"]
+    assert worker["env"] == exporter["env"]
     (variable,) = exporter["env"]
     assert variable["name"] == "ORDERD_METRICS_FILE"
     (place,) = {Path(variable["value"]).parent}
-    for container in (daemon, exporter):
+    for container in (worker, exporter):
         (mount,) = [one for one in container["volumeMounts"] if one["name"] == "metrics"]
         assert mount["mountPath"] == str(place)
     (port,) = exporter["ports"]
     assert exporter["args"][-1].endswith(f":{port['containerPort']}")
-    monitor = manifests["PodMonitor/orderd"]["spec"]
+    monitor = manifests[f"PodMonitor/{daemon}"]["spec"]
     (endpoint,) = monitor["podMetricsEndpoints"]
     assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
     # The operator would name the job after namespace and monitor; the alert rules say orderd.
@@ -106,10 +122,14 @@ def test_the_disruption_budget_covers_the_daemons_and_lets_a_node_be_drained(
     assert 0 < budget["maxUnavailable"] < manifests["Deployment/orderd"]["spec"]["replicas"]
 
 
+@each_daemon
 def test_probes_and_migration_are_commands_that_orderctl_knows(
-    manifests: dict[str, Any], stack: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    manifests: dict[str, Any],
+    stack: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    daemon: str,
 ) -> None:
-    container, exporter = manifests["Deployment/orderd"]["spec"]["template"]["spec"]["containers"]
+    container, exporter = pod_of(manifests, daemon)["containers"]
     (migration,) = manifests["Job/orderd-migrate"]["spec"]["template"]["spec"]["containers"]
     live, ready = (
         container[f"{kind}Probe"]["exec"]["command"] for kind in ("liveness", "readiness")
@@ -132,14 +152,56 @@ def test_probes_and_migration_are_commands_that_orderctl_knows(
     capsys.readouterr()
 
 
-def test_the_stack_leaves_orderd_time_to_drain_and_no_privilege(stack: dict[str, Any]) -> None:
-    orderd = stack["services"]["orderd"]
+def test_the_settings_of_orderd_notify_are_ones_that_it_takes(
+    manifests: dict[str, Any], stack: dict[str, Any], tmp_path: Path
+) -> None:
+    pod = pod_of(manifests, "orderd-notify")
+    (file,) = manifests["ConfigMap/orderd-notify"]["data"].items()
+    (tmp_path / file[0]).write_text(file[1])
+    secrets = manifests["Secret/orderd-notify"]["stringData"]
+    for name, secret in secrets.items():
+        (tmp_path / "secrets").mkdir(exist_ok=True)
+        (tmp_path / "secrets" / name).write_text(secret)
+
+    settings = load(
+        tmp_path / file[0], {}, {}, secrets_directory=tmp_path / "secrets", tenant=NOTIFY
+    )
+    of_the_stack = load(
+        None,
+        {},
+        stack["services"]["notify"]["environment"],
+        default_file=tmp_path / "none",
+        secrets_directory=tmp_path / "none",
+        tenant=NOTIFY,
+    )
+
+    assert pod["containers"][0]["args"] == stack["services"]["notify"]["command"]
+    assert {one.name for one in settings.notify.channel} == {"users", "log"}
+    assert set(settings.notify.credentials) == {"users"}
+    assert {one.name for one in of_the_stack.notify.channel} == {"users", "admins"}
+
+
+def test_the_stack_can_do_without_orderd_notify_and_its_mail_server(stack: dict[str, Any]) -> None:
+    services = stack["services"]
+
+    assert [name for name, one in services.items() if "profiles" in one] == ["notify", "mail"]
+    assert {services[name]["profiles"][0] for name in ("notify", "mail")} == {"notify"}
+    assert "smtp://mail:1025" in services["notify"]["environment"]["ORDERD_NOTIFY__CHANNEL"]
+
+
+@pytest.mark.parametrize("daemon", ["orderd", "notify"])
+def test_the_stack_leaves_a_daemon_time_to_drain_and_no_privilege(
+    stack: dict[str, Any], daemon: str
+) -> None:
+    orderd = stack["services"][daemon]
 
     assert int(orderd["stop_grace_period"].removesuffix("s")) > DRAIN_S
     assert orderd["read_only"] is True
     assert orderd["cap_drop"] == ["ALL"]
     assert set(orderd["secrets"]) <= set(Settings.model_fields)
-    assert {name: one["condition"] for name, one in orderd["depends_on"].items()} == {
+    conditions = {name: one["condition"] for name, one in orderd["depends_on"].items()}
+    conditions.pop("mail", None)
+    assert conditions == {
         "rabbitmq": "service_healthy",
         "postgres": "service_healthy",
         "migrate": "service_completed_successfully",

@@ -19,10 +19,10 @@ from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD, ExitCod
 from orderd.runtime.signals import EFFECTS
 from tools import parsers
 from tools.manual import pages
-from tools.manual_texts import ORDERCTL, ORDERD, UNIT_EXAMPLES
+from tools.manual_texts import ORDERCTL, ORDERD, ORDERD_NOTIFY, UNIT_EXAMPLES
 from tools.manual_texts import UNITS as UNIT_TEXTS
 
-NAMES = ("orderd.8", "orderctl.1", "orderd.toml.5", "orderd.systemd.7")
+NAMES = ("orderd.8", "orderd-notify.8", "orderctl.1", "orderd.toml.5", "orderd.systemd.7")
 # Of examples, on the page.
 INDENT = 14
 UNITS = Path(__file__).parents[3] / "systemd"
@@ -62,7 +62,7 @@ def test_a_page_is_what_man_can_show(tmp_path: Path, name: str) -> None:
 def test_the_pages_name_every_command_option_setting_signal_and_exit_code() -> None:
     texts = pages()
     assert tuple(texts) == NAMES
-    daemon, ctl, file, _ = map(plain, texts.values())
+    daemon, notifier, ctl, file, _ = map(plain, texts.values())
 
     for name, purpose in COMMANDS.items():
         assert f".SS orderctl {name} {purpose}" in ctl
@@ -71,14 +71,17 @@ def test_the_pages_name_every_command_option_setting_signal_and_exit_code() -> N
     assert "69 not live" in ctl
     for option in ("--no-wait", "--batch-max N", "--config FILE"):
         assert option in daemon
+        assert option in notifier
     for signal in EFFECTS:
         assert signal in daemon
+        assert signal in notifier
     for row in reference():
         assert f".TP {row.key} " in file
         assert row.variable in file
     assert set(ENDS_OF_ORDERCTL) == set(ExitCode)
     for code in ENDS_OF_ORDERD:
         assert f".TP {code:d} " in daemon
+        assert f".TP {code:d} " in notifier
 
 
 def test_the_page_of_the_units_names_each_of_them() -> None:
@@ -103,7 +106,7 @@ def test_a_page_has_examples(name: str) -> None:
     assert ".SH EXAMPLES" in pages()[name].replace('"', "")
 
 
-@pytest.mark.parametrize("examples", [ORDERCTL, ORDERD, UNIT_EXAMPLES])
+@pytest.mark.parametrize("examples", [ORDERCTL, ORDERD, ORDERD_NOTIFY, UNIT_EXAMPLES])
 def test_examples_fit_a_terminal_of_80_columns(examples: Mapping[str, str]) -> None:
     lines = [line for text in examples.values() for line in text.splitlines()]
 

@@ -1,13 +1,13 @@
-"""Mail servers that stall, dribble and leave at every step: no wait is without end or a sign of life.
+"""Mail servers that stall, dribble and leave at every step: every wait ends, and keeps alive.
 
 What happened before the message was taken costs nothing; a message that may have been delivered
 counts as tried.
 """
 
-import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,15 +39,19 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def channel_to(keep_alive: KeepAlive) -> Callable[[int], SmtpChannel]:
+def channel_to(keep_alive: KeepAlive) -> Iterator[Callable[[int], SmtpChannel]]:
     """Make a channel to a port, without TLS."""
+    made: list[SmtpChannel] = []
 
     def make(port: int, host: str = "127.0.0.1") -> SmtpChannel:
         server = mail_server(f"smtp://{host}:{port}")
         sender = sender_of("shop@example.com")
-        return SmtpChannel("mail", server, sender, keep_alive, needs_starttls=False)
+        made.append(SmtpChannel("mail", server, sender, keep_alive, needs_starttls=False))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close()
 
 
 def script(step: str, then: Callable[[Conversation], None]) -> Step:
@@ -194,7 +198,7 @@ def test_a_connection_lost_within_the_message_counts_as_a_try(
     with ScriptedServer(leave) as server:
         channel = channel_to(server.port)
         with pytest.raises(
-            RefusedForNow, match="connection lost within the message|no answer after"
+            RefusedForNow, match=r"connection lost within the message|no answer after"
         ):
             channel.send(message(text="x" * 5_000_000))
 
@@ -292,11 +296,11 @@ def test_no_descriptor_is_left_open(
 ) -> None:
     with ScriptedServer(script("MAIL", Conversation.reset)) as server:
         channel = channel_to(server.port)
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(3):
             with pytest.raises(Unreachable):
                 channel.send(message())
-        after = len(os.listdir("/proc/self/fd"))
+        after = len(list(Path("/proc/self/fd").iterdir()))
 
     # The server of the test has at most one of its own open.
     assert after <= before + 1

@@ -304,7 +304,7 @@ def test_a_program_outlives_its_stdout_without_a_word(redirection: str, tmp_path
 def test_event_names_are_noun_and_verb_and_explained() -> None:
     for event in LogEvent:
         assert re.fullmatch(
-            r"[a-z]+\.[a-z_]+ed|config\.warning|daemon\.draining|queue\.failing|[a-z]+\.(split|held_back|set_aside|took_over|standby)",
+            r"[a-z]+\.[a-z_]+ed|config\.warning|daemon\.draining|queue\.failing|[a-z]+\.(sent|split|held_back|set_aside|took_over|standby)",
             event,
         )
         assert event.meaning.endswith(".")

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from jinja2 import Template
 from jinja2.exceptions import TemplateSyntaxError
 
+from orderd.config import bounded_read
 from orderd.notify.faults import Unrenderable
 from orderd.notify.samples import UNKNOWN, USER, is_refusal, sample, sample_digest
 from orderd.notify.sandbox import OUTPUT_BYTES_MAX, Sandbox
@@ -178,8 +179,7 @@ def _tried(file: Path) -> TextTemplate:
     """Return the template once every event that it may be for was rendered; TemplateFault."""
     contexts = _contexts(file)
     try:
-        with file.open("rb") as stream:
-            content = stream.read(OUTPUT_BYTES_MAX + 1)
+        content = bounded_read.read(str(file))
         source = content.decode()
     except OSError as error:
         raise TemplateFault(f"{file}: cannot be read: {error.strerror}") from error

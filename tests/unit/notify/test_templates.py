@@ -1,6 +1,8 @@
 """Texts of notifications: defaults, the operator's own, and what neither can do."""
 
+import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,29 @@ def test_a_template_of_no_type_is_refused_with_a_suggestion(tmp_path: Path) -> N
     assert faults_of(tmp_path, "subject: a\n", "order.shiped") == (
         "order.shiped.txt: notifications have no type order.shiped; did you mean order.shipped.txt?"
     )
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Path.mkdir, "Is a directory"),
+        (lambda file: file.symlink_to("nowhere"), "No such file or directory"),
+        (os.mkfifo, "no end within"),
+    ],
+    ids=["directory", "dangling link", "pipe"],
+)
+def test_what_cannot_be_read_is_refused(
+    tmp_path: Path,
+    make: Callable[[Path], object],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orderd.config.bounded_read._PATIENCE_S", 0.1)
+    file = tmp_path / "order.shipped.txt"
+    make(file)
+
+    with pytest.raises(ConfigError, match=f"order.shipped.txt: cannot be read: {reason}"):
+        Templates.load(tmp_path)
 
 
 def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class Templates:
             try:
                 found[file.stem] = _tried(file)
             except TemplateFault as fault:
-                problems.append(Problem(_KEY, str(fault), origin))
+                problems.append(Problem(_KEY, line(str(fault)), origin))
         if problems:
             raise ConfigError(problems)
         return cls(found)
@@ -180,15 +180,15 @@ def _tried(file: Path) -> TextTemplate:
     contexts = _contexts(file)
     try:
         content = bounded_read.read(str(file))
-        source = content.decode()
     except OSError as error:
         raise TemplateFault(f"{file}: cannot be read: {error.strerror}") from error
+    if len(content) > OUTPUT_BYTES_MAX:
+        raise TemplateFault(f"{file}: is over 64 KiB")
+    try:
+        template = TextTemplate(file, content.decode())
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise TemplateFault(f"{file}:{number}: is not UTF-8") from error
-    if len(content) > OUTPUT_BYTES_MAX:
-        raise TemplateFault(f"{file}: is over 64 KiB")
-    template = TextTemplate(file, source)
     for context in contexts:
         template.render(context)
     return template

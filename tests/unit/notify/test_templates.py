@@ -196,6 +196,19 @@ def test_what_cannot_be_read_is_refused(
         Templates.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", [b"order\n.txt", b"order.\xff.txt", b"order.\x1b[2J.txt", b"a b.txt"]
+)
+def test_a_name_with_odd_characters_is_refused_in_one_line(tmp_path: Path, name: bytes) -> None:
+    file = tmp_path / os.fsdecode(name)
+    file.write_text("subject: a\n")
+
+    with pytest.raises(ConfigError, match="notifications have no type") as caught:
+        Templates.load(tmp_path)
+
+    assert str(caught.value).isprintable()
+
+
 def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "templates").write_text("")
 

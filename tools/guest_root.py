@@ -32,7 +32,8 @@ PACKAGES: Final = (
 DOWNLOADS: Final = (
     *("python3-pika", "python3-psycopg2", "python3-pydantic"),
     *("python3-pythonjsonlogger", "python3-sdnotify", "python3-rich", "python3-email-validator"),
-    *("python3-prometheus-client", "python3-jinja2", "python3-idna", "python3-venv", "curl"),
+    *("python3-prometheus-client", "python3-jinja2", "python3-idna", "curl"),
+    *("python3-jwt", "python3-cryptography", "python3-venv"),
 )
 _DOWNLOAD: Final = f'chroot "$1" apt-get install -qy --download-only {" ".join(DOWNLOADS)}'
 _ENABLE: Final = 'echo "[rabbitmq_management]." >"$1/etc/rabbitmq/enabled_plugins"'

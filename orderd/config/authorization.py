@@ -16,8 +16,21 @@ def described(settings: Settings) -> str:
     mode = settings.authorization_mode
     if mode == NONE:
         return f"{NONE} (every command is allowed)"
-    count = len(settings.tokens)
-    return f"{mode} ({count} {'token' if count == 1 else 'tokens'})"
+    count = len(settings.tokens) if settings.takes_tokens else 0
+    tokens = f"{count} {'token' if count == 1 else 'tokens'}"
+    if settings.jwt is None or not settings.takes_jwt:
+        return f"{mode} ({tokens})"
+    return f"{mode} (issuer {settings.jwt.issuer}{f', and {tokens}' if count else ''})"
+
+
+def ignored(settings: Settings) -> str | None:
+    """Return what is configured and does not count, None where all of it does."""
+    found = {
+        "tokens": (settings.tokens, settings.takes_tokens),
+        "jwt": (settings.jwt, settings.takes_jwt),
+    }
+    names = [name for name, (given, counts) in found.items() if given and not counts]
+    return " and ".join(names) or None
 
 
 def is_none_said(settings: Settings) -> bool:
@@ -28,7 +41,9 @@ def is_none_said(settings: Settings) -> bool:
 
 def unusable_mode(settings: Settings) -> Problem | None:
     """Return why the configured authorization mode cannot work, if so."""
-    reasons = {"jwt": "this version does not support it"}
+    reasons = {}
+    if settings.jwt is None:
+        reasons["jwt"] = "there is no [jwt] with keys, issuer and audience"
     if not settings.tokens:
         reasons["tokens"] = "there are no tokens"
     reason = reasons.get(settings.authorization)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from orderd.config.jwt import JwtSettings
 from orderd.config.layers import merged_origins, merged_values
 from orderd.config.notify import MODELS, NotifySettings, channel_keys
 from orderd.config.settings import SECRET, Settings, Token, has_mark
@@ -95,6 +96,8 @@ def _names(path: KeyPath) -> Collection[str]:
         return tuple(Settings.model_fields)
     if path[:2] == _CHANNELS and len(path) > len(_CHANNELS) + 1:
         return channel_keys(MODELS[path[3]])
+    if path[0] == "jwt":
+        return tuple(JwtSettings.model_fields)
     return tuple((NotifySettings if path[0] == _CHANNELS[0] else Token).model_fields)
 
 

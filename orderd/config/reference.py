@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pydantic import SecretStr
 
 from orderd.config.durations import format_duration
+from orderd.config.jwt import JwtSettings
 from orderd.config.notify import MODELS, BaseChannel, NotifySettings
 from orderd.config.notify_urls import shown_url
 from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
@@ -43,6 +44,11 @@ def describe(settings: Settings, masks: Mapping[str, Callable[[str], str]]) -> l
         value = getattr(settings, key)
         if isinstance(value, NotifySettings):
             rows += _notify_rows(settings, value)
+        elif isinstance(value, JwtSettings):
+            rows += [
+                SettingRow(f"{key}.{name}", shown(each), _source(settings, (key, name)))
+                for name, each in value
+            ]
         elif isinstance(value, Mapping) and value:
             names = [(key, name) for name in value]
             rows += [
@@ -113,6 +119,8 @@ def reference() -> list[ReferenceRow]:
 def shown(value: object) -> str:
     """Return the value as it would be written in the file, without quotes and passwords."""
     match value:
+        case None:
+            text = ""
         case SecretStr():
             text = redact(value.get_secret_value())
         case Token():

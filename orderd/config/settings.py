@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from orderd.config.jwt import JwtSettings
 from orderd.config.layers import LayeredSettings
 from orderd.config.notify import NotifySettings
 from orderd.config.types import (
@@ -223,9 +224,15 @@ class Settings(LayeredSettings):
     authorization: Annotated[Literal["", "none", "tokens", "jwt"], Lowered, RELOADABLE] = Field(
         default="",
         description="none: every command is allowed; tokens: only commands that a token allows; "
-        "jwt: not in this version; empty: tokens if any are configured, else none",
+        "jwt: only commands that the scope of a JWT allows; empty: by the tokens and JWTs that are "
+        "configured, else none",
     )
     # The last ones: in the file, nothing but tables can stand behind them.
+    jwt: Annotated[JwtSettings | None, Mapped, SECRET, RELOADABLE] = Field(
+        default=None,
+        description="JSON Web Tokens: `keys`, the path of a JWKS or PEM file (or the credential "
+        "jwt_keys), `issuer`, `audience`, `algorithms`, `leeway`",
+    )
     tokens: Annotated[Mapping[str, Token], Mapped, SECRET, RELOADABLE] = Field(
         default_factory=dict,
         max_length=1_000,
@@ -240,8 +247,19 @@ class Settings(LayeredSettings):
 
     @property
     def authorization_mode(self) -> Literal["none", "tokens", "jwt"]:
-        """How commands are authorized: as set, or by what there are tokens."""
-        return self.authorization or ("tokens" if self.tokens else "none")
+        """How commands are authorized: as set, or by what is configured."""
+        found: Literal["tokens", "none"] = "tokens" if self.tokens else "none"
+        return self.authorization or (found if self.jwt is None else "jwt")
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether the configured tokens are accepted."""
+        return bool(self.tokens) and self.authorization in {"", "tokens"}
+
+    @property
+    def takes_jwt(self) -> bool:
+        """Whether JSON Web Tokens are accepted."""
+        return self.jwt is not None and self.authorization in {"", "jwt"}
 
     @property
     def exclusive_queues(self) -> frozenset[Queue]:

@@ -38,10 +38,12 @@ KeyPath = tuple[str, ...]
 Origins = dict[KeyPath, str]
 
 _NESTED = "__"
-MAPPINGS = frozenset({"consume", "notify", "tokens"})
+MAPPINGS = frozenset({"consume", "jwt", "notify", "tokens"})
 _PARSED = frozenset({*((key,) for key in MAPPINGS), ("notify", "channel")})
 # A credential of one channel of notifications: `notify_NAME`.
 _OF_CHANNEL = re.compile(r"notify_(?!_)(?P<channel>.+)")
+# The credential that is a file of keys, of which the setting is the path.
+_JWT_KEYS = "jwt_keys"
 
 
 @value
@@ -130,6 +132,9 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
     problems: list[Problem] = []
     for file in entries(directory, must_exist=is_ours):
         name = file.name.lower().removeprefix(PREFIX.lower())
+        if name == _JWT_KEYS:
+            layer.put(("jwt", "keys"), str(file), f"credential {file}")
+            continue
         channel = _OF_CHANNEL.fullmatch(name)
         path = ("notify", "credentials", _printable(channel["channel"])) if channel else _path(name)
         if path[0] in known:

@@ -22,6 +22,13 @@ _TOKENS: Final = """\
 #[tokens.shop]
 #sha256 = "fece50d2287f7245aea5819b75f95ee8bec295a14f8ef1e7a31f17f1dae9df44"
 #allow = ["order.create", "product.*"]"""
+_JWT: Final = """\
+#[jwt]
+#keys = "/etc/orderd/jwks.json"
+#issuer = "https://login.example.com/"
+#audience = "orderd"
+#algorithms = ["EdDSA", "ES256", "RS256"]
+#leeway = "30s\""""
 _NOTIFY: Final = f"""\
 #[notify]
 #templates = "{TEMPLATES_DIRECTORY}"
@@ -48,7 +55,7 @@ _NOTIFY: Final = f"""\
 #url = "https://chat.example.com/hooks/orderd"
 #types = ["system.*"]"""
 # Tables, which have a form of their own.
-_TABLES: Final = {"tokens": _TOKENS, "notify": _NOTIFY}
+_TABLES: Final = {"jwt": _JWT, "tokens": _TOKENS, "notify": _NOTIFY}
 
 
 def config_example() -> str:

@@ -286,7 +286,8 @@ def grants_of(settings: Settings) -> Grants:
     """Return which token may send what; None where every command is allowed."""
     if settings.authorization_mode == "none":
         return None
-    return {token.sha256: token.allow for token in settings.tokens.values()}
+    tokens = settings.tokens.values() if settings.takes_tokens else ()
+    return {token.sha256: token.allow for token in tokens}
 
 
 def broker_endpoint(settings: Settings, program: str) -> BrokerEndpoint:

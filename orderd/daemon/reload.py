@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
-from orderd.config.authorization import AUTHORIZATION, NONE, described
+from orderd.config.authorization import AUTHORIZATION, NONE, described, ignored
 from orderd.config.load import ConfigError
 from orderd.config.notify_checks import doubts
 from orderd.config.reference import shown
@@ -49,11 +49,8 @@ def reload(app: App, load: Callable[[Settings], Settings]) -> bool:
 
 def doubt(settings: Settings) -> None:
     """Log settings that are allowed but not recommended."""
-    if settings.authorization == NONE and settings.tokens:
-        emit(
-            LogEvent.CONFIG_WARNING,
-            f"authorization is {NONE}: every command is allowed, and the tokens are ignored",
-        )
+    if unused := ignored(settings):
+        emit(LogEvent.CONFIG_WARNING, f"authorization is {described(settings)}; ignored: {unused}")
     if settings.prefetch_count < 2 * settings.batch_max:
         emit(
             LogEvent.CONFIG_WARNING,

@@ -9,6 +9,7 @@ from orderd.amqp.message import Delivery
 from orderd.config.authorization import described
 from orderd.config.settings import Settings
 from orderd.daemon.authorization_record import AuthorizationRecord
+from orderd.daemon.jwt_keys import verifier_of
 from orderd.daemon.work import Parts, Program
 from orderd.db.table_queries import PREPARED
 from orderd.pipeline.arrivals import Arrivals
@@ -30,10 +31,11 @@ class ShopWork:
     """Decodes and commits commands, keeps their places, and sweeps the outbox."""
 
     def __init__(self, parts: Parts) -> None:
-        """Work with *parts*."""
+        """Work with *parts*; raises `ConfigError` where no key for JWTs can be used."""
         self._parts = parts
         self._settings = parts.settings
         self._authorization = AuthorizationRecord(parts.database)
+        parts.policy.verifier = verifier_of(self._settings)
         self._deferrals = Deferrals(parts.database, parts.policy)
         self.sweeper = Sweeper(
             parts.database, parts.publisher, parts.confirmed, parts.measures.events
@@ -77,11 +79,13 @@ class ShopWork:
             self._next_sweep_s = 0.0
 
     def examine(self, settings: Settings) -> None:
-        """Accept all settings: what they name is not read again by this daemon."""
+        """Raise `ConfigError` where no key for JWTs can be used."""
+        verifier_of(settings)
 
     def take_over(self, settings: Settings) -> None:
         """Decode by these settings, also what was decoded ahead."""
         self._settings = settings
+        self._parts.policy.verifier = verifier_of(settings)
         self.decoder.forget_ahead()
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:

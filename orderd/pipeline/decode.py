@@ -116,6 +116,11 @@ class Decoder:
             attempt_of(delivery),
             self._policy.body_bytes_max,
             models=SHOP.models,
-            permit=partial(authorize, self._policy.grants),
+            permit=partial(
+                authorize,
+                self._policy.grants,
+                verifier=self._policy.verifier,
+                now_s=self._now_s(),
+            ),
             is_encoded=properties.type == TYPE_ENCODED,
         )

@@ -3,17 +3,18 @@
 from dataclasses import dataclass, field, fields
 
 from orderd.protocol.names import own_queues
-from orderd.shop.authorize import Grants
+from orderd.shop.authorize import Grants, Verifies
 
 
 @dataclass(slots=True)
 class Policy:
     """How messages are read, tried, retried and answered.
 
-    `grants` tells which token may send what, None where every command is allowed. A command is
-    tried again after each of `retry_delays_s`, and waits at most `lock_patience_s` for a lock. The
-    crash number `poison_after` before its ack is the last of a message. `trip_after` different
-    messages of an action that fail unexpectedly pause their queue. `own_queues` get no replies.
+    `grants` tells which token may send what, None where every command is allowed; `verifier` tells
+    it of JWTs, None where they are not accepted. A command is tried again after each of
+    `retry_delays_s`, and waits at most `lock_patience_s` for a lock. The crash number
+    `poison_after` before its ack is the last of a message. `trip_after` different messages of an
+    action that fail unexpectedly pause their queue. `own_queues` get no replies.
     """
 
     body_bytes_max: int
@@ -24,6 +25,7 @@ class Policy:
     trip_after: int
     events_source: str
     grants: Grants
+    verifier: Verifies | None = None
     own_queues: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from orderd.protocol.metrics import BatchPhase
 from orderd.protocol.names import Queue
 from orderd.runtime.crash_points import reach
 from orderd.shop.decide import Decision, decide, in_line, response_to
+from orderd.shop.ownership import not_own
 from orderd.shop.registry import SHOP
 from orderd.shop.tables import OUTBOX
 from orderd.shop.world import World
@@ -103,6 +104,7 @@ class BatchTransaction:
     ) -> World:
         """Return the world that *commands* are decided on, the rows locked that they may change."""
         needs = SHOP.needs_of(commands)
+        SHOP.see_owned(needs, commands)
         # A command that must wait for its turn neither locks rows nor waits for them; but that some
         # have to wait is known beforehand only from the batch before.
         with_rows = not self._are_places_kept
@@ -112,6 +114,7 @@ class BatchTransaction:
         if are_places_kept:
             world.turns = self._deferrals.turns(tx, commands)
             needs = SHOP.needs_of(world.turns.able(commands))
+            SHOP.see_owned(needs, commands)
         if not with_rows:
             load_rows(tx, needs, world)
         return world
@@ -119,7 +122,9 @@ class BatchTransaction:
     def _decide(self, tx: Transaction, world: World, command: Command) -> Decision:
         policy = self._policy
         if isinstance(command.content, List):
-            answer = answer_list(tx, command, command.content, policy.reply_bytes_max)
+            answer = not_own(world, command) or answer_list(
+                tx, command, command.content, policy.reply_bytes_max
+            )
             return Decision(command, answer, response_to(answer))
         try:
             decision = decide(world, command, policy.attempts_max)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from pydantic import ValidationError
 
 from orderd.protocol.amqp10 import NO_DATA
-from orderd.protocol.commands import CommandData, Models
+from orderd.protocol.commands import CommandData, List, Models
 from orderd.protocol.excess import ignored, without_excess
 from orderd.protocol.explain import explain, shown
 from orderd.protocol.limits import REQUEST_ID_MAX
@@ -29,7 +29,10 @@ _COMPRESSED: Final = {
 
 @value
 class Command:
-    """A request that has the form the contract asks for."""
+    """A request that has the form the contract asks for.
+
+    With `own_of` it may name only rows of the user with this id.
+    """
 
     queue: str
     action: str
@@ -41,6 +44,7 @@ class Command:
     is_expired: bool = False
     given_key: str = ""
     is_key_unsure: bool = False
+    own_of: int | None = None
 
     @property
     def is_query(self) -> bool:
@@ -90,8 +94,15 @@ class Claim:
     token: str | None = field(default=None, repr=False)
 
 
-Permit = Callable[[Claim], Invalid | None]
-"""Returns why a message is turned away, None where it is let in."""
+@value
+class OwnRows:
+    """A message is let in where it names only rows of the user with the id *user_id*."""
+
+    user_id: int
+
+
+Permit = Callable[[Claim], Invalid | OwnRows | None]
+"""Returns why a message is turned away, None or `OwnRows` where it is let in."""
 
 
 class _InvalidMessage(Exception):
@@ -127,10 +138,11 @@ def decode(
         envelope = _envelope(body, is_encoded=is_encoded)
         request_id = _request_id(envelope, message_id)
         claim = _claim(queue, envelope)
-        denial = permit(claim)
-        if denial is not None:
-            return replace(denial, request_id=request_id)
-        return _command(claim, envelope, request_id, attempt, models)
+        verdict = permit(claim)
+        if isinstance(verdict, Invalid):
+            return replace(verdict, request_id=request_id)
+        command = _command(claim, envelope, request_id, attempt, models)
+        return command if verdict is None else _confined(command, verdict)
     except _InvalidMessage as error:
         return Invalid(error.code, str(error), request_id, error.action)
 
@@ -191,6 +203,14 @@ def _command(
     sent = content.model_dump_json(exclude_unset=True)
     digest = blake2b(f"{queue}\n{action}\n{version}\n{sent}".encode(), digest_size=16)
     return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt)
+
+
+def _confined(command: Command, rows: OwnRows) -> Command:
+    """Return *command* for these rows alone; a list without a user is one of this user's rows."""
+    content = command.content
+    if isinstance(content, List) and content.__dict__.get("user_id", rows) is None:
+        content = content.model_copy(update={"user_id": rows.user_id})
+    return replace(command, content=content, own_of=rows.user_id)
 
 
 def _unknown(claim: Claim, version: str, models: Models) -> str:

@@ -26,6 +26,7 @@ from orderd.shop.outcomes import (
     Unreachable,
     Waiting,
 )
+from orderd.shop.ownership import not_own
 from orderd.shop.registry import SHOP
 from orderd.shop.turns import Turns
 from orderd.shop.unreadable import refusal_of
@@ -109,13 +110,24 @@ def in_line(
 
 
 def _outcome(world: World, command: Command) -> Outcome:
-    if command.is_recorded and command.request_id is not None:
-        entry = world.ledger.get(command.request_id)
-        if entry is not None:
-            if entry.fingerprint == command.fingerprint:
-                return Duplicate(entry.response)
-            message = f"id: {command.request_id!a} was used before, for another request"
-            return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
+    # Before the ledger, which holds what was answered to others.
+    return not_own(world, command) or _of_ledger(world, command) or _by_rule(world, command)
+
+
+def _of_ledger(world: World, command: Command) -> Duplicate | Invalid | None:
+    """Return what was answered before, None where nothing was."""
+    if not command.is_recorded or command.request_id is None:
+        return None
+    entry = world.ledger.get(command.request_id)
+    if entry is None:
+        return None
+    if entry.fingerprint == command.fingerprint:
+        return Duplicate(entry.response)
+    message = f"id: {command.request_id!a} was used before, for another request"
+    return Invalid(InvalidCode.ID_CONFLICT, message, command.request_id)
+
+
+def _by_rule(world: World, command: Command) -> Outcome:
     if command.is_expired:
         return Refused(RefusalCode.EXPIRED, "expired before it could be applied")
     ahead = world.turns.ahead_of(command)

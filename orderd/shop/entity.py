@@ -36,7 +36,8 @@ class Action(Generic[M]):
     *needs* names the rows that the *rule* sees and changes; the rule decides. *effect* is for the
     documentation. *events* are those that it may cause: at most one of each inner tuple, in this
     order. With *is_relative* it adds to what is there, so that a dead letter of it is as good later
-    as before.
+    as before. *owner* returns the id of the user to whom the rows belong that it names, None where
+    there is none; without it, a token that is confined to the rows of a user does not allow it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Action(Generic[M]):
     effect: str
     events: tuple[tuple[StrEnum, ...], ...] = ()
     is_relative: bool = False
+    owner: Callable[[World, M], int | None] | None = None
     permitted: frozenset[tuple[StrEnum, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,9 +126,14 @@ def refusal_event(queue: str) -> str:
     return f"{queue}.refused"
 
 
-def listing(model: type[List], effect: str) -> Action[Any]:
-    """Return the action that lists rows; they are read where it is answered, piece by piece."""
-    return Action("list", in_all(model), nothing, _not_by_a_rule, effect)
+def listing(
+    model: type[List], effect: str, owner: Callable[[World, Any], int | None] | None = None
+) -> Action[Any]:
+    """Return the action that lists rows; they are read where it is answered, piece by piece.
+
+    *owner* tells whose rows a page has, where it has those of one user.
+    """
+    return Action("list", in_all(model), nothing, _not_by_a_rule, effect, owner=owner)
 
 
 def _not_by_a_rule(_world: World, content: List) -> Answered:

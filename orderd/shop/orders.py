@@ -208,6 +208,17 @@ def _get(world: World, content: OrderGet) -> Answered | Refused:
     return _not_found(order_id) if order is None else Answered(order.json())
 
 
+def _owner(world: World, content: OrderUpdate | OrderUpdateStatus | OrderGet) -> int | None:
+    """Return whose the order is, None where there is none."""
+    order = world.find(ORDERS, content.row_id or 0)
+    return None if order is None else order.user_id
+
+
+def _buyer(_world: World, content: OrderCreate | OrderList) -> int | None:
+    """Return for whom the order is to be, or whose orders are listed."""
+    return content.user_id
+
+
 def _not_found(order_id: int) -> Refused:
     return Refused(OrderRefusal.NOT_FOUND, f"Order {order_id} does not exist")
 
@@ -223,6 +234,7 @@ ORDER: Final = Entity(
             _create,
             "takes the stock and creates an order at the current prices, status `pending`",
             events=((OrderEvent.CREATED,),),
+            owner=_buyer,
         ),
         Action(
             "update_status",
@@ -231,6 +243,7 @@ ORDER: Final = Entity(
             _update_status,
             "changes the status; `cancelled` gives the stock back",
             events=(STATUS_EVENTS,),
+            owner=_owner,
         ),
         Action(
             "update",
@@ -239,6 +252,7 @@ ORDER: Final = Entity(
             _update,
             "replaces items, priority, status; see [Orders](rules.md#orders)",
             events=((OrderEvent.UPDATED,), STATUS_EVENTS),
+            owner=_owner,
         ),
         Action(
             "get",
@@ -246,8 +260,9 @@ ORDER: Final = Entity(
             _to_get,
             _get,
             "query: the row with its items; one of the two names",
+            owner=_owner,
         ),
-        listing(OrderList, "query: a page of rows by id, with their items"),
+        listing(OrderList, "query: a page of rows by id, with their items", _buyer),
     ),
     events=OrderEvent,
     refusals={

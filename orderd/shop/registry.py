@@ -79,6 +79,16 @@ class Registry:
                 action.needs(needs, command.content)
         return needs
 
+    def see_owned(self, needs: Needs, commands: Iterable[Command]) -> None:
+        """Add to *needs* the rows of which is asked whose they are, also where no rule will run."""
+        for command in commands:
+            row_id = command.content.row_id
+            if command.own_of is None or row_id is None:
+                continue
+            table = self.by_queue[command.queue].table
+            if row_id not in needs.changed[table]:
+                needs.to_see(table, row_id)
+
     def _check(self) -> None:
         if list(self.by_queue) != list(Queue):
             raise WrongRegistry(

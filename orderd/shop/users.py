@@ -155,6 +155,11 @@ def _get(world: World, content: UserGet) -> Answered | Refused:
     return not_found(content.id) if user is None else Answered(user.json())
 
 
+def _named(_world: World, content: UserGet | UserUpdate) -> int:
+    """Return the id of the user, to whom the row belongs."""
+    return content.id
+
+
 def not_found(user_id: int, missing: Queue | None = None) -> Refused:
     """Return the refusal for an unknown user."""
     return Refused(UserRefusal.NOT_FOUND, f"User {user_id} does not exist", missing)
@@ -183,8 +188,9 @@ USER: Final = Entity(
             _update,
             "replaces the given fields; a `full_name` of null removes the name",
             events=((UserEvent.UPDATED,),),
+            owner=_named,
         ),
-        Action("get", in_all(UserGet), _to_get, _get, "query: the row"),
+        Action("get", in_all(UserGet), _to_get, _get, "query: the row", owner=_named),
         listing(UserList, "query: a page of rows by id"),
     ),
     events=UserEvent,

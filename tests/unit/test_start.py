@@ -6,12 +6,14 @@ import sys
 
 # Each takes milliseconds to load, and megabytes to keep.
 NEEDED_LATER = {
+    "cryptography",
     "difflib",
     "dns",
     "email_validator",
     "http",
     "idna",
     "jinja2",
+    "jwt",
     "multiprocessing",
     "pydantic_settings",
     "rich",

@@ -87,4 +87,17 @@ def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
         except Misconfigured as failure:
             reason = str(failure.__cause__).removeprefix(f"{key}: ")
             found.append(Problem(key, reason, settings.origins.get((key,), "")))
-    return settings, tuple(found)
+    return settings, (*found, *_wrong_keys(settings))
+
+
+def _wrong_keys(settings: "Settings") -> tuple[Problem, ...]:
+    """Return why the keys of JWTs cannot be used, where those are accepted."""
+    from orderd.config.jwt import usable_keys  # noqa: PLC0415 - as above
+
+    if settings.jwt is None or not settings.takes_jwt:
+        return ()
+    try:
+        usable_keys(settings.jwt)
+    except ConfigError as error:
+        return error.problems
+    return ()

@@ -4,12 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from orderd.config.authorization import described
+from orderd.config.authorization import described, ignored
 from orderd.config.load import ConfigError, Settings, load
 
 SHA256 = "ab" * 32
 OTHER_SHA256 = "cd" * 32
 TOKENS = f'[tokens.shop]\nsha256 = "{SHA256}"\nallow = ["product.*", "order.get"]\n'
+JWT = """[jwt]
+keys = "/etc/orderd/jwks.json"
+issuer = "https://login.example.com/"
+audience = "orderd"
+"""
 FILE = f"""# The shop.
 database_url = "postgresql://orderd@db1,db2/orderd"
 batch_max = 100
@@ -38,6 +43,14 @@ def load_text(place: Path, text: str, before: Settings | None = None, **environ:
         (TOKENS, "tokens", "tokens (1 token)"),
         (f'authorization = "Tokens"\n{FILE}', "tokens", "tokens (2 tokens)"),
         (f'authorization = "none"\n{TOKENS}', "none", "none (every command is allowed)"),
+        (JWT, "jwt", "jwt (issuer https://login.example.com/)"),
+        (f"{JWT}{TOKENS}", "jwt", "jwt (issuer https://login.example.com/, and 1 token)"),
+        (f'authorization = "tokens"\n{JWT}{TOKENS}', "tokens", "tokens (1 token)"),
+        (
+            f'authorization = "JWT"\n{JWT}{TOKENS}',
+            "jwt",
+            "jwt (issuer https://login.example.com/)",
+        ),
     ],
 )
 def test_the_mode_is_as_set_or_by_what_there_are_tokens(
@@ -53,7 +66,8 @@ def test_the_mode_is_as_set_or_by_what_there_are_tokens(
     ("text", "reason"),
     [
         ('authorization = "tokens"', "there are no tokens"),
-        (f'authorization = "jwt"\n{TOKENS}', "this version does not support it"),
+        (f'authorization = "tokens"\n{JWT}', "there are no tokens"),
+        (f'authorization = "jwt"\n{TOKENS}', "there is no [jwt] with keys"),
         (f'authorization = "off"\n{TOKENS}', "Input should be"),
     ],
 )
@@ -67,6 +81,29 @@ def test_a_mode_without_what_it_authorizes_by_is_refused(
     assert problem.key == "authorization"
     assert problem.origin == f"file {tmp_path}/orderd.toml"
     assert reason in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (TOKENS, None),
+        (f"{JWT}{TOKENS}", None),
+        (f'authorization = "tokens"\n{JWT}{TOKENS}', "jwt"),
+        (f'authorization = "jwt"\n{JWT}{TOKENS}', "tokens"),
+        (f'authorization = "none"\n{JWT}{TOKENS}', "tokens and jwt"),
+    ],
+)
+def test_what_is_configured_and_does_not_count_is_known(
+    tmp_path: Path, text: str, what: str | None
+) -> None:
+    assert ignored(load_text(tmp_path, text)) == what
+
+
+def test_a_reload_that_loses_the_section_of_jwts_is_refused(tmp_path: Path) -> None:
+    before = load_text(tmp_path, JWT)
+
+    with pytest.raises(ConfigError, match="would change from jwt to none"):
+        load_text(tmp_path, "batch_max = 7", before)
 
 
 def test_no_prefix_of_a_file_takes_protection_away_at_a_reload(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""JSON Web Tokens: their keys, their signatures, their claims."""

@@ -20,13 +20,15 @@ _Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 
 
 class JwtSettings(BaseModel):
-    """Which tokens are accepted; who configures any names the keys, the issuer and the audience."""
+    """Which tokens are accepted: by which keys, by whom issued, for whom."""
 
     model_config = _MODEL
 
+    # Only the daemon needs it, and it may be a credential of the daemon alone.
     keys: str = Field(
+        default="",
         max_length=4_096,
-        pattern=r"^/[^\x00\n]*[^/\x00\n]$",
+        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
         description="path of a JWKS or of public keys in PEM; or the credential `jwt_keys`",
     )
     issuer: str = Field(min_length=1, max_length=255, description="`iss` of the tokens")
@@ -49,6 +51,9 @@ def usable_keys(jwt: JwtSettings) -> "Sequence[Key]":
     # cryptography takes its time to load: a start without JWTs does without.
     from orderd.auth.signatures import UnusableKeys, parse_keys  # noqa: PLC0415
 
+    if not jwt.keys:
+        reason = "is missing: the path of a file with keys, or the credential jwt_keys"
+        raise ConfigError([Problem(KEYS, reason, "")])
     content = _read(jwt)
     try:
         return parse_keys(content, jwt.algorithms)

@@ -69,7 +69,7 @@ def mode_without_tokens(file: Path) -> None:
     file.write_text('authorization = "tokens"\n')
 
 
-def mode_to_come(file: Path) -> None:
+def mode_without_keys(file: Path) -> None:
     file.write_text(f'authorization = "jwt"\n{TOKENS}')
 
 
@@ -83,7 +83,7 @@ def mode_to_come(file: Path) -> None:
         comment_out,
         empty_mode,
         mode_without_tokens,
-        mode_to_come,
+        mode_without_keys,
     ],
 )
 def test_a_reload_takes_no_protection_away(

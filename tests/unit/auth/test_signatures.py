@@ -103,7 +103,10 @@ def pem_of_other_curve() -> bytes:
         (jwks({"kty": "OKP", "crv": "Ed25519", "x": "AA"}), "key 1 is not a key of the type 'OKP'"),
         (jwks({"kty": "EC", "crv": "P-256", "x": 7}), "key 1 is not a key of the type 'EC'"),
         (jwks({"kty": "RSA", "n": "AA"}), "key 1 is not a key of the type 'RSA'"),
-        (jwks(jwk("EdDSA"), jwk("EdDSA", number=2, kid=7)), "key 2: kid must be a string; got 7"),
+        (
+            jwks(jwk("EdDSA"), jwk("EdDSA", number=2) | {"kid": 7}),
+            "key 2: kid must be a string; got 7",
+        ),
         (jwks(weak()), "key 1: RSA needs 2048 bits, and it has 1024"),
         (jwks({"kty": "oct", "k": "AAAA"}), "key 1: HS256 needs 32 bytes, and it has 3"),
         (private_pem(), "key 1 is a PRIVATE KEY; orderd takes only a PUBLIC KEY"),

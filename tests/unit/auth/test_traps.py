@@ -135,7 +135,7 @@ def test_no_key_is_fetched_from_where_a_token_says(name: str) -> None:
     where = {name: "https://attacker.example/jwks.json"}
 
     assert refusal(token(None, key=OTHER, **where)) == "has a wrong signature"
-    assert verifier().verify(token(None, **where), NOW_S)
+    verifier().verify(token(None, **where), NOW_S)
 
 
 def test_no_key_is_taken_from_the_token_itself() -> None:
@@ -182,7 +182,7 @@ def test_a_header_that_is_not_plain_is_malformed(header: bytes, reason: str) -> 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", None])
 def test_the_types_of_tokens_for_access_are_taken(kind: str | None) -> None:
-    assert verifier().verify(token(None, typ=kind), NOW_S)
+    verifier().verify(token(None, typ=kind), NOW_S)
 
 
 @pytest.mark.parametrize(
@@ -261,14 +261,14 @@ def test_a_token_for_others_or_another_time_is_refused(others: Any, reason: str)
     ],
 )
 def test_lists_of_audiences_and_clocks_that_differ_a_little_are_taken(others: Any) -> None:
-    assert verifier().verify(token(claims(**others)), NOW_S)
+    verifier().verify(token(claims(**others)), NOW_S)
 
 
 def test_without_leeway_a_token_ends_to_the_second() -> None:
     one = token(claims(exp=NOW_S, iat=None))
 
     assert refusal(one, leeway_s=0.0) == "has expired"
-    assert verifier(leeway_s=0.0).verify(one, NOW_S - 1)
+    verifier(leeway_s=0.0).verify(one, NOW_S - 1)
 
 
 def test_a_token_within_a_token_is_refused() -> None:

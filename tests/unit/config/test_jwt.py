@@ -41,7 +41,6 @@ def test_lists_and_durations_are_read_as_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "key", "reason"),
     [
-        ({"keys": ""}, "jwt.keys", "Field required"),
         ({"issuer": ""}, "jwt.issuer", "Field required"),
         ({"audience": ""}, "jwt.audience", "Field required"),
         ({"keys": "jwks.json"}, "jwt.keys", "pattern"),
@@ -101,6 +100,15 @@ def test_every_setting_is_shown_with_its_source_and_no_key(tmp_path: Path) -> No
         "jwt.algorithms": "EdDSA, ES256, RS256",
         "jwt.leeway": "30s",
     }
+
+
+def test_the_keys_may_be_a_credential_of_the_daemon_alone(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, table(keys=""))
+    assert settings.jwt is not None
+    assert settings.authorization_mode == "jwt"
+
+    with pytest.raises(ConfigError, match=r"jwt\.keys: is missing"):
+        usable_keys(settings.jwt)
 
 
 @pytest.mark.parametrize(

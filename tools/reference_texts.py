@@ -34,8 +34,8 @@ INVALID: Final = {
     "up to ten and counts the rest.",
     "too_large": "The body is larger than `body_bytes_max`.",
     "id_conflict": "The id was used before, for another request.",
-    "unauthorized": "Tokens are required, and `auth` is missing, is not one of them, or is a JWT that is not "
-    "accepted; the reason says why.",
+    "unauthorized": "Tokens are required, and `auth` is missing, is not one of them, or is a JWT "
+    "that is not accepted; the reason says why.",
     "forbidden": "The token does not allow this command, or not for rows of other users.",
 }
 

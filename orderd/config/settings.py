@@ -229,7 +229,7 @@ class Settings(LayeredSettings):
     )
     # The last ones: in the file, nothing but tables can stand behind them.
     jwt: Annotated[JwtSettings | None, Mapped, SECRET, RELOADABLE] = Field(
-        default=None,
+        default_factory=lambda: None,
         description="JSON Web Tokens: `keys`, the path of a JWKS or PEM file (or the credential "
         "jwt_keys), `issuer`, `audience`, `algorithms`, `leeway`",
     )

@@ -129,4 +129,6 @@ def test_the_example_without_its_marks_says_the_defaults(tmp_path: Path) -> None
     for key, field in Settings.model_fields.items():
         if field.default_factory is None:
             assert getattr(settings, key) == field.default, key
+    assert settings.jwt is not None
+    assert settings.jwt.leeway == 30
     assert settings.tokens["shop"].allow == ("order.create", "product.*")

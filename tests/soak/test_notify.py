@@ -17,6 +17,9 @@ from tools.rabbitmq import PrivateRabbit
 
 pytestmark = pytest.mark.soak
 
+MEMORY_WARM, MEMORY_FURTHER = 1_000, 9_000
+# A kibibyte for each would be as much.
+GROWTH_MIB = 9
 KILLS, SESSIONS, MAIL, CUTS, RESTARTS = 16, 8, 8, 4, 2
 
 
@@ -70,3 +73,31 @@ def test_nothing_is_lost_and_only_what_was_cut_off_from_its_record_goes_twice(
         run.wait_for_work(run.chance.randint(1, 60))
 
     run.finish()
+
+
+def test_memory_does_not_grow_with_the_number_of_notifications(
+    daemon_on: StartDaemonOn, vhost_url: str, shop: Shop
+) -> None:
+    shop.open_with()
+    notices = [shipped(number) for number in range(MEMORY_WARM + MEMORY_FURTHER)]
+    with MailServer() as mail:
+        users = json.dumps(channels(mail, WebServer())[:1])
+        notify = daemon_on(vhost_url, program=NOTIFY_PROGRAM, notify__channel=users)
+
+        def resident_mib_after(count: int) -> float:
+            wait_until(lambda: len(mail.received) >= count, timeout_s=600, what=f"{count} mails")
+            return notify.resident_mib
+
+        shop.send_all(notices[:MEMORY_WARM])
+        before = resident_mib_after(MEMORY_WARM)
+        shop.send_all(notices[MEMORY_WARM:])
+        after = resident_mib_after(len(notices))
+
+    assert after - before < GROWTH_MIB, f"{before:.1f} MiB, then {after:.1f} MiB"
+
+
+def shipped(number: int) -> Message:
+    """Return the event that an order of the first user was shipped."""
+    event = {**EVENT, "id": f"n-{number}", "data": {**EVENT["data"], "id": number}}
+    properties = pika.BasicProperties(delivery_mode=PERSISTENT)
+    return Message(NoticeQueue.USER, json.dumps(event).encode(), properties)

@@ -85,13 +85,13 @@ bench-peers: install ## measure other ways to write the worker beside orderd (ha
 	@$(BIN)/python -m bench install
 	@$(BIN)/python -m bench peers $(BENCH_ARGS)
 
-soak: install ## every fault for real, under load; thousands of examples (half an hour)
+soak: install ## every fault for real, under load; thousands of examples (an hour)
 	@bash tools/install --tests
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not soak" \
 		tests/integration/pipeline/test_equivalence.py \
 		tests/integration/pipeline/test_two_sessions.py tests/unit/shop tests/unit/protocol \
 		tests/unit/pipeline $(PYTEST_ARGS)
-	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/acceptance tests/soak $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -m soak tests/integration tests/acceptance tests/soak $(PYTEST_ARGS)
 
 release: ## cut a release from a clean tree: make release VERSION=1.2.3
 	@$(PYTHON) -m tools.release "$(VERSION)"

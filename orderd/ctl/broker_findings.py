@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.errors import Failure
 from orderd.ctl.findings import Finding
-from orderd.ctl.queue_ages import Ages, ages_of
+from orderd.ctl.queue_ages import Ages, QueueAges
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
                 if depths.get(each.name) is not None and client.is_former(each)
             ]
             daemon = _ask_daemon(client, depths, token, timeout_s)
-            ages = dict(ages_of(settings, client.connection, depths))
+            ages = dict(QueueAges(settings).look(client.connection, depths))
             _bound(ages, daemon)
+            if daemon.is_well:
+                _bound_by_asking(ages, client, depths, token, timeout_s)
             findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:
         summary = str(failure).removeprefix("broker: ")
@@ -96,6 +99,23 @@ def _bound(ages: dict[str, float | None], daemon: Finding) -> None:
     queue = daemon.facts.get("queue")
     if queue is not None and ages.get(queue) is None:
         ages[queue] = float(daemon.facts["round_trip_ms"]) / 1000
+
+
+def _bound_by_asking(
+    ages: dict[str, float | None],
+    client: Client,
+    depths: Depths,
+    token: str | None,
+    timeout_s: float,
+) -> None:
+    """Ask through the other consumed queues of which no age is known, up to one without answer."""
+    with suppress(Failure):
+        for queue in Queue:
+            depth = depths[queue]
+            if depth and depth.consumers and ages.get(queue) is None:
+                started_s = time.monotonic()
+                client.ask(Request(queue, "health_check", token=token), timeout_s)
+                ages[queue] = time.monotonic() - started_s
 
 
 def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: float) -> Finding:

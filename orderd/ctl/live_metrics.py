@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from orderd.amqp.topology import QueueDepth
 from orderd.ctl.broker_findings import queues_of
 from orderd.ctl.client import client_of
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure
-from orderd.ctl.queue_ages import Ages, ages_of
+from orderd.ctl.queue_ages import Ages, QueueAges
+from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
 from orderd.protocol import metrics
 from orderd.protocol.metrics import Metric
@@ -19,26 +21,43 @@ if TYPE_CHECKING:
 
 _NO_LABELS: Final = ()
 
-Look = Callable[["Settings"], Mapping[Metric, Samples]]
+Look = Callable[[], Mapping[Metric, Samples]]
 
 
-def live(settings: "Settings") -> tuple[dict[Metric, Samples], list[Failure]]:
-    """Return the samples that could be had, and why others could not."""
-    samples: dict[Metric, Samples] = {}
-    failures: list[Failure] = []
-    looks: tuple[Look, ...] = (_of_queues, _of_database)
-    for look in looks:
-        try:
-            samples.update(look(settings))
-        except Failure as failure:
-            failures.append(failure)
-    return samples, failures
+class LiveMetrics:
+    """Looks at the servers of *settings*, again and again."""
+
+    def __init__(self, settings: "Settings") -> None:
+        """Begin without any look."""
+        self._settings = settings
+        self._ages = QueueAges(settings)
+
+    def look(self) -> tuple[dict[Metric, Samples], list[Failure]]:
+        """Return the samples that could be had, and why others could not."""
+        samples: dict[Metric, Samples] = {}
+        failures: list[Failure] = []
+        looks: tuple[Look, ...] = (self._of_queues, self._of_database)
+        for look in looks:
+            try:
+                samples.update(look())
+            except Failure as failure:
+                failures.append(failure)
+        return samples, failures
+
+    def _of_queues(self) -> Mapping[Metric, Samples]:
+        with client_of(self._settings) as client:
+            depths = {queue: client.queue_depth(queue) for queue in queues_of(self._settings)}
+            ages = self._ages.look(client.connection, depths)
+        return _samples_of_queues(depths, ages)
+
+    def _of_database(self) -> Mapping[Metric, Samples]:
+        with database_of(self._settings) as database:
+            return _samples_of_database(database)
 
 
-def _of_queues(settings: "Settings") -> Mapping[Metric, Samples]:
-    with client_of(settings) as client:
-        depths = {queue: client.queue_depth(queue) for queue in queues_of(settings)}
-        ages = ages_of(settings, client.connection, depths)
+def _samples_of_queues(
+    depths: Mapping[str, QueueDepth | None], ages: Ages
+) -> Mapping[Metric, Samples]:
     there = {queue: depth for queue, depth in depths.items() if depth is not None}
     return {
         metrics.QUEUE_MESSAGES: [((queue,), depth.ready) for queue, depth in there.items()],
@@ -59,15 +78,14 @@ def _oldest_dead_letter(ages: Ages) -> Samples:
     return [] if None in found and not oldest_s else [(_NO_LABELS, oldest_s)]
 
 
-def _of_database(settings: "Settings") -> Mapping[Metric, Samples]:
-    with database_of(settings) as database:
-        is_outdated = bool(pending_migrations(database))
-        found: dict[Metric, Samples] = {metrics.SCHEMA_OUTDATED: [(_NO_LABELS, is_outdated)]}
-        if is_outdated:
-            return found
-        with database.transaction() as tx:
-            requests, _ = tx.row("measure_ledger")
-            events, oldest_s = tx.row("count_outbox")
+def _samples_of_database(database: Database) -> Mapping[Metric, Samples]:
+    is_outdated = bool(pending_migrations(database))
+    found: dict[Metric, Samples] = {metrics.SCHEMA_OUTDATED: [(_NO_LABELS, is_outdated)]}
+    if is_outdated:
+        return found
+    with database.transaction() as tx:
+        requests, _ = tx.row("measure_ledger")
+        events, oldest_s = tx.row("count_outbox")
     found[metrics.LEDGER_ROWS] = [(_NO_LABELS, requests)]
     found[metrics.OUTBOX_ROWS] = [(_NO_LABELS, events)]
     found[metrics.OUTBOX_OLDEST] = [(_NO_LABELS, oldest_s)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.console import Console
 from orderd.ctl.errors import Failure
-from orderd.ctl.live_metrics import live
+from orderd.ctl.live_metrics import LiveMetrics
 from orderd.runtime.prometheus import rendered
 
 if TYPE_CHECKING:
@@ -20,19 +20,24 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 Scrape = Callable[[], tuple[str, Sequence[Failure]]]
 
 
-def scrape(settings: "Settings", path: str) -> tuple[str, Sequence[Failure]]:
-    """Return all metrics that could be had, and why others could not.
+def scrape_of(settings: "Settings", path: str) -> Scrape:
+    """Return what looks at all metrics: that could be had, and why others could not.
 
     *path* is the daemon's metrics file; an empty one stands for none.
     """
-    written, failures = "", []
-    try:
-        written = _read(path)
-    except Failure as failure:
-        failures.append(failure)
-    samples, missing = live(settings)
-    text = rendered(settings.instance_name, samples).decode()
-    return written + text, [*failures, *missing]
+    live = LiveMetrics(settings)
+
+    def scrape() -> tuple[str, Sequence[Failure]]:
+        written, failures = "", []
+        try:
+            written = _read(path)
+        except Failure as failure:
+            failures.append(failure)
+        samples, missing = live.look()
+        text = rendered(settings.instance_name, samples).decode()
+        return written + text, [*failures, *missing]
+
+    return scrape
 
 
 def serve(address: tuple[str, int], look: Scrape, console: Console) -> None:

@@ -91,6 +91,8 @@ def test_the_exporter_reads_what_the_daemon_writes_and_prometheus_finds_its_port
     monitor = manifests["PodMonitor/orderd"]["spec"]
     (endpoint,) = monitor["podMetricsEndpoints"]
     assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+    # The operator would name the job after namespace and monitor; the alert rules say orderd.
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "orderd"}]
     assert exporter["livenessProbe"]["tcpSocket"]["port"] == port["name"]
     assert monitor["selector"] == spec["selector"]
 

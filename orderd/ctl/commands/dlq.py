@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from orderd.ctl.broker import broker_of
@@ -166,8 +167,10 @@ def list_letters(options: argparse.Namespace, context: Context) -> int:
         summaries = (dead_letter.summary() for dead_letter in shown.over(matching))
         if console.is_json:
             console.items(summaries, looked_at=lambda: dead_letters.seen)
-        elif rows := [_cells(summary) for summary in summaries]:
-            console.table(Table(_COLUMNS, rows))
+        else:
+            # A table is kept until its columns are as wide as their cells: many rows take several.
+            while rows := [_cells(summary) for summary in islice(summaries, LIST_LIMIT)]:
+                console.table(Table(_COLUMNS, rows))
     return _end(console, dead_letters, options, shown.count)
 
 

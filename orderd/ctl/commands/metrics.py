@@ -37,14 +37,14 @@ def run(options: argparse.Namespace, context: Context) -> int:
     if context.console.is_json:
         raise WrongUsage("metrics are text: they have no JSON form")
     # Loaded here: with its libraries it takes longer than all the rest of orderctl.
-    from orderd.ctl.scrape import scrape, serve  # noqa: PLC0415
+    from orderd.ctl.scrape import scrape_of, serve  # noqa: PLC0415
 
     settings = context.settings
-    path = options.file or settings.metrics_file
+    scrape = scrape_of(settings, options.file or settings.metrics_file)
     if options.listen is not None:
-        serve(options.listen, lambda: scrape(settings, path), context.console)
+        serve(options.listen, scrape, context.console)
         return ExitCode.DONE
-    text, failures = scrape(settings, path)
+    text, failures = scrape()
     context.console.write(text)
     for failure in failures:
         context.console.complain(str(failure))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.integration.ctl.dlq_runs import Runs
 from tests.integration.ctl.letters import Broker, broker_at
 from tests.support.orderctl import Ended, Orderctl, orderctl_on
 from tools.management import Management
@@ -31,6 +32,12 @@ def broker(vhost_url: str) -> Iterator[Broker]:
     """Somebody else's connection to this test's virtual host."""
     with broker_at(vhost_url) as broker:
         yield broker
+
+
+@pytest.fixture
+def runs(database_url: str, vhost_url: str) -> Runs:
+    """Runs of `orderctl dlq` on this test's database and virtual host."""
+    return Runs(database_url, vhost_url)
 
 
 @pytest.fixture

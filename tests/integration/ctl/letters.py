@@ -95,7 +95,10 @@ class Broker:
 
 @contextmanager
 def broker_at(url: str) -> Iterator[Broker]:
-    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
+    parameters = pika.URLParameters(url)
+    # Nothing services it while a program runs, for minutes in some tests.
+    parameters.heartbeat = 0
+    with closing(pika.BlockingConnection(parameters)) as connection:
         yield Broker(connection.channel())
 
 

@@ -1,10 +1,6 @@
 """`orderctl metrics`: what a daemon has written, and live figures of its servers."""
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
-from tools.daemon import clean_environment
+from tests.support.exporter import serving
 
 NOWHERE = "127.0.0.1:1"
 WRITTEN = """\
@@ -94,26 +90,6 @@ def test_what_is_no_address_is_wrong_usage(orderctl: Orderctl, address: str) -> 
     assert f"'{address}' is not HOST:PORT" in done.err
 
 
-@contextmanager
-def serving(file: Path, database_url: str, vhost_url: str) -> Iterator[str]:
-    """Serve metrics on any port; yield the URL."""
-    command = [sys.executable, "-m", "orderd.ctl", "metrics", "--listen", "127.0.0.1:0"]
-    servers = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
-    with subprocess.Popen(
-        [*command, "--file", str(file)],
-        env=clean_environment() | servers,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        try:
-            assert server.stderr is not None
-            yield server.stderr.readline().split()[-1]
-            server.send_signal(signal.SIGINT)
-            assert server.wait(20) == 128 + signal.SIGINT
-        finally:
-            server.kill()
-
-
 def get(url: str, path: str = "") -> tuple[int, str, str]:
     """Return status, type and text of what is at *url*, or at another *path* of its server."""
     parts = urlsplit(url)
@@ -124,7 +100,8 @@ def get(url: str, path: str = "") -> tuple[int, str, str]:
 
 
 def test_each_request_is_a_new_look(file: Path, database_url: str, vhost_url: str) -> None:
-    with serving(file, database_url, vhost_url) as url:
+    servers = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    with serving(file, servers) as url:
         status, kind, text = get(url)
         assert (status, kind.split(";")[:2]) == (200, ["text/plain", " version=0.0.4"])
         assert samples(text)["orderd_state", "running"] == 1

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from orderd.ctl.main import build_parser
 from tests.unit.monitoring.known import faults, labels_of
 from tests.unit.monitoring.promql import names
 from tests.unit.test_documentation import TREE, anchors, resolves
@@ -16,7 +17,11 @@ from tests.unit.test_documentation import TREE, anchors, resolves
 MONITORING: Final = TREE / "monitoring"
 RUNBOOK: Final = TREE / "docs/how-to/runbook.md"
 RUNBOOK_URL: Final = "https://orderd.invalid/"
+MONITOR: Final = TREE / "docs/how-to/monitor.md"
 SEVERITIES: Final = {"critical", "warning"}
+BULLETS: Final = ["Means", "Users see", "Look", "Do", "Ends"]
+PLACEHOLDERS: Final = {"QUEUE": "order", "ID": "web-7"}
+COMMANDS: Final = sorted({*re.findall(r"`(orderctl [^`|>]+)", RUNBOOK.read_text())})
 
 ALERTS: Final = [
     rule
@@ -66,6 +71,26 @@ def test_an_alert_is_tested_to_fire_and_not_to_fire(alert: dict[str, Any]) -> No
     }
 
     assert fires == {True, False}
+
+
+@each_alert
+def test_a_section_says_what_users_see_where_to_look_and_what_to_do(alert: dict[str, Any]) -> None:
+    section = RUNBOOK.read_text().split(f"### {alert['alert']}\n")[1].split("\n#")[0]
+
+    assert re.findall(r"^- \*\*(.+)\*\*: ", section, re.MULTILINE) == BULLETS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_runbook_exists(command: str) -> None:
+    words = [PLACEHOLDERS.get(word, word) for word in command.split()[1:]]
+
+    assert build_parser().parse_args(words).run is not None
+
+
+def test_the_list_of_alerts_has_each_with_its_severity() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(\S+\) \| (\w+) \|", MONITOR.read_text(), re.MULTILINE)
+
+    assert rows == [(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS]
 
 
 def test_every_section_of_the_runbook_is_about_an_alert() -> None:

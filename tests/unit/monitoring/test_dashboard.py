@@ -1,6 +1,5 @@
 """The dashboard: it can be imported, and its panels name what orderd exposes."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,12 +11,10 @@ import pytest
 import yaml
 
 from orderd.protocol.metrics import METRICS
+from tests.support.dashboard import DASHBOARD, PANELS, expressions
 from tests.unit.monitoring.known import SERIES, faults, labels_of
 from tests.unit.monitoring.promql import names
-from tests.unit.test_documentation import TREE
 
-DASHBOARD: Final = json.loads((TREE / "monitoring/dashboard.json").read_text())
-PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 # What Grafana puts in their place.
 VARIABLES: Final = {
@@ -26,18 +23,27 @@ VARIABLES: Final = {
     "$queue": "user|product|order",
 }
 
+# Of those that Grafana has, the ones that may be of use here: what it does not know is shown bare.
+UNITS: Final = {"short", "none", "s", "ms", "ops", "cpm", "percentunit", "percent", "bytes"}
+TYPES: Final = {"row", "stat", "timeseries", "table"}
+# Of Grafana 10; later ones migrate it at the import.
+SCHEMA_VERSIONS: Final = range(36, 40)
+COLUMNS: Final = 24
+
 each_panel = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
 
 
 @each_panel
 def test_a_panel_asks_for_metrics_and_labels_that_orderd_exposes(panel: dict[str, Any]) -> None:
-    assert [fault for expression in expressions(panel) for fault in faults(expression)] == []
+    assert [
+        fault for expression in expressions(panel, VARIABLES) for fault in faults(expression)
+    ] == []
 
 
 @each_panel
 def test_a_panel_names_its_lines_by_labels_that_they_have(panel: dict[str, Any]) -> None:
-    for target in panel["targets"]:
-        found = names(filled(target["expr"]))
+    for target, expression in zip(panel["targets"], expressions(panel, VARIABLES), strict=True):
+        found = names(expression)
         known = set[str]().union(*(labels_of(each.name) for each in found.selectors))
         grouped = found.grouping or known
 
@@ -61,6 +67,45 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
     ] == []
 
 
+@each_panel
+def test_a_panel_has_a_type_and_units_that_grafana_knows(panel: dict[str, Any]) -> None:
+    config = panel["fieldConfig"]
+    overridden = [
+        each["value"]
+        for override in config["overrides"]
+        for each in override["properties"]
+        if each["id"] == "unit"
+    ]
+
+    assert panel["type"] in TYPES
+    assert {config["defaults"]["unit"], *overridden} <= UNITS
+
+
+@each_panel
+def test_a_panel_has_a_letter_for_each_query_and_a_text_on_what_it_shows(
+    panel: dict[str, Any],
+) -> None:
+    letters = [target["refId"] for target in panel["targets"]]
+
+    assert len(set(letters)) == len(letters) > 0
+    assert panel["description"]
+
+
+def test_panels_fit_into_the_columns_below_the_row_that_they_belong_to() -> None:
+    places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
+
+    assert DASHBOARD["panels"][0]["type"] == "row"
+    assert [place for place in places if place["x"] + place["w"] > COLUMNS] == []
+    assert [place["y"] for place in places] == sorted(place["y"] for place in places)
+
+
+def test_the_dashboard_is_of_a_version_that_grafana_reads() -> None:
+    assert DASHBOARD["schemaVersion"] in SCHEMA_VERSIONS
+    # Numbers are given by the Grafana that imports it; the uid keeps links to it alive.
+    assert DASHBOARD.get("id") is None
+    assert DASHBOARD["uid"] == "orderd"
+
+
 def test_variables_ask_for_labels_that_orderd_exposes() -> None:
     variables = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
 
@@ -76,7 +121,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
     shown = {
         SERIES[each.name].name
         for panel in PANELS
-        for expression in expressions(panel)
+        for expression in expressions(panel, VARIABLES)
         for each in names(expression).selectors
         if each.name in SERIES
     }
@@ -87,7 +132,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed (Debian package prometheus)")
-    every = [expression for panel in PANELS for expression in expressions(panel)]
+    every = [expression for panel in PANELS for expression in expressions(panel, VARIABLES)]
     rules = [{"record": f"panel:{number}", "expr": each} for number, each in enumerate(every)]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -97,17 +142,6 @@ def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-
-
-def expressions(panel: dict[str, Any]) -> list[str]:
-    return [filled(target["expr"]) for target in panel["targets"]]
-
-
-def filled(expression: str) -> str:
-    for name, text in VARIABLES.items():
-        expression = expression.replace(name, text)
-    assert "$" not in expression
-    return expression
 
 
 def overlap(one: dict[str, int], other: dict[str, int]) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.system.machine import HERE, PATIENCE_S, Machine
+from tests.system.test_exporter import FETCH
 from tools.waiting import wait_until
 
 SERVERS: Final = "203.0.113.7"
@@ -161,11 +162,7 @@ def _await_said(machine: Machine, unit: str, *texts: str) -> None:
     """Return once one line of the unit has all of these; each scrape makes it look again."""
 
     def is_said() -> bool:
-        machine.guest.result(
-            "python3",
-            "-c",
-            "import urllib.request as r; r.urlopen('http://127.0.0.1:9645/metrics')",
-        )
+        machine.guest.result(*FETCH)
         return any(all(text in line for text in texts) for line in _said(machine, unit))
 
     wait_until(is_said, timeout_s=PATIENCE_S, what=f"{texts} said by {unit}", poll_s=1.0)

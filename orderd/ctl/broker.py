@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.connection import Connection
-from orderd.amqp.faults import BrokerFault, ChannelFault, TopologyMismatch
+from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, TopologyMismatch
 from orderd.ctl.client import endpoint_of
-from orderd.ctl.errors import Failure, Misconfigured, Unavailable
+from orderd.ctl.errors import AccessRefused, Failure, Misconfigured, Unavailable
 from orderd.ctl.interrupts import interruptible
 from orderd.logs.logger import silence_libraries
 
@@ -35,6 +35,8 @@ def broker_of(settings: "Settings") -> Iterator[ConfirmedPublisher]:
     except ChannelFault as fault:
         failure = Failure if fault.code == _ACCESS_REFUSED else Unavailable
         raise failure(f"broker: {fault}") from fault
+    except BrokerRefused as fault:
+        raise AccessRefused(f"broker: {fault}") from fault
     except BrokerFault as fault:
         raise Unavailable(f"broker: {fault}") from fault
 

@@ -10,8 +10,9 @@ from orderd.amqp.inspection import needed
 from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
 from orderd.ctl.errors import Failure
-from orderd.ctl.findings import Finding
+from orderd.ctl.findings import Finding, finding_of
 from orderd.ctl.queue_ages import Ages, QueueAges
+from orderd.ctl.tables import counted
 from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
                 _bound_by_asking(ages, client, depths, token, timeout_s)
             findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:
-        summary = str(failure).removeprefix("broker: ")
-        findings.append(Finding("broker", is_well=False, summary=summary))
+        findings.append(finding_of("broker", failure))
     return findings
 
 
@@ -69,7 +69,8 @@ def judge_queues(depths: Depths, former: Sequence[str] = (), ages: Ages = _NO_AG
     ready = sum((depths[queue] or _NO_QUEUE).ready for queue in Queue)
     dead = sum((depths[dead_letter_queue(queue)] or _NO_QUEUE).ready for queue in Queue)
     waiting = sum(depth.ready for depth in depths.values() if depth) - ready - dead
-    said = [f"{ready} commands ready, {waiting} waiting for a retry, {dead} dead letters"]
+    letters = counted(dead, "dead letter")
+    said = [f"{counted(ready, 'command')} ready, {waiting} waiting for a retry, {letters}"]
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"missing: {missing[0]}{more}")

@@ -12,6 +12,7 @@ from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.faults import (
     ACCESS_REFUSED,
     BrokerFault,
+    BrokerRefused,
     ChannelFault,
     NoReply,
     NotRouted,
@@ -21,7 +22,7 @@ from orderd.amqp.inspection import Needed, is_former
 from orderd.amqp.message import Properties
 from orderd.amqp.rpc import RpcClient
 from orderd.amqp.topology import QueueDepth
-from orderd.ctl.errors import Failure, Misconfigured, Unavailable, WrongUsage
+from orderd.ctl.errors import AccessRefused, Failure, Misconfigured, Unavailable, WrongUsage
 from orderd.ctl.interrupts import interruptible
 from orderd.logs.logger import silence_libraries
 from orderd.protocol.names import Queue
@@ -140,7 +141,7 @@ class Client:
             except NoReply:
                 raise NoAnswer(
                     f"{self.where}: no reply from queue {request.queue} in {timeout_s:g} s; "
-                    "orderctl status shows whether a daemon is running"
+                    "orderctl status shows whether a daemon runs and whether the queue is paused"
                 ) from None
         try:
             document = loads(body)
@@ -172,6 +173,8 @@ def client_of(settings: "Settings") -> Iterator[Client]:
     with closing(RpcClient(endpoint_of(settings))) as rpc, interruptible(rpc.connection):
         try:
             rpc.connect()
+        except BrokerRefused as fault:
+            raise AccessRefused(f"broker: {fault}") from fault
         except BrokerFault as fault:
             raise Unavailable(f"broker: {fault}") from fault
         yield Client(rpc)

@@ -4,16 +4,20 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from orderd.ctl.json_text import compact, error_document, items_text, pretty
 from orderd.ctl.layout import lines_of, wrapped
 from orderd.ctl.tables import Table, plain, printable
 from orderd.ctl.terminal import painted, width
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 Advance = Callable[[], object]
-# Less than that is done before a bar could be read.
+# Less than that is done before a bar could be read; of what is slow, less than the second.
 _LONG: Final = 500
+_LONG_IF_SLOW: Final = 10
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 
 
@@ -24,6 +28,8 @@ class Console:
         self.is_json = is_json
         self._has_document = False
         self._before = ""
+        self._shown_bars: Progress | None = None
+        self._is_line_ended = False
         for stream in (sys.stdout, sys.stderr):
             # A locale that lacks a character is no reason to fail half-way.
             if isinstance(stream, io.TextIOWrapper):
@@ -94,11 +100,33 @@ class Console:
         for line in text.splitlines():
             self.note(f"orderctl: {line}")
 
+    def interrupted(self, told: str = "") -> None:
+        """End the line in which the terminal shows ^C, and say what was done until then."""
+        if not self._is_line_ended and sys.stderr.isatty():
+            self.note("")
+        self._is_line_ended = True
+        if told:
+            self.note(told)
+
     @contextmanager
-    def progress(self, purpose: str, total: int) -> Iterator[Advance]:
-        """Give what is to be called for each of *total* steps; a terminal shows a bar if many."""
-        if total < _LONG or not sys.stderr.isatty():
+    def progress(self, purpose: str, total: int, *, is_slow: bool = False) -> Iterator[Advance]:
+        """Give what is to be called for each of *total* steps; a terminal shows a bar if many.
+
+        A bar that is begun within another one stands below it.
+        """
+        if total < (_LONG_IF_SLOW if is_slow else _LONG) or not sys.stderr.isatty():
             yield lambda: None
+            return
+        with self._bars() as bars:
+            step = bars.add_task(purpose, total=total)
+            yield lambda: bars.advance(step)
+            bars.remove_task(step)
+
+    @contextmanager
+    def _bars(self) -> Iterator["Progress"]:
+        """Give the display of bars, which is there until the first of them ends."""
+        if self._shown_bars is not None:
+            yield self._shown_bars
             return
         # Slow to load, for terminals only.
         from rich.console import Console as RichConsole  # noqa: PLC0415
@@ -107,10 +135,17 @@ class Console:
         columns = (*Progress.get_default_columns(), MofNCompleteColumn())
         console = RichConsole(file=sys.stderr)
         # Results go to stdout as they are, not through the bar.
-        bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
-        with bar:
-            step = bar.add_task(purpose, total=total)
-            yield lambda: bar.advance(step)
+        bars = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+        with bars:
+            self._shown_bars = bars
+            try:
+                yield bars
+            except KeyboardInterrupt:
+                # The line is cleared together with the bars.
+                self._is_line_ended = True
+                raise
+            finally:
+                self._shown_bars = None
 
     def flush(self) -> None:
         """Write out what is still in memory; a closed pipe is found out here."""

@@ -1,16 +1,16 @@
 """Checks the database: connection, schema, locks, ledger and outbox."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure, Misconfigured
-from orderd.ctl.findings import Finding
+from orderd.ctl.findings import Finding, finding_of
+from orderd.ctl.records import pause_text, read_pauses
+from orderd.ctl.tables import counted
 from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
-from orderd.protocol.rows import rfc3339
 from orderd.runtime.installation import migrate_command
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def look_at_database(settings: "Settings") -> list[Finding]:
             findings.extend(_look(database, settings))
     except Failure as failure:
         part = "schema" if isinstance(failure, Misconfigured) else "database"
-        summary = str(failure).removeprefix(f"{part}: ")
-        findings.append(Finding(part, is_well=False, summary=summary))
+        findings.append(finding_of(part, failure))
     return findings
 
 
@@ -65,7 +64,7 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
         events, age_s = tx.row("count_outbox")
         refused = RefusedEvents(*tx.row("measure_refused_outbox"))
         (mode,) = tx.row("last_authorization")
-        pauses = tx.rows("list_pauses")
+        pauses = read_pauses(tx)
         waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
     yield _pauses(pauses)
     yield _authorization(mode, settings)
@@ -74,24 +73,9 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
     yield _locks(*waits)
 
 
-def _pauses(pauses: Sequence[tuple[str, str, str, datetime, datetime | None]]) -> Finding:
-    facts = [
-        {
-            "queue": queue,
-            "reason": reason,
-            "by": paused_by,
-            "since": rfc3339(since),
-            "until": None if ends_at is None else rfc3339(ends_at),
-        }
-        for queue, reason, paused_by, since, ends_at in pauses
-    ]
-    told = [
-        f"{each['queue']} since {each['since']} by {each['by']}: {each['reason']}"
-        + (f" (until {each['until']})" if each["until"] else "")
-        for each in facts
-    ]
-    summary = "; ".join(told) or "no queue is paused"
-    return Finding("pauses", is_well=not facts, summary=summary, facts={"queues_paused": facts})
+def _pauses(pauses: Sequence[Mapping[str, Any]]) -> Finding:
+    summary = "; ".join(map(pause_text, pauses)) or "no queue is paused"
+    return Finding("pauses", not pauses, summary, {"queues_paused": pauses})
 
 
 def _authorization(mode: str | None, settings: "Settings") -> Finding:
@@ -117,13 +101,16 @@ def _ledger(requests: int, *, is_estimate: bool) -> Finding:
     return Finding(
         "ledger",
         is_well=True,
-        summary=f"{about}{requests} request{'s' * (requests != 1)}",
+        summary=f"{about}{counted(requests, 'request')}",
         facts=facts,
     )
 
 
 def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:
-    said = [f"{events} events to send" + (f", the oldest for {age_s:.1f} s" if events else "")]
+    said = [
+        f"{counted(events, 'event')} to send"
+        + (f", the oldest for {age_s:.1f} s" if events else "")
+    ]
     if refused.events:
         said.append(f"{refused.events} refused, next try in {max(refused.next_try_s, 0):.0f} s")
     if refused.set_aside:
@@ -144,6 +131,8 @@ def _outbox(events: int, age_s: float, refused: RefusedEvents) -> Finding:
 def _locks(commands: int, oldest_s: float, because: str | None) -> Finding:
     summary = "no command waits for a lock"
     if commands:
-        summary = f"{commands} commands wait, the first for {oldest_s:.0f} s: {because}"
+        verb = "waits" if commands == 1 else "wait"
+        told = f"{counted(commands, 'command')} {verb}"
+        summary = f"{told}, the first for {oldest_s:.0f} s: {because}"
     facts = {"commands": commands, "oldest_s": Decimal(f"{oldest_s:.1f}"), "because": because}
     return Finding("locks", oldest_s <= LOCK_WAIT_MAX_S, summary, facts)

@@ -27,6 +27,10 @@ class Unavailable(Failure):
     code = ExitCode.UNAVAILABLE
 
 
+class AccessRefused(Unavailable):
+    """A server refuses this login, so how it is cannot be known; the text says who is refused."""
+
+
 class Misconfigured(Failure):
     """Configuration or schema are not as they have to be."""
 

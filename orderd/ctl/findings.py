@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from orderd.ctl.errors import AccessRefused, Failure
 from orderd.protocol.values import value
 
 
@@ -19,3 +20,15 @@ class Finding:
     def document(self) -> dict[str, Any]:
         """Return the finding as JSON members."""
         return {"ok": self.is_well, "summary": self.summary, **self.facts}
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it could not be looked at, because the server refused this login."""
+        return bool(self.facts.get("access_refused"))
+
+
+def finding_of(part: str, failure: Failure) -> Finding:
+    """Return the finding that *part* could not be looked at, because of *failure*."""
+    summary = str(failure).removeprefix(f"{part}: ")
+    facts = {"access_refused": True} if isinstance(failure, AccessRefused) else {}
+    return Finding(part, is_well=False, summary=summary, facts=facts)

@@ -52,6 +52,19 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
+def left_to_child() -> Iterator[None]:
+    """Leave Ctrl-C to a child that has the terminal; main thread only.
+
+    To be entered once it runs: it would inherit that the signal is ignored.
+    """
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+@contextmanager
 def interruptible(connection: "Connection") -> Iterator[None]:
     """Abandon the connection at Ctrl-C, so that whatever cleans up afterwards leaves it alone."""
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from orderd.ctl.tables import Column, Table, aligned, printable_cells, width_of
+from orderd.ctl.tables import Column, Table, Whole, aligned, printable_cells, width_of
 from orderd.ctl.terminal import BOLD, RED, YELLOW, painted
 from orderd.protocol.values import value
 
@@ -95,7 +95,7 @@ def _drawn(fitted: _Fitted) -> Iterator[str]:
     yield painted(_GAP.join(titles).rstrip(), BOLD)
     for row in fitted.table.rows:
         broken = [
-            wrapped(cell, width) if column.is_long else [cell]
+            wrapped(cell, width) if column.is_long and not isinstance(cell, Whole) else [cell]
             for cell, column, width in zip(row, columns, widths, strict=True)
         ]
         for number in range(max(map(len, broken))):

@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "status": "show the state of daemon, queues and database",
     "daemons": "list all daemons",
     "pause": "have all daemons take nothing from a queue",
-    "resume": "have them take from it again",
+    "resume": "have all daemons take from a paused queue again",
     "publish": "publish a command, and wait for the broker to confirm it",
     "call": "publish a command, and wait for the daemon's reply",
     "orders": "list orders, or show one",
@@ -42,10 +42,12 @@ COMMANDS: Final = {
     "completion": "print a shell completion script",
 }
 _COLUMNS_MAX: Final = 80
+# Of a wrong value so many are shown.
+_VALUE_CHARACTERS_MAX: Final = 100
 EPILOG: Final = (
     "Settings come from the configuration file and the environment, as for orderd. Exit codes: 0 "
-    "done, 1 failed or refused, 2 usage, 69 a server cannot be reached, 78 bad configuration or "
-    "schema not migrated."
+    "done, 1 failed or refused, 2 usage, 3 not everything could be checked, 69 a server cannot be "
+    "reached, 78 bad configuration or schema not migrated, 130 interrupted."
 )
 
 
@@ -59,9 +61,7 @@ def main(
     try:
         options = build_parser().parse_args(arguments)
     except WrongArguments as error:
-        if "--json" in (sys.argv if arguments is None else arguments):
-            Context(argparse.Namespace(json=True)).console.failed(error)
-        raise
+        return _misunderstood(error, sys.argv[1:] if arguments is None else arguments)
     context = Context(options)
     try:
         on_begin()
@@ -96,6 +96,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _misunderstood(error: "WrongArguments", arguments: Sequence[str]) -> int:
+    """Say in the form that was wanted that *arguments* are wrong; raises *error* otherwise."""
+    if "--nagios" in arguments:
+        from orderd.ctl.status.nagios import unknown_line  # noqa: PLC0415 (for a monitor only)
+        from orderd.ctl.status.thresholds import Level  # noqa: PLC0415
+
+        print(unknown_line(error.text))  # noqa: T201 - no console is made yet
+        return Level.UNKNOWN
+    if "--json" in arguments:
+        Context(argparse.Namespace(json=True)).console.failed(error)
+    raise error
+
+
 def _run(options: argparse.Namespace, context: Context) -> int:
     if os.environ.get("ORDERD_FAILPOINT"):
         _arm_failpoints()
@@ -108,6 +121,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
 def _interrupted(interrupt: KeyboardInterrupt, context: Context) -> int:
     # Without a reader of stdout there is nothing left to tell.
     with suppress(OSError):
+        context.console.interrupted()
         context.console.failed(interrupt)
     return ExitCode.INTERRUPTED
 
@@ -160,6 +174,25 @@ class SuggestingParser(argparse.ArgumentParser):
         self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
         raise WrongArguments(message)
 
+    def _match_arguments_partial(
+        self, actions: Sequence[argparse.Action], arg_strings_pattern: str
+    ) -> list[int]:
+        # Python before 3.12.7 takes an optional positional for left out where an option comes
+        # first: `call QUEUE ACTION --id ID JSON`.
+        counts: list[int] = super()._match_arguments_partial(actions, arg_strings_pattern)
+        if arg_strings_pattern[sum(counts) :].startswith("O"):
+            while counts and not counts[-1]:
+                del counts[-1]
+        return counts
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            if (got := ascii(arg_string[:_VALUE_CHARACTERS_MAX])) not in error.message:
+                error.message += f"; got {got}"
+            raise
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
             super()._check_value(action, value)
@@ -188,6 +221,10 @@ class CommandParser(SuggestingParser):
         # Not given here, they must not undo what was given before the command.
         _add_common_options(self, config=argparse.SUPPRESS, json=argparse.SUPPRESS)
 
+    def add_subparsers(self, **settings: Any) -> Any:
+        """Add the verbs of the command."""
+        return super().add_subparsers(**settings, action=_Verbs)
+
     def load(self) -> None:
         """Let the command's module add its arguments, once."""
         if self._module is not None:
@@ -197,7 +234,18 @@ class CommandParser(SuggestingParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, with all that the command takes."""
         self.load()
-        return super().parse_known_args(args, namespace)
+        options, others = super().parse_known_args(args, namespace)
+        if others:
+            # Here the usage is that of the verb.
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return options, others
+
+
+class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
+    """The verbs of a command; what one does stands in its own help, too."""
+
+    def add_parser(self, name: str, **settings: Any) -> Any:
+        return super().add_parser(name, description=_sentence(settings["help"]), **settings)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:

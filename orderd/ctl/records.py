@@ -1,6 +1,6 @@
-"""Rows of the ledger and of the outbox, as the JSON documents of orderctl."""
+"""Rows of ledger, outbox and pauses, as the JSON documents of orderctl."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from orderd.db.transaction import Transaction
@@ -22,6 +22,26 @@ def ledger_row(*fields: Any) -> dict[str, Any]:
     """Return the fields of a row, in the order of LEDGER_FIELDS, as a document."""
     row = dict(zip(LEDGER_FIELDS, fields, strict=True))
     return {**row, "created_at": rfc3339(row["created_at"])}
+
+
+def read_pauses(tx: Transaction) -> Sequence[dict[str, Any]]:
+    """Return the queues that are paused now: by whom, why, since when and until when."""
+    return [
+        {
+            "queue": queue,
+            "reason": reason,
+            "by": paused_by,
+            "since": rfc3339(since),
+            "until": None if ends_at is None else rfc3339(ends_at),
+        }
+        for queue, reason, paused_by, since, ends_at in tx.rows("list_pauses")
+    ]
+
+
+def pause_text(pause: Mapping[str, Any]) -> str:
+    """Return one of `read_pauses` in words."""
+    end = f" (until {pause['until']})" if pause["until"] else ""
+    return f"{pause['queue']} since {pause['since']} by {pause['by']}: {pause['reason']}{end}"
 
 
 def outbox_event(fields: Sequence[Any]) -> dict[str, Any]:

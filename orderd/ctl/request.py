@@ -43,7 +43,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
         dest="request_id",
         metavar="ID",
         type=request_id,
-        help="the request's id; default: a new UUID. requests with the same id are applied once",
+        help="the request's id; default: a new UUID; requests with the same id are applied once",
     )
     parser.add_argument(
         "--version",
@@ -55,7 +55,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_token_argument(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take a bearer token; never on the command line, where everybody can read it."""
+    """Let *parser* take a bearer token; never on the command line, which other users can read."""
     parser.add_argument(
         "--auth-file",
         type=Path,
@@ -119,6 +119,7 @@ def telling_id(request: Request, console: Console) -> Iterator[None]:
         yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.has_come():
+            console.interrupted()
             console.complain(said)
         elif isinstance(error, NoAnswer | Unavailable):
             raise type(error)(f"{error}\n{said}", id=request.request_id) from error

@@ -20,6 +20,12 @@ class Column:
     is_extra: bool = False
 
 
+class Whole(str):
+    """A cell of a long column that is not broken all the same: an id."""
+
+    __slots__ = ()
+
+
 @value
 class Table:
     """Rows of cells, one cell for each column."""
@@ -50,6 +56,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """Return *count* with *noun*, in the plural unless it is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def aligned(cell: str, width: int, *, is_right: bool) -> str:
     """Return *cell* with the spaces that it lacks to *width*."""
     gap = " " * (width - width_of(cell))
@@ -68,4 +79,4 @@ def width_of(text: str) -> int:
 
 def printable_cells(row: Sequence[str]) -> list[str]:
     """Return the cells of *row*, each printable."""
-    return [printable(cell) for cell in row]
+    return [Whole(printable(cell)) if isinstance(cell, Whole) else printable(cell) for cell in row]

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orderd.ctl.errors import WrongUsage
 from orderd.protocol.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _context: "Context") -> int:
     """Print the script."""
+    if options.json:
+        raise WrongUsage("a completion script is text: it has no JSON form")
     script = (_SCRIPTS / f"orderctl.{options.shell}").read_text(encoding="utf-8")
     print(script, end="")  # noqa: T201 - a script is no table
     return ExitCode.DONE

@@ -12,11 +12,11 @@ from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.rows import rfc3339
 
 
-def _moment(name: str, title: str) -> Shown:
+def _moment(name: str, title: str, *, is_extra: bool = False) -> Shown:
     def cell(row: Row) -> str:
         return f"{row[name][:19].replace('T', ' ')}Z" if row[name] else ""
 
-    return Shown(title, cell)
+    return Shown(title, cell, is_extra=is_extra)
 
 
 def _state(row: Row) -> str:
@@ -26,14 +26,14 @@ def _state(row: Row) -> str:
 
 _COLUMNS: Final = (
     Shown("instance", plainly("instance")),
-    Shown("host", plainly("host")),
-    Shown("pid", plainly("pid"), is_right=True),
-    Shown("version", plainly("version")),
+    Shown("host", plainly("host"), is_extra=True),
+    Shown("pid", plainly("pid"), is_right=True, is_extra=True),
+    Shown("version", plainly("version"), is_extra=True),
     Shown("state", _state, is_long=True),
     Shown("msg/s", plainly("messages_per_s"), is_right=True),
     Shown("in hand", plainly("in_hand"), is_right=True),
     _moment("last_commit", "last commit"),
-    _moment("since", "since"),
+    _moment("since", "since", is_extra=True),
 )
 
 

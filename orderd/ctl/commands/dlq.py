@@ -23,7 +23,7 @@ from orderd.ctl.dlq.moves import discard, replay
 from orderd.ctl.dlq.pace import RAMP_START_PER_S, STOP_ABOVE_PERCENT, percent, rate
 from orderd.ctl.dlq.transfer import export_letters, import_letters
 from orderd.ctl.request import request_id
-from orderd.ctl.tables import Column, Table
+from orderd.ctl.tables import Column, Table, counted
 
 LIST_LIMIT: Final = 1000
 SHOW_LIMIT: Final = 100
@@ -31,21 +31,21 @@ _COLUMNS: Final = (
     Column("queue"),
     Column("failed"),
     Column("code"),
-    Column("id", is_long=True),
-    Column("action"),
-    Column("attempt", is_right=True),
+    Column("id"),
+    Column("action", is_extra=True),
+    Column("attempt", is_right=True, is_extra=True),
     Column("reason", is_long=True),
 )
 _GROUP_COLUMNS: Final = (
     Column("group"),
     Column("count", is_right=True),
     Column("queue"),
-    Column("action"),
+    Column("action", is_extra=True),
     Column("code"),
-    Column("first"),
-    Column("last"),
-    Column("replayed", is_right=True),
-    Column("sample", is_long=True),
+    Column("first", is_extra=True),
+    Column("last", is_extra=True),
+    Column("replayed", is_right=True, is_extra=True),
+    Column("sample", is_extra=True),
     Column("reason", is_long=True),
 )
 
@@ -62,7 +62,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _register_looks(verbs: Any) -> None:
     grouped = verbs.add_parser("groups", help="count dead letters by their cause")
     grouped.set_defaults(run=list_groups)
-    listed = verbs.add_parser("list", help="list dead letters, one per line")
+    listed = verbs.add_parser("list", help="list dead letters, oldest first")
     listed.set_defaults(run=list_letters)
     shown = verbs.add_parser("show", help="show dead letters completely, one JSON document each")
     shown.set_defaults(run=show_letters)
@@ -72,7 +72,7 @@ def _register_looks(verbs: Any) -> None:
 
 
 def _register_moves(verbs: Any) -> None:
-    replayed = verbs.add_parser("replay", help="republish them to their queues, unchanged")
+    replayed = verbs.add_parser("replay", help="republish dead letters to their queues, unchanged")
     replayed.set_defaults(run=replay)
     replayed.add_argument(
         "--force",
@@ -95,9 +95,9 @@ def _register_moves(verbs: Any) -> None:
         help="watch what becomes of the replayed ones, and stop when more of them than this fail "
         f"again; with --ramp {STOP_ABOVE_PERCENT:g} by default",
     )
-    discarded = verbs.add_parser("discard", help="delete them")
+    discarded = verbs.add_parser("discard", help="delete dead letters")
     discarded.set_defaults(run=discard, done="discarded")
-    purged = verbs.add_parser("purge", help="delete old ones")
+    purged = verbs.add_parser("purge", help="delete dead letters of a minimum age")
     purged.set_defaults(run=discard, done="purged")
     for verb in (discarded, purged):
         verb.add_argument(
@@ -110,7 +110,9 @@ def _register_moves(verbs: Any) -> None:
 
 
 def _register_edit(verbs: Any) -> None:
-    edited = verbs.add_parser("edit", help="correct one's body in an editor, and send it again")
+    edited = verbs.add_parser(
+        "edit", help="correct the body of a dead letter in an editor, and send it again"
+    )
     edited.set_defaults(run=edit)
     edited.add_argument("id", metavar="ID", type=request_id, help="id of the request")
     add_queue_argument(edited)
@@ -124,14 +126,14 @@ def _register_edit(verbs: Any) -> None:
 
 
 def _register_transfer(verbs: Any) -> None:
-    exported = verbs.add_parser("export", help="write them to a file, to the byte")
+    exported = verbs.add_parser("export", help="write dead letters to a file, exact to the byte")
     exported.set_defaults(run=export_letters)
     exported.add_argument(
         "--output", dest="file", metavar="FILE", default="-", help="file to write; default: stdout"
     )
     add_limit_argument(exported, None)
     add_filter_arguments(exported)
-    imported = verbs.add_parser("import", help="put exported ones into their queues again")
+    imported = verbs.add_parser("import", help="put exported dead letters into their queues again")
     imported.set_defaults(run=import_letters)
     imported.add_argument("file", metavar="FILE", help="file to read; - reads stdin")
     _add_dry_run(imported)
@@ -224,8 +226,7 @@ def _end(
             f"stopped at {options.limit}; {unseen} more not checked; raise --limit to continue"
         )
     elif not shown and dead_letters.total:
-        noun = "dead letter" if dead_letters.total == 1 else "dead letters"
-        console.note(f"no match ({dead_letters.total} {noun} checked)")
+        console.note(f"no match ({counted(dead_letters.total, 'dead letter')} checked)")
     elif not shown and not console.is_json:
         console.note("no dead letters")
     # Who asks for a request by its id expects it; but it may be in a queue that fails.

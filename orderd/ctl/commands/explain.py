@@ -1,7 +1,7 @@
 """`orderctl explain`: everything known about one request, in one view."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orderd.ctl.broker import broker_of
@@ -10,9 +10,10 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.json_text import compact
+from orderd.ctl.records import pause_text, read_pauses
 from orderd.ctl.request import request_id
 from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
-from orderd.ctl.tables import Column, Table
+from orderd.ctl.tables import Column, Table, Whole, counted
 from orderd.protocol.exit_codes import ExitCode
 
 NEVER_SEEN: Final = "never_seen"
@@ -31,6 +32,10 @@ _IN_WORDS: Final = {
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("id", metavar="ID", type=request_id, help="the request's id")
+    parser.epilog = (
+        "Exit codes: 0 an outcome, a dead letter or a retry was found, 1 never seen, 3 not found, "
+        "but it may still wait, 69 a server cannot be reached."
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,6 +60,7 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
     tries: list[dict[str, Any]] = []
     place = None
+    pauses: Sequence[dict[str, Any]] = ()
     problems = []
     try:
         with broker_of(context.settings) as publisher:
@@ -66,10 +72,12 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
             told = in_database(tx, wanted)
             tries = tries_of(tx, [*messages.retries, *messages.dead_letters])
             place = place_of(tx, wanted)
+            pauses = read_pauses(tx)
     except Unavailable as failure:
         problems.append(str(failure))
     is_found = told["ledger"] is not None or messages.retries or messages.dead_letters
-    waiting = [] if is_found else list(_may_wait(messages))
+    paused = {pause["queue"]: pause for pause in pauses}
+    waiting = [] if is_found else list(_may_wait(messages, paused))
     known = {
         "id": wanted,
         "state": _state(told["ledger"], messages, is_searched=not (problems or waiting)),
@@ -84,21 +92,38 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
         "commands_ready": messages.ready,
         "not_looked_at": messages.not_looked_at,
         "may_wait": waiting,
+        "queues_paused": _that_keep_it(paused, messages, place, waiting),
         "problems": problems,
     }
     return known, problems
 
 
-def _may_wait(messages: Messages) -> Iterator[dict[str, Any]]:
+def _may_wait(messages: Messages, paused: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the queues that hold messages which were not searched, with the reason."""
     for queue, ready in messages.ready.items():
         if ready:
             why = "command queues are not searched"
-            if not messages.consumers.get(queue):
-                why = f"{why}; no daemon takes from it: stopped or paused"
+            if queue in paused:
+                why = f"{why}; the queue is paused"
+            elif not messages.consumers.get(queue):
+                why = f"{why}; no daemon takes from it, see: orderctl status"
             yield {"queue": queue, "messages": ready, "why": why}
     for queue, unseen in messages.not_looked_at.items():
         yield {"queue": queue, "messages": unseen, "why": "behind those that were searched"}
+
+
+def _that_keep_it(
+    paused: Mapping[str, dict[str, Any]],
+    messages: Messages,
+    place: dict[str, Any] | None,
+    waiting: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the pauses of queues in which the request waits, may wait, or comes back to."""
+    queues = {one.origin for one in (*messages.retries, *messages.dead_letters)}
+    queues |= {one["queue"] for one in waiting}
+    if place is not None:
+        queues.add(place["queue"])
+    return [pause for queue, pause in paused.items() if queue in queues]
 
 
 def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bool) -> str:
@@ -112,7 +137,7 @@ def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bo
 
 
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "request", known["id"]
+    yield "request", Whole(known["id"])
     yield "state", _IN_WORDS[known["state"]]
     ledger = known["ledger"]
     if ledger is not None:
@@ -125,7 +150,7 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for event in known["events"]:
         yield "unsent event", f"{event['id']}: {event['type']}, for {event['age_s']} s"
         if event["refusals"]:
-            yield "", f"refused {event['refusals']} times: {event['refused_because']}"
+            yield "", f"refused {counted(event['refusals'], 'time')}: {event['refused_because']}"
             yield "", f"next try: {next_try(event)}"
     for dead_letter in known["retries"]:
         yield "retry", f"{dead_letter['retry_queue']}, attempt {dead_letter['attempt']}"
@@ -137,7 +162,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", dead_letter["reason"] or "no reason recorded"
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
-        yield "crashes", f"{tried['tries']} tries ended before the ack, {end}"
+        tries = "1 try" if tried["tries"] == 1 else f"{tried['tries']} tries"
+        yield "crashes", f"{tries} ended before the ack, {end}"
     if known["place"] is not None:
         yield from _place(known["place"])
     yield from _unseen(known)
@@ -145,7 +171,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if place["row_id"] is not None:
-        ahead = f"behind {place['ahead']} earlier commands" if place["ahead"] else "the first"
+        earlier = counted(place["ahead"], "earlier command")
+        ahead = f"behind {earlier}" if place["ahead"] else "the first"
         line = f"{ahead} for {place['queue']} {place['row_id']}"
         yield "place", f"{line}, since {place['since']}, to {place['ends_at']} at most"
     if place["waits_for"] is not None:
@@ -154,6 +181,10 @@ def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _unseen(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for one in known["may_wait"]:
-        yield "may wait in", f"{one['queue']}: {one['messages']} messages, {one['why']}"
+        count = counted(one["messages"], "message")
+        yield "may wait in", f"{one['queue']}: {count}, {one['why']}"
+    for pause in known["queues_paused"]:
+        yield "paused", pause_text(pause)
+        yield "next step", f"orderctl resume {pause['queue']}"
     if known["state"] in _CODES:
         yield "no trace", "of queries, pruned requests, commands applied without this id"

@@ -13,7 +13,7 @@ from orderd.ctl.json_text import compact
 from orderd.ctl.pagination import add_limit_argument, show_page
 from orderd.ctl.records import LEDGER_FIELDS, ledger_row, read_ledger
 from orderd.ctl.request import request_id, text
-from orderd.ctl.tables import Column, Table
+from orderd.ctl.tables import Column, Table, Whole
 from orderd.protocol.exit_codes import ExitCode
 
 SINCE_S: Final = 86_400.0
@@ -23,7 +23,9 @@ OUTCOMES: Final = ("applied", "refused")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
     Shown("id", plainly("id")),
-    *(Shown(name, plainly(name)) for name in ("queue", "action", "outcome", "code")),
+    Shown("code", plainly("code")),
+    # Without a code, a request was applied.
+    *(Shown(name, plainly(name), is_extra=True) for name in ("outcome", "queue", "action")),
 )
 
 
@@ -59,6 +61,7 @@ def show(options: argparse.Namespace, context: Context) -> int:
         context.console.document(row)
     else:
         cells = [(name, plainly(name)(row)) for name in LEDGER_FIELDS]
+        cells[0] = ("id", Whole(options.id))
         cells.append(("response", compact(row["response"])))
         context.console.table(Table((Column("field"), Column("value", is_long=True)), cells))
     return ExitCode.DONE

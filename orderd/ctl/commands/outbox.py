@@ -80,8 +80,10 @@ def retry(options: argparse.Namespace, context: Context) -> int:
     missing = sorted(set(options.ids) - set(released))
     if context.console.is_json:
         context.console.document({"released": released, "missing": missing})
-    else:
+    elif released:
         context.console.say(f"{len(released)} released: the daemon's next sweep sends them")
+    elif options.all:
+        context.console.say("no unsent events")
     if missing:
         raise Failure(
             f"not found in the outbox (sent, or never there): {', '.join(map(str, missing))}"

@@ -35,7 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         required=True,
         type=_reason,
-        help="why, for whoever looks at it: status, daemons, log and events show it",
+        help="why: status, log and events show it",
     )
     parser.add_argument(
         "--until",
@@ -55,7 +55,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def add_queue_argument(parser: argparse.ArgumentParser) -> None:
     """Add the command queue."""
-    parser.add_argument("queue", metavar="QUEUE", choices=list(map(str, Queue)), help="the queue")
+    parser.add_argument(
+        "queue", metavar="QUEUE", choices=list(map(str, Queue)), help="user, product or order"
+    )
 
 
 def run(options: argparse.Namespace, context: Context) -> int:

@@ -15,7 +15,7 @@ from orderd.ctl.database_findings import look_at_database
 from orderd.ctl.errors import Failure, WrongUsage
 from orderd.ctl.findings import Finding
 from orderd.ctl.request import add_timeout_argument, add_token_argument, token_of
-from orderd.ctl.status.nagios import nagios_line, unknown_line
+from orderd.ctl.status.nagios import level_of, nagios_line, unknown_line
 from orderd.ctl.status.report import UNKNOWN, Report, figures_of
 from orderd.ctl.status.thresholds import Level, add_threshold_arguments, judged, limits_of
 from orderd.ctl.status.view import show
@@ -52,6 +52,10 @@ def register(parser: argparse.ArgumentParser) -> None:
         "3 UNKNOWN",
     )
     add_watch_argument(parser)
+    parser.epilog = (
+        "Exit codes: 0 all is well, 1 something is not well, 3 nothing is wrong, but a limit could "
+        "not be checked."
+    )
     parser.set_defaults(run=run)
 
 
@@ -75,18 +79,19 @@ def _check(options: argparse.Namespace, context: Context) -> int:
     """Print one line, whatever happens, and return what Nagios takes for the state."""
     console = context.console
     try:
-        if console.is_json or options.watch is not None:
-            raise WrongUsage("--nagios goes with neither --json nor --watch")
         report = _look(options, context)
-    except Failure as failure:
-        console.line(unknown_line(str(failure)))
+    except Exception as error:  # noqa: BLE001 - Nagios would take the code 1 for a warning
+        fault = "" if isinstance(error, Failure | OSError) else f"{type(error).__name__}: "
+        console.line(unknown_line(f"{fault}{error}"))
         return Level.UNKNOWN
     console.line(nagios_line(report))
-    return report.level
+    return level_of(report)
 
 
 def _look(options: argparse.Namespace, context: Context) -> Report:
     """Return the state of all parts; raises Failure only for what is no state of a server."""
+    if options.nagios and (options.json or options.watch is not None):
+        raise WrongUsage("--nagios goes with neither --json nor --watch")
     warn, crit = limits_of("--warn", options.warn), limits_of("--crit", options.crit)
     judged({}, warn, crit)
     settings = context.settings

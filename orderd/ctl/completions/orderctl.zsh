@@ -27,7 +27,7 @@ _shtab_orderctl_commands() {
     products:'List products, or show one.'
     prune:'Delete requests past their retention from the ledger.'
     publish:'Publish a command, and wait for the broker to confirm it.'
-    resume:'Have them take from it again.'
+    resume:'Have all daemons take from a paused queue again.'
     status:'Show the state of daemon, queues and database.'
     topology:'Declare, show or check the broker'"'"'s queues.'
     users:'List users, or show one.'
@@ -37,73 +37,73 @@ _shtab_orderctl_commands() {
 
 _shtab_orderctl_config_commands() {
   local _commands=(
-    check:'report every error; exit with 78 if there is one'
-    example:'print an example file with every setting and its default'
-    show:'show every setting, its value and its source'
+    check:'Report every error; exit with 78 if there is one.'
+    example:'Print an example file with every setting and its default.'
+    show:'Show every setting, its value and its source.'
   )
   _describe 'orderctl config commands' _commands
 }
 
 _shtab_orderctl_dlq_commands() {
   local _commands=(
-    discard:'delete them'
-    edit:'correct one'"'"'s body in an editor, and send it again'
-    export:'write them to a file, to the byte'
-    groups:'count dead letters by their cause'
-    import:'put exported ones into their queues again'
-    list:'list dead letters, one per line'
-    purge:'delete old ones'
-    replay:'republish them to their queues, unchanged'
-    show:'show dead letters completely, one JSON document each'
+    discard:'Delete dead letters.'
+    edit:'Correct the body of a dead letter in an editor, and send it again.'
+    export:'Write dead letters to a file, exact to the byte.'
+    groups:'Count dead letters by their cause.'
+    import:'Put exported dead letters into their queues again.'
+    list:'List dead letters, oldest first.'
+    purge:'Delete dead letters of a minimum age.'
+    replay:'Republish dead letters to their queues, unchanged.'
+    show:'Show dead letters completely, one JSON document each.'
   )
   _describe 'orderctl dlq commands' _commands
 }
 
 _shtab_orderctl_ledger_commands() {
   local _commands=(
-    list:'list requests, latest first'
-    show:'show the outcome of one request, and its reply'
+    list:'List requests, latest first.'
+    show:'Show the outcome of one request, and its reply.'
   )
   _describe 'orderctl ledger commands' _commands
 }
 
 _shtab_orderctl_orders_commands() {
   local _commands=(
-    get:'show one row'
-    list:'list rows ordered by id'
+    get:'Show one row.'
+    list:'List rows ordered by id.'
   )
   _describe 'orderctl orders commands' _commands
 }
 
 _shtab_orderctl_outbox_commands() {
   local _commands=(
-    list:'list unsent events, oldest first'
-    retry:'have the daemon send events at its next sweep, including those that another daemon has claimed, that were refused or set aside'
+    list:'List unsent events, oldest first.'
+    retry:'Have the daemon send events at its next sweep, including those that another daemon has claimed, that were refused or set aside.'
   )
   _describe 'orderctl outbox commands' _commands
 }
 
 _shtab_orderctl_products_commands() {
   local _commands=(
-    get:'show one row'
-    list:'list rows ordered by id'
+    get:'Show one row.'
+    list:'List rows ordered by id.'
   )
   _describe 'orderctl products commands' _commands
 }
 
 _shtab_orderctl_topology_commands() {
   local _commands=(
-    apply:'declare the missing exchanges and queues'
-    lint:'report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if not everything could be checked'
-    show:'show the actual and the required topology'
+    apply:'Declare the missing exchanges and queues.'
+    lint:'Report what in the broker contradicts the settings, with the fix; exit with 1 if anything does, with 3 if not everything could be checked.'
+    show:'Show the actual and the required topology.'
   )
   _describe 'orderctl topology commands' _commands
 }
 
 _shtab_orderctl_users_commands() {
   local _commands=(
-    get:'show one row'
-    list:'list rows ordered by id'
+    get:'Show one row.'
+    list:'List rows ordered by id.'
   )
   _describe 'orderctl users commands' _commands
 }
@@ -122,7 +122,7 @@ _shtab_orderctl_call_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--id[the request\'s id\; default\: a new UUID. requests with the same id are applied once]:ID:"
+  "--id[the request\'s id\; default\: a new UUID\; requests with the same id are applied once]:ID:"
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   "--timeout[maximum wait for a reply, for example 10, 500ms or 2min\; default\: 10]:SECONDS:"
@@ -511,9 +511,9 @@ _shtab_orderctl_pause_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--reason[why, for whoever looks at it\: status, daemons, log and events show it]:TEXT:"
+  "--reason[why\: status, log and events show it]:TEXT:"
   "--until[end of the pause\: a time such as 2026-05-01T06\:00\:00Z, or a duration from now such as 2h\; default\: until orderctl resume]:TIME:"
-  ":the queue:(user product order)"
+  ":user, product or order:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -573,7 +573,7 @@ _shtab_orderctl_publish_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--id[the request\'s id\; default\: a new UUID. requests with the same id are applied once]:ID:"
+  "--id[the request\'s id\; default\: a new UUID\; requests with the same id are applied once]:ID:"
   "--version[contract version\; default\: v1]:contract_version:(v1 v2)"
   "--auth-file[file with the bearer token to send\; default\: the one in ORDERD_TOKEN, if any]:FILE:_files"
   ":product, order or user:(user product order)"
@@ -588,7 +588,7 @@ _shtab_orderctl_resume_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  ":the queue:(user product order)"
+  ":user, product or order:(user product order)"
 )
 
 # guard to ensure default positional specs are added only once per session

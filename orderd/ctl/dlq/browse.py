@@ -55,6 +55,9 @@ class DeadLetters:
             for name in dead_letter_queues(queue)
             if (depth := queue_depth(publisher.connection, name)) is not None
         }
+        if not self._depths:
+            # The virtual host may be the wrong one.
+            console.note("no dead letter queues: orderd creates them when it first connects")
         for name in self._depths:
             if is_stream(publisher.connection, name):
                 raise Misconfigured(

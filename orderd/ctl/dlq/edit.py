@@ -27,7 +27,7 @@ from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.filters import Filters
 from orderd.ctl.dlq.replayer import obstacles
 from orderd.ctl.errors import Failure, WrongUsage
-from orderd.ctl.interrupts import uninterrupted
+from orderd.ctl.interrupts import left_to_child, uninterrupted
 from orderd.ctl.json_text import pretty
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.names import HEADER_EDITED_BY, HEADER_ORIGINAL_BYTES
@@ -109,9 +109,10 @@ def _shown(letter: DeadLetter) -> bytes:
 def _run_editor(file: Path) -> None:
     named = next((os.environ[name] for name in _EDITORS if os.environ.get(name)), _DEFAULT_EDITOR)
     try:
-        # As git does: the variable is a command line for the shell.
-        command = ["/bin/sh", "-c", f'{named} "$@"', named, str(file)]
-        code = subprocess.run(command, check=False).returncode  # noqa: S603 (the operator's editor)
+        # As git does: the variable is a command line for the shell, which waits for its end.
+        command = ["/bin/sh", "-c", f'trap : INT; {named} "$@"', named, str(file)]
+        with subprocess.Popen(command) as editor, left_to_child():  # noqa: S603 (the operator's)
+            code = editor.wait()
     except OSError as error:
         raise WrongUsage(f"{named}: {error.strerror}; set EDITOR") from error
     if code:
@@ -143,7 +144,12 @@ def _is_tried_again() -> bool:
         return False
     sys.stderr.write("edit again? [Y/n] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+    answer = sys.stdin.readline()
+    if not answer:
+        # Ctrl-D leaves the cursor behind the question.
+        sys.stderr.write("\n")
+        return False
+    return answer.strip().lower() in {"", "y", "yes"}
 
 
 def _swap(context: Context, original: DeadLetter, edited: DeadLetter) -> None:

@@ -11,7 +11,7 @@ from orderd.db.connection import Database
 from orderd.protocol.amqp10 import message_id_of
 from orderd.protocol.values import value
 
-# A message that is in nobody's queue may be in a daemon's hands for a moment.
+# A message that is in none of the queues may be unacked for a moment, at a daemon.
 _QUIET_LOOKS: Final = 3
 
 Key = tuple[str, int]

@@ -40,10 +40,16 @@ def replay(options: argparse.Namespace, context: Context) -> int:
             handle = _replaying(replayer, publisher, plan)
         try:
             dead_letters = _go_through(
-                options, context, publisher, handle, is_moving=not options.dry_run
+                options,
+                context,
+                publisher,
+                handle,
+                is_moving=not options.dry_run,
+                is_slow=plan.rate is not None and watched is None,
             )
         except KeyboardInterrupt:
-            context.console.note(f"interrupted: {tally.counts['replayed']} replayed, the rest stay")
+            done = f"interrupted: {tally.counts['replayed']} replayed, the rest stay"
+            context.console.interrupted(done)
             raise
     return _report_replay(options, context, tally, dead_letters, watched)
 
@@ -64,7 +70,7 @@ def discard(options: argparse.Namespace, context: Context) -> int:
     with broker_of(context.settings) as publisher:
         dead_letters = _go_through(options, context, publisher, handle, is_moving=is_meant)
     code = _report(options, context, tally, dead_letters, options.done, is_done=is_meant)
-    if not (options.yes or options.dry_run):
+    if tally.counts[options.done] and not (options.yes or options.dry_run):
         context.console.complain("nothing deleted; pass --yes to delete")
         return ExitCode.USAGE
     return code
@@ -112,6 +118,7 @@ def _go_through(
     handle: Handle,
     *,
     is_moving: bool,
+    is_slow: bool = False,
 ) -> DeadLetters:
     dead_letters = DeadLetters(
         context.settings, publisher, options.queue, context.console, is_moving=is_moving
@@ -120,7 +127,7 @@ def _go_through(
     def handle_all(browser: Browser, matching: Iterator[DeadLetter]) -> None:
         handle(dead_letters, browser, matching)
 
-    with context.console.progress("dead letters", dead_letters.total) as advance:
+    with context.console.progress("dead letters", dead_letters.total, is_slow=is_slow) as advance:
         filters = filters_of(options, context)
         dead_letters.go_through(filters, options.limit, advance, handle_all)
     return dead_letters

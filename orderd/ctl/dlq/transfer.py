@@ -55,6 +55,9 @@ def export_letters(options: argparse.Namespace, context: Context) -> int:
                 except Unpublishable as fault:
                     failed += 1
                     _remark(console, failed, f"{dead_letter.delivery.queue}: not exported: {fault}")
+    if console.is_json and options.file != _STDIO:
+        counts = {"exported": exported, "failed": failed, "looked_at": dead_letters.seen}
+        console.document({"file": options.file, **counts})
     console.note(f"{exported} exported; {dead_letters.seen} of {dead_letters.total} checked")
     return dead_letters.code(is_whole=not failed, console=console)
 

@@ -76,7 +76,7 @@ class WatchedReplay:
             later = partial(dead_letters.later, browser, queue)
             fates = Fates(Sources(self._ledger, later, partial(self._is_quiet, first.origin)))
             try:
-                with console.progress("replaying", spool.count) as advance:
+                with console.progress("replaying", spool.count, is_slow=True) as advance:
                     self._replay(browser, spool, fates, advance)
             finally:
                 self._add(fates)
@@ -85,11 +85,14 @@ class WatchedReplay:
         left = iter(spool)
         while portion := list(islice(left, self._speed.portion)):
             failed = fates.failed
+            left_out = len(portion)
             for move in self._replayer.moves(portion):
                 self._pace.wait(self._speed.per_s)
                 if self._replayer.move(browser, move):
                     fates.note(move)
-            for _ in portion:
+                advance()
+                left_out -= 1
+            for _ in range(left_out):
                 advance()
             self._settle(fates, is_last=False)
             if self.stopped is not None:

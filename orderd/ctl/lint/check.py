@@ -218,9 +218,9 @@ def _judge_body_size(
     settings: "Settings", publisher: ConfirmedPublisher
 ) -> Iterator[Contradiction]:
     """Publish the largest body to no queue: the broker checks its size before it routes it."""
-    nobody = f"orderctl.lint.{uuid.uuid4()}"
+    no_queue = f"orderctl.lint.{uuid.uuid4()}"
     body = bytes(settings.body_bytes_max)
-    message = OutgoingMessage("", nobody, body, Properties(), mandatory=False)
+    message = OutgoingMessage("", no_queue, body, Properties(), mandatory=False)
     try:
         publisher.publish(message)
     except ChannelFault as fault:

@@ -47,7 +47,7 @@ def _delete(scratch: ScratchChannel, former: Needed) -> str | None:
 def _delete_quorum(scratch: ScratchChannel, former: Needed) -> str | None:
     """Delete a queue that RabbitMQ does not delete on condition that it is empty.
 
-    Whoever publishes to it consumes the queue of commands, too.
+    What publishes to it, a daemon, consumes the queue of commands, too.
     """
     if depth_on(scratch, former.returns_to).consumers:
         return f"a quorum queue; stop the consumers of {former.returns_to}, then run this again"

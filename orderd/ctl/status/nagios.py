@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orderd.ctl.findings import Finding
-from orderd.ctl.status.report import Report, figures_of
-from orderd.ctl.status.thresholds import AGE, NAMES
+from orderd.ctl.status.report import UNKNOWN, Report, figures_of
+from orderd.ctl.status.thresholds import AGE, NAMES, Level
 from orderd.ctl.tables import printable
 
 _SERVICE: Final = "ORDERD"
@@ -16,7 +16,16 @@ def nagios_line(report: Report) -> str:
     parts = {finding.part: finding for finding in report.findings}
     said = "; ".join(report.reasons) or parts["daemon"].summary
     data = " ".join(_figures(report, parts))
-    return f"{_SERVICE} {report.level.name} - {_text(said)} | {data}"
+    return f"{_SERVICE} {level_of(report).name} - {_text(said)} | {data}"
+
+
+def level_of(report: Report) -> Level:
+    """Return how bad it is for Nagios: where this login is refused, that is unknown."""
+    faults = [one for one in report.findings if not one.is_well and one.summary != UNKNOWN]
+    if not (faults and all(one.is_refused for one in faults)):
+        return report.level
+    seen = Report([one for one in report.findings if one.is_well], report.thresholds)
+    return seen.level if seen.level in {Level.WARNING, Level.CRITICAL} else Level.UNKNOWN
 
 
 def unknown_line(why: str) -> str:

@@ -43,7 +43,7 @@ def _verdict(report: Report) -> tuple[str, str]:
         case Level.OK:
             return f"OK: {parts['daemon'].summary}", BOLD
         case Level.CRITICAL if any(not one.is_well for one in report.findings):
-            faults = [one.part for one in report.findings if not one.is_well]
+            faults = [one.part for one in report.findings if _weight(one) == 0]
             return f"NOT OK: {', '.join(faults)}", RED
         case level:
             told = "; ".join(report.reasons)

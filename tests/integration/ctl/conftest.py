@@ -1,16 +1,24 @@
 """The real orderctl, as a program, against real servers."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.integration.ctl.dlq_runs import Runs
 from tests.integration.ctl.letters import Broker, broker_at
 from tests.support.orderctl import Ended, Orderctl, orderctl_on
+from tests.support.terminal import Terminal, terminal
+from tools.daemon import clean_environment
 from tools.management import Management
 from tools.servers import Servers
 
-__all__ = ["Ended", "Orderctl"]
+__all__ = ["Ended", "Open", "Orderctl"]
+
+Open = Callable[..., Terminal]
 
 
 @pytest.fixture
@@ -56,3 +64,20 @@ def topology(orderctl: Orderctl, management: Management) -> Callable[..., Ended]
         return orderctl("topology", *arguments, **{"RABBITMQ_MANAGEMENT_URL": url, **env})
 
     return run
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path, database_url: str, vhost_url: str) -> Iterator[Open]:
+    """Open terminals in which `orderctl` reaches this test's database and virtual host."""
+    program = tmp_path / "orderctl"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orderd.ctl "$@"\n')
+    program.chmod(0o755)
+    environ = clean_environment()
+    environ |= {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
+    for name in ("NO_COLOR", "COLUMNS", "TMUX"):
+        environ.pop(name, None)
+    with ExitStack() as opened:
+        yield lambda columns, **more: opened.enter_context(
+            terminal(tmp_path, columns, {**environ, **more})
+        )

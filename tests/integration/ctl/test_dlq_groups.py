@@ -13,6 +13,13 @@ def moment(number: int) -> str:
     return told.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def test_a_virtual_host_without_the_queues_is_not_said_to_be_empty(orderctl: Orderctl) -> None:
+    done = orderctl("dlq", "list", "--json")
+
+    assert (done.code, done.document["items"]) == (0, [])
+    assert done.err == "no dead letter queues: orderd creates them when it first connects\n"
+
+
 def test_three_causes_of_many_letters_are_three_lines(
     orderctl: Orderctl, broker: Broker, vhost_url: str
 ) -> None:

@@ -105,6 +105,20 @@ def test_an_export_can_be_filtered_and_leaves_all_where_it_was(
     assert broker.take_bodies("order.dlq") == [b"%d" % number for number in range(6)]
 
 
+def test_an_export_to_a_file_tells_what_it_did_in_one_document(
+    orderctl: Orderctl, broker: Broker, tmp_path: Path
+) -> None:
+    broker.declare()
+    broker.bury("order", b"1")
+    file = tmp_path / "letters"
+
+    done = orderctl("dlq", "export", "--output", str(file), "--json")
+
+    counts = {"exported": 1, "failed": 0, "looked_at": 1}
+    assert (done.code, done.document) == (0, {"file": str(file), **counts})
+    assert len(file.read_text().splitlines()) == 1
+
+
 def test_a_file_with_a_wrong_line_is_not_imported_at_all(
     orderctl: Orderctl, broker: Broker
 ) -> None:
@@ -160,6 +174,16 @@ class TestPurge:
         assert (done.code, done.document["purged"], done.document["dry_run"]) == (0, 3, False)
         broker.wait_for("order.dlq", 3)
         assert broker.take_bodies("order.dlq") == [b"0", b"2", b"4"]
+
+    def test_nothing_to_delete_needs_no_confirmation(
+        self, orderctl: Orderctl, broker: Broker
+    ) -> None:
+        broker.declare()
+        broker.bury("order", b"1")
+
+        done = orderctl("dlq", "purge", "--older-than", "1h")
+
+        assert (done.code, done.out, done.err) == (0, "0 would be purged; 1 of 1 checked\n", "")
 
     def test_an_age_is_required(self, orderctl: Orderctl, broker: Broker) -> None:
         broker.declare()

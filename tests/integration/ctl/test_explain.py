@@ -135,7 +135,7 @@ def test_a_request_that_waits_behind_another_is_explained_with_its_place(
         "row_id": 7,
         "ahead": 1,
     }
-    assert "behind 1 earlier commands for product 7" in readable
+    assert "behind 1 earlier command for product 7" in readable
     assert orderctl("explain", "r2", "--json").document["place"] is None
 
 
@@ -182,8 +182,44 @@ def test_what_a_request_that_was_not_found_may_wait_in_is_told(
     [waiting] = done.document["may_wait"]
     assert (waiting["queue"], waiting["messages"]) == ("user", 1)
     assert readable.code == 3
-    assert "user: 1 messages, command queues are not searched" in readable.out
-    assert "no daemon takes from it: stopped or paused" in readable.out
+    assert "user: 1 message, command queues are not searched" in readable.out
+    assert "no daemon takes from it, see: orderctl status" in readable.out
+
+
+def test_a_pause_that_keeps_a_request_waiting_is_told_with_the_next_step(
+    orderctl: Orderctl, broker: Broker
+) -> None:
+    broker.declare()
+    orderctl("pause", "user", "--reason", "mails bounce")
+    orderctl("pause", "order", "--reason", "another matter")
+    orderctl("publish", "user", "create", ANN, "--id", "r1")
+
+    done = orderctl("explain", "r1", "--json")
+    readable = orderctl("explain", "r1")
+
+    assert (done.code, done.document["state"], readable.code) == (3, "unknown", 3)
+    [waiting] = done.document["may_wait"]
+    assert waiting["why"] == "command queues are not searched; the queue is paused"
+    [pause] = done.document["queues_paused"]
+    assert (pause["queue"], pause["reason"], pause["until"]) == ("user", "mails bounce", None)
+    assert f"user since {pause['since']} by {pause['by']}: mails bounce" in readable.out
+    assert "next step    orderctl resume user\n" in readable.out
+
+
+def test_a_pause_of_the_queue_that_a_request_comes_back_to_is_told(
+    orderctl: Orderctl, broker: Broker
+) -> None:
+    broker.declare()
+    broker.bury("order", b'{"id": "r1", "action": "create"}')
+    orderctl("pause", "order", "--reason", "prices are wrong", "--until", "1h")
+    orderctl("pause", "user", "--reason", "another matter")
+
+    done = orderctl("explain", "r1", "--json")
+
+    assert (done.code, done.document["state"]) == (0, "dead_lettered")
+    [pause] = done.document["queues_paused"]
+    assert (pause["queue"], pause["reason"]) == ("order", "prices are wrong")
+    assert f"(until {pause['until']})" in orderctl("explain", "r1").out
 
 
 def test_what_one_server_knows_is_told_without_the_other(

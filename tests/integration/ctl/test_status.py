@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from hashlib import sha256
 
@@ -42,6 +43,19 @@ def test_status_is_readable(orderctl: Orderctl, daemon: StartDaemon) -> None:
     ]
 
 
+def test_what_could_not_be_asked_is_no_fault_of_its_own(orderctl: Orderctl) -> None:
+    nowhere = {
+        "ORDERD_DATABASE_URL": f"postgresql://{NOWHERE}/x",
+        "ORDERD_RABBITMQ_URL": f"amqp://{NOWHERE}",
+    }
+
+    done = orderctl("status", **nowhere)
+
+    assert done.code == 1
+    assert done.out.startswith("NOT OK: broker, database\n")
+    assert done.out.count("unknown (no connection)") == len(PARTS) - 2
+
+
 def test_what_is_not_well_comes_first(orderctl: Orderctl, daemon: StartDaemon) -> None:
     daemon().stop()
     orderctl("publish", "order", "create")
@@ -58,8 +72,9 @@ def test_what_is_not_well_comes_first(orderctl: Orderctl, daemon: StartDaemon) -
 
 
 def test_a_check_for_nagios_is_one_line_with_its_own_exit_codes(
-    orderctl: Orderctl, daemon: StartDaemon
+    orderctl: Orderctl, daemon: StartDaemon, vhost_url: str
 ) -> None:
+    stranger = re.sub("//.*@", "//stranger:wrong@", vhost_url)
     daemon()
     orderctl("call", "user", "nonsense")
     orderctl("call", "user", "nonsense")
@@ -68,14 +83,16 @@ def test_a_check_for_nagios_is_one_line_with_its_own_exit_codes(
     warning = orderctl("status", "--nagios", "--warn", "dead_letters=1")
     critical = orderctl("status", "--nagios", ORDERD_DATABASE_URL=f"postgresql://{NOWHERE}/x")
     unknown = orderctl("status", "--nagios", "--warn", "nonsense=1")
+    refused = orderctl("status", "--nagios", ORDERD_RABBITMQ_URL=stranger)
 
-    assert [done.code for done in (well, warning, critical, unknown)] == [0, 1, 2, 3]
+    assert [done.code for done in (well, warning, critical, unknown, refused)] == [0, 1, 2, 3, 3]
     assert well.out.startswith(f"ORDERD OK - orderd {__version__} answered in ")
     assert "| messages=0;10;20;0 age=0s;60;;0 dead_letters=2;;;0 outbox=0;;;0 " in well.out
     assert warning.out.startswith("ORDERD WARNING - dead letters: 2, over 1 | ")
     assert critical.out.startswith("ORDERD CRITICAL - database: ")
     assert unknown.out.startswith("ORDERD UNKNOWN - --warn: nonsense: not one of ")
-    assert all(done.out.count("\n") == 1 for done in (well, warning, critical, unknown))
+    assert refused.out.startswith("ORDERD UNKNOWN - broker: login refused for user stranger: ")
+    assert all(done.out.count("\n") == 1 for done in (well, warning, critical, unknown, refused))
 
 
 def test_a_figure_beyond_its_limit_is_not_well(orderctl: Orderctl, daemon: StartDaemon) -> None:
@@ -161,6 +178,21 @@ def test_dead_letters_are_counted_and_no_fault(orderctl: Orderctl, daemon: Start
     assert done.code == 0
     rows = {row["queue"]: row for row in done.document["queues"]["queues"]}
     assert (rows["user.dlq"]["ready"], rows["user.dlq"]["consumers"]) == (1, 0)
+
+
+def test_a_table_that_a_migration_would_make_is_told_with_the_next_step(
+    orderctl_before_migration: Orderctl,
+) -> None:
+    done = orderctl_before_migration("daemons")
+    orderctl_before_migration("migrate")
+
+    assert done.code == 78
+    assert re.fullmatch(
+        r'orderctl: schema: relation "daemons" does not exist \(SQLSTATE 42P01\); '
+        r"\d+ migrations pending, run: orderctl migrate\n",
+        done.err,
+    )
+    assert orderctl_before_migration("daemons").code == 0
 
 
 def test_a_schema_without_tables_is_not_well(orderctl_before_migration: Orderctl) -> None:

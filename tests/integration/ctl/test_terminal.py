@@ -1,17 +1,11 @@
 """orderctl as a person sees it: in terminals of 80 and 120 columns, in colours or without."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 
 from tests.conftest import StartDaemon
+from tests.integration.ctl.conftest import Open, Orderctl
 from tests.integration.ctl.letters import UNSENT, Broker, execute
-from tests.support.terminal import Terminal, terminal
-from tools.daemon import clean_environment
+from tests.support.tcp_proxy import TcpProxy
 
 COMMAND_ID = "0b9d3f6e-7f57-4f0b-8a35-1f2d1c1f0e11"
 RED = "\x1b[1m\x1b[31m"
@@ -19,25 +13,6 @@ REFUSED = """
     UPDATE outbox SET refusals = 3, not_before = now() + interval '1 h', refused_because =
         'refused by the broker: a queue that is bound to orderd.events is full and rejects events'
 """
-
-Open = Callable[..., Terminal]
-
-
-@pytest.fixture
-def open_terminal(tmp_path: Path, database_url: str, vhost_url: str) -> Iterator[Open]:
-    """Open terminals in which `orderctl` reaches this test's database and virtual host."""
-    program = tmp_path / "orderctl"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orderd.ctl "$@"\n')
-    program.chmod(0o755)
-    environ = clean_environment()
-    environ |= {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
-    environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
-    for name in ("NO_COLOR", "COLUMNS", "TMUX"):
-        environ.pop(name, None)
-    with ExitStack() as opened:
-        yield lambda columns, **more: opened.enter_context(
-            terminal(tmp_path, columns, {**environ, **more})
-        )
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -64,6 +39,20 @@ def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(
 
         assert not window.is_anything_too_wide, (command, lines)
         assert any(COMMAND_ID in line for line in lines) == is_told, (command, lines)
+
+
+def test_a_request_is_one_line_of_the_ledger(
+    open_terminal: Open, daemon: StartDaemon, orderctl: Orderctl
+) -> None:
+    daemon()
+    # Refused: its code takes the place of what tells less.
+    order = '{"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]}'
+    orderctl("call", "order", "create", order, "--id", COMMAND_ID)
+
+    titles, line, _code = open_terminal(80).run("orderctl ledger list")
+
+    assert titles.split() == ["settled", "id", "code"]
+    assert line.split()[2:] == [COMMAND_ID, "user_not_found"]
 
 
 def test_what_is_not_well_is_red_unless_colours_are_unwanted(
@@ -122,6 +111,25 @@ def test_a_watch_shows_what_changes_until_it_is_interrupted(
     assert not any(line.startswith(("NOT OK", "Traceback")) for line in window.screen())
 
 
+def test_a_watch_goes_on_when_its_server_is_back(
+    open_terminal: Open, daemon: StartDaemon, database_url: str
+) -> None:
+    daemon()
+    with TcpProxy(database_url) as proxy:
+        proxy.open()
+        window = open_terminal(80, ORDERD_DATABASE_URL=proxy.url)
+
+        window.type("clear; orderctl daemons --watch 200ms; echo code $?", "Enter")
+        window.wait_for("msg/s")
+        proxy.shut()
+        window.wait_for("database: ")
+        assert not any("msg/s" in line for line in window.screen())
+        proxy.open()
+        window.wait_for("msg/s")
+        window.type("C-c")
+        window.wait_for("code 130")
+
+
 def test_ctrl_c_ends_a_command_that_waits(open_terminal: Open, broker: Broker) -> None:
     broker.declare()
     window = open_terminal(80)
@@ -132,3 +140,18 @@ def test_ctrl_c_ends_a_command_that_waits(open_terminal: Open, broker: Broker) -
     window.wait_for("code 130")
 
     assert not any("Traceback" in line for line in window.screen())
+
+
+def test_a_watch_of_daemons_ends_with_the_prompt_in_a_line_of_its_own(
+    open_terminal: Open, daemon: StartDaemon
+) -> None:
+    daemon()
+    window = open_terminal(80)
+
+    window.type("clear; orderctl daemons --watch 200ms; echo code $?", "Enter")
+    window.wait_for("running")
+    assert not window.is_anything_too_wide
+    window.type("C-c")
+    window.wait_for("code 130", at_end=True)
+
+    assert window.screen()[0].split()[:2] == ["instance", "host"]

@@ -28,6 +28,21 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert f"usage: orderctl {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "verb", "does"),
+    [
+        ("dlq", "replay", "Republish dead letters to their queues, unchanged."),
+        ("orders", "list", "List rows ordered by id."),
+        ("ledger", "show", "Show the outcome of one request, and its reply."),
+    ],
+)
+def test_every_verb_explains_itself(
+    command: str, verb: str, does: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(command, verb, "--help") == 0
+    assert f"\n\n{does}\n\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_into_80_columns_however_wide_the_terminal_is(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -93,6 +108,71 @@ def test_wrong_usage_ends_with_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "usage: orderctl" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "understood"),
+    [
+        ("call order create --id r1 {}", {"action": "create", "request_id": "r1", "content": "{}"}),
+        ("call order --id r1 create {}", {"action": "create", "request_id": "r1", "content": "{}"}),
+        ("publish order create --json {}", {"action": "create", "json": True, "content": "{}"}),
+        ("call order list --id r1 -- -", {"request_id": "r1", "content": "-"}),
+        ("call order list --id r1", {"request_id": "r1", "content": "{}"}),
+        ("dlq edit r1 --force order", {"id": "r1", "queue": "order", "force": True}),
+        ("dlq list --limit 3 order --code x", {"queue": "order", "limit": 3}),
+        ("outbox retry --json 3 4", {"ids": [3, 4], "json": True}),
+        ("outbox retry --all", {"ids": [], "all": True}),
+    ],
+)
+def test_options_may_stand_between_the_other_arguments(
+    arguments: str, understood: dict[str, object]
+) -> None:
+    options = vars(build_parser().parse_args(arguments.split()))
+
+    assert {name: options[name] for name in understood} == understood
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("dlq", "list", "orders"),
+            "argument QUEUE: must be one of user, product, order; got 'orders'",
+        ),
+        (
+            ("prune", "--older-than", "1s"),
+            "argument --older-than: must be between 1h and 36500d; got '1s'",
+        ),
+        (("daemons", "--watch", "0"), "argument --watch: must be at least 0.1 s; got '0'"),
+        (("dlq", "list", "--bogus"), "orderctl dlq list: error: unrecognized arguments: --bogus"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_its_value(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(*arguments) == 2
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--bogus",), "unrecognized arguments: --bogus"),
+        (("--timeout", "soon"), "argument --timeout: a duration is"),
+        (("--warn",), "argument --warn: expected one argument"),
+        (("--json",), "--nagios goes with neither --json nor --watch"),
+        (("--config", "/nowhere.toml"), "configuration: config (/nowhere.toml): cannot be read"),
+        (("--auth-file", "/nowhere"), "/nowhere: No such file or directory"),
+    ],
+)
+def test_a_check_for_nagios_that_cannot_look_is_unknown(
+    arguments: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 2, the code of wrong usage, would be CRITICAL.
+    assert main(("status", "--nagios", *arguments)) == 3
+    told = capsys.readouterr().out
+    assert told.startswith(f"ORDERD UNKNOWN - {why}")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

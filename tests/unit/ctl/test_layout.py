@@ -3,7 +3,7 @@
 import pytest
 
 from orderd.ctl.layout import lines_of, wrapped
-from orderd.ctl.tables import Column, Table, width_of
+from orderd.ctl.tables import Column, Table, Whole, width_of
 
 ID = "8f14e45f-ceea-467f-a7d1-2f0c1a3b4c5d"
 WHY = "insufficient stock: product 5 has 2, 100 ordered, and nothing is on its way"
@@ -30,6 +30,17 @@ def test_nothing_is_wider_than_the_terminal_and_ids_stay_whole(width: int) -> No
     assert all(width_of(line) <= width or line == ID for line in lines)
     assert ID in words(lines)
     assert words([WHY]) <= words(lines)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_an_id_among_long_texts_stays_whole(width: int) -> None:
+    long_id = "x" * 100
+    columns = (Column("what"), Column("known", is_long=True))
+
+    lines = lines_of(Table(columns, [("request", Whole(long_id)), ("reason", WHY)]), width)
+
+    assert long_id in words(lines)
+    assert all(width_of(line) <= width for line in lines if long_id not in line)
 
 
 def test_a_wide_terminal_shows_a_row_in_a_line() -> None:

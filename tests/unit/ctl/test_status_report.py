@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orderd.ctl.errors import WrongUsage
-from orderd.ctl.findings import Finding
-from orderd.ctl.status.nagios import nagios_line, unknown_line
+from orderd.ctl.errors import AccessRefused, Failure, Unavailable, WrongUsage
+from orderd.ctl.findings import Finding, finding_of
+from orderd.ctl.status.nagios import level_of, nagios_line, unknown_line
 from orderd.ctl.status.report import UNKNOWN, Report, figures_of
 from orderd.ctl.status.thresholds import Level, judged, limits_of
 
@@ -90,6 +90,26 @@ def test_a_line_for_nagios_has_one_bar_and_no_break() -> None:
 
     assert line.startswith("ORDERD CRITICAL - broker: a / b; c | messages=U;;;0 age=U;;;0 ")
     assert unknown_line("a|b\nc") == "ORDERD UNKNOWN - a/b; c"
+
+
+@pytest.mark.parametrize(
+    ("failure", "more", "level"),
+    [
+        (AccessRefused("broker: login refused for user a"), (), Level.UNKNOWN),
+        (Unavailable("broker: Connection refused"), (), Level.CRITICAL),
+        (AccessRefused("broker: login refused for user a"), ("outbox",), Level.CRITICAL),
+    ],
+)
+def test_a_login_that_is_refused_tells_nagios_nothing_of_the_server(
+    failure: Failure, more: tuple[str, ...], level: Level
+) -> None:
+    unknown = [Finding(part, is_well=False, summary=UNKNOWN) for part in ("queues", "daemon")]
+    faults = [Finding(part, is_well=False, summary="stuck") for part in more]
+    found = Report([finding_of("broker", failure), *unknown, *faults])
+
+    assert level_of(found) == level
+    assert nagios_line(found).startswith(f"ORDERD {level.name} - broker: ")
+    assert found.code == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class ShopWork:
         self._parts = parts
         self._settings = parts.settings
         self._authorization = AuthorizationRecord(parts.database)
-        parts.policy.verifier = verifier_of(self._settings)
+        parts.policy.verifier = self._next_verifier = verifier_of(self._settings)
         self._deferrals = Deferrals(parts.database, parts.policy)
         self.sweeper = Sweeper(
             parts.database, parts.publisher, parts.confirmed, parts.measures.events
@@ -79,13 +79,13 @@ class ShopWork:
             self._next_sweep_s = 0.0
 
     def examine(self, settings: Settings) -> None:
-        """Raise `ConfigError` where no key for JWTs can be used."""
-        verifier_of(settings)
+        """Raise `ConfigError` where no key for JWTs can be used; keep the keys for `take_over`."""
+        self._next_verifier = verifier_of(settings)
 
     def take_over(self, settings: Settings) -> None:
         """Decode by these settings, also what was decoded ahead."""
         self._settings = settings
-        self._parts.policy.verifier = verifier_of(settings)
+        self._parts.policy.verifier = self._next_verifier
         self.decoder.forget_ahead()
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:

@@ -94,7 +94,7 @@ def test_a_reload_takes_new_keys_and_keeps_the_old_ones_where_there_are_none(
     shop.send("product", "create", NEW_PRODUCT, id="new", auth=jwt(2, "k2"))
     shop.send("product", "create", NEW_PRODUCT, id="gone", auth=jwt())
 
-    assert shop.wait_for("new") == {"new": "applied"}
+    assert shop.wait_for("old", "new") == {"old": "applied", "new": "applied"}
     dead = orderd.wait_for_event("message.dead_lettered", id="gone", code="unauthorized")
     assert "auth has an unknown key: kid 'k1'" in dead["message"]
 

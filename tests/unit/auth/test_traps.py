@@ -335,7 +335,7 @@ def test_every_changed_character_of_a_token_is_noticed() -> None:
         ("*:own", 7, Scope((), ("*",), 7)),
         ("order.*:own user.get:own user.get", 7, Scope(("user.get",), ("order.*", "user.get"), 7)),
         ("order.create:own", None, Scope((), ("order.create",))),
-        ("order.create:OWN order.?reate *.create shop.* order.*:own:own", None, Scope()),
+        ("order.create:OWN order.?et *.get shop.* order.*:own:own", None, Scope()),
         ("order.create,product.*", None, Scope()),
     ],
 )

@@ -4,10 +4,12 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from orderd.ctl.main import main
+from tests.support.web_tokens import jwk, jwks
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,26 @@ def test_every_problem_is_named(
     assert captured.out == ""
     assert "batch_max" in captured.err
     assert "nonsense" in captured.err
+
+
+def test_keys_of_jwts_are_looked_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_bytes(jwks(jwk("EdDSA")))
+    monkeypatch.setenv("ORDERD_JWT__KEYS", str(keys))
+    monkeypatch.setenv("ORDERD_JWT__ISSUER", "https://login.example.com/")
+    monkeypatch.setenv("ORDERD_JWT__AUDIENCE", "orderd")
+
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr().out == (
+        "the configuration is valid\nauthorization: jwt (issuer https://login.example.com/)\n"
+    )
+    keys.write_bytes(jwks())
+    assert main(["config", "check"]) == 78
+    assert capsys.readouterr().err == (
+        f"orderctl: jwt.keys ({keys}): has no key for EdDSA, ES256, RS256\n"
+    )
 
 
 def test_problems_are_a_document_if_wanted(

@@ -17,7 +17,7 @@ from orderd.shop.order_rows import ORDERS
 from orderd.shop.orders import ORDER, OrderUpdateStatus
 from orderd.shop.outcomes import Applied
 from orderd.shop.products import PRODUCT, PRODUCTS, Product, ProductEvent, ProductUpdate
-from orderd.shop.registry import SHOP, Registry
+from orderd.shop.registry import SHOP, Registry, actions_of
 from orderd.shop.tables import Column, Kind, Table
 from orderd.shop.users import USER, USERS
 from orderd.shop.world import NotAskedFor, World
@@ -248,3 +248,22 @@ def set_action(
 ) -> None:
     action: Any = replace(SHOP.actions[model], **changed)  # type: ignore[arg-type]
     monkeypatch.setattr(SHOP, "actions", SHOP.actions | {model: action})
+
+
+def test_the_actions_on_rows_of_a_user_are_these() -> None:
+    owned = {
+        f"{queue}.{each.name}"
+        for queue, entity in SHOP.by_queue.items()
+        for each in actions_of(entity)
+        if each.owner is not None
+    }
+
+    assert owned == {
+        "order.create",
+        "order.update",
+        "order.update_status",
+        "order.get",
+        "order.list",
+        "user.get",
+        "user.update",
+    }

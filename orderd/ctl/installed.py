@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OF_OWNER: Final = frozenset({"migrate", "prune"})
 _WITHOUT_BROKER: Final = _OF_OWNER | {"ledger", "outbox"}
 _WITHOUT_SERVER: Final = frozenset({"config"})
+# Also what is done for orderd-notify by `orderctl config`.
 _OF_NOTIFIER: Final = frozenset({"notify"})
 _DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
 

@@ -51,7 +51,7 @@ function _shtab_orderctl_using
 end
 
 set -g _shtab_orderctl_commands health status daemons pause resume publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq groups' 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' 'dlq purge' 'dlq edit' 'dlq export' 'dlq import' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
-set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --crit --file --group --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --output --rate --reason --since --status --stop-above --timeout --until --user --version --warn --watch
+set -g _shtab_orderctl_opts_with_value --action --after --auth-file --code --config --crit --file --group --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --output --program --rate --reason --since --status --stop-above --timeout --until --user --version --warn --watch
 
 complete -c orderctl -e
 complete -c orderctl -f
@@ -367,10 +367,12 @@ complete -c orderctl -n '_shtab_orderctl_using config; and test $_shtab_orderctl
 complete -c orderctl -n '_shtab_orderctl_using config show' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using config show' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using config show' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using config show' -l program -xka "orderd orderd-notify" -d 'the daemon whose settings they are; default: orderd'
 complete -c orderctl -n '_shtab_orderctl_using config; and test $_shtab_orderctl_npos -eq 0' -a check -d 'Report every error; exit with 78 if there is one.'
 complete -c orderctl -n '_shtab_orderctl_using config check' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using config check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using config check' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using config check' -l program -xka "orderd orderd-notify" -d 'the daemon whose settings they are; default: orderd'
 complete -c orderctl -n '_shtab_orderctl_using config; and test $_shtab_orderctl_npos -eq 0' -a example -d 'Print an example file with every setting and its default.'
 complete -c orderctl -n '_shtab_orderctl_using config example' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using config example' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

@@ -16,6 +16,7 @@ PORT: Final = 2525
 MAILS: Final = "/root/mails"
 SETTINGS: Final = "/etc/orderd/conf.d/notify.toml"
 CREDENTIALS: Final = "/etc/orderd/notify-credentials"
+TEMPLATE: Final = "/etc/orderd/templates/order.created.txt"
 WATCHDOG_S: Final = 6
 CHANNELS: Final = f"""
 [[notify.channel]]
@@ -119,20 +120,22 @@ def test_a_reload_takes_other_channels_and_a_wrong_one_leaves_them(notify: Machi
     pid = notify.pid(UNIT)
     product_id = notify.product("Torch", stock=10)
     before = len(_mails(notify))
-    wrong = (
-        CHANNELS.replace('kind = "log"', 'kind = "smpt"'),
-        # Then nobody has a use for the credential notify_users.
-        CHANNELS.replace('name = "users"', 'name = "mail"'),
-    )
     ends = []
-    for channels in wrong:
-        notify.write(SETTINGS, channels)
+    for file, text in (
+        (SETTINGS, CHANNELS.replace("log", "lgo")),
+        (TEMPLATE, "subject: {{ order\n"),
+    ):
+        notify.write(file, text)
         ends.append(notify.guest.result("systemctl", "reload", UNIT).returncode)
+        notify.shell(f"rm {file}")
+    notify.write(SETTINGS, CHANNELS)
     _order(notify, "torch-1", product_id)
     _await_mails(notify, before + 1)
 
+    notify.write(TEMPLATE, "subject: Torch {{ data.id }}\n\nThank you.\n")
     notify.write(SETTINGS, CHANNELS.replace("@example.com>", "@example.org>"))
     notify.run("systemctl", "reload", UNIT)
+    notify.run("rm", TEMPLATE)
     _order(notify, "torch-2", product_id)
 
     former, latter = _await_mails(notify, before + 2)[before:]
@@ -140,6 +143,7 @@ def test_a_reload_takes_other_channels_and_a_wrong_one_leaves_them(notify: Machi
     assert notify.pid(UNIT) == pid
     assert former["id"].endswith("@example.com>")
     assert latter["id"].endswith("@example.org>")
+    assert latter["subject"].startswith("Torch ")
 
 
 def test_killed_or_frozen_it_is_started_again_and_loses_nothing(notify: Machine) -> None:

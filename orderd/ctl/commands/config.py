@@ -12,6 +12,7 @@ from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.tenants import NOTIFY, ORDERD, TENANTS
 from orderd.runtime.config_errors import ConfigError, Problem
+from orderd.runtime.installation import NOTIFIER
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -101,10 +102,16 @@ def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
 
 
 def _of_notifications(settings: "Settings") -> list[Problem]:
-    """Return why orderd-notify could not send: what its channels and templates lack."""
+    """Return why orderd-notify could not send: what its channels and templates lack.
+
+    A password that may be among credentials which this user may not read counts as given.
+    """
+    from orderd.ctl.installed import are_hidden  # noqa: PLC0415 - as above
     from orderd.notify.channels.build import build_channels  # noqa: PLC0415 - as above
     from orderd.notify.templates import Templates  # noqa: PLC0415 - as above
 
+    if are_hidden(NOTIFIER):
+        settings = settings.model_copy(update={"notify": settings.notify.with_any_passwords()})
     found: list[Problem] = []
     for build in (
         lambda: build_channels(settings, lambda: None),

@@ -59,6 +59,7 @@ class Digests:
     def _send(self, route: Route, digest_id: str) -> bool:
         """Send a digest, and note what became of it; return whether the channel works."""
         with self._database.transaction() as tx:
+            tx.later("allow_sending")
             (is_ours,) = tx.row("lock_digest", digest_id=digest_id)
             rows = tx.rows("read_digest", digest_id=digest_id, limit=LINES_MAX) if is_ours else []
             if not rows:

@@ -88,6 +88,7 @@ class Records:
         """
         key = _key(notice, target)
         with self._database.transaction() as tx:
+            tx.later("allow_sending")
             rows = tx.rows("lock_notification", **key)
             is_ours = bool(rows) and rows[0][0] == State.SENDING
             yield Entry(tx, key) if is_ours else None

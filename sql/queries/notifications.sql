@@ -12,6 +12,10 @@ FROM notifications
 WHERE event_id = %(event_id)s AND channel = %(channel)s AND recipient = %(recipient)s
 FOR UPDATE SKIP LOCKED
 
+-- name: allow_sending
+-- A sending takes half a minute at most, and the search for its server's address some time besides.
+SELECT set_config('idle_in_transaction_session_timeout', '2min', true)
+
 -- name: insert_notification
 INSERT INTO notifications (event_id, channel, recipient, state, attempts, type, address, error, subject, body)
 VALUES (

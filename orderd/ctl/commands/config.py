@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderd.ctl.client import endpoint_of
@@ -110,12 +111,13 @@ def _of_notifications(settings: "Settings") -> list[Problem]:
     from orderd.notify.channels.build import build_channels  # noqa: PLC0415 - as above
     from orderd.notify.templates import Templates  # noqa: PLC0415 - as above
 
+    own = settings.notify.templates
     if are_hidden(NOTIFIER):
         settings = settings.model_copy(update={"notify": settings.notify.with_any_passwords()})
     found: list[Problem] = []
     for build in (
         lambda: build_channels(settings, lambda: None),
-        lambda: Templates(settings.notify.templates),
+        lambda: Templates.load(Path(own) if own else None),
     ):
         try:
             build()

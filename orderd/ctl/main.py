@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "metrics": "print the metrics of the local daemon, its queues and database, or serve them",
     "explain": "show everything known about one request",
     "dlq": "group, list, replay, edit, export or delete dead letters",
+    "notify": "list, show, retry or preview notifications, or test a channel",
     "ledger": "show or list the outcomes of requests",
     "outbox": "list unsent events, or have them sent",
     "topology": "declare, show or check the broker's queues",

@@ -5,6 +5,7 @@ is the text. Templates are those of Jinja2, in its sandbox.
 """
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -23,6 +24,8 @@ TEXT_CHARS_MAX: Final = 64 * 1024
 # What other services have to tell, where no template has its type.
 GENERAL: Final = "notification"
 _SUFFIX: Final = ".txt"
+# How Jinja2 calls the code of a template that was made from a text.
+_TEMPLATE_CODE: Final = "<template>"
 _SHIPPED: Final = Path(__file__).with_name("defaults")
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _SUBJECT: Final = re.compile(r"subject:[ \t]*(?P<subject>\S.*)\n(?:[ \t]*\n)*", re.IGNORECASE)
@@ -37,9 +40,27 @@ class Rendered:
 
 
 @value
+class _Part:
+    """The subject or the text of a template's *file*, *lines_before* it."""
+
+    template: Template
+    file: Path
+    lines_before: int
+
+    def rendered(self, context: Mapping[str, Any]) -> str:
+        """Return the part in words; raises `Unrenderable` with file and line."""
+        try:
+            return _bounded(self.template, context)
+        except Exception as error:
+            # A template may run into anything with data that it was not made for.
+            line = self.lines_before + _line_of(error)
+            raise Unrenderable(f"{self.file}: line {line}: {error}") from error
+
+
+@value
 class _Pair:
-    subject: Template
-    text: Template
+    subject: _Part
+    text: _Part
 
 
 class Templates:
@@ -67,18 +88,20 @@ class Templates:
         """The types that have a template of their own."""
         return sorted(self._pairs)
 
+    def file_of(self, notice_type: str) -> str:
+        """Return the path of the template that puts this type into words."""
+        return str(self._pair(notice_type).subject.file)
+
+    def _pair(self, notice_type: str) -> _Pair:
+        return self._pairs.get(notice_type) or self._pairs[GENERAL]
+
     def render(self, notice_type: str, context: Mapping[str, Any]) -> Rendered:
         """Return the notification in words; raises `Unrenderable`.
 
         *context* has `event`, `data` and `user`, as templates name them.
         """
-        pair = self._pairs.get(notice_type) or self._pairs[GENERAL]
-        try:
-            title = _bounded(pair.subject, context)
-            text = _bounded(pair.text, context)
-        except Exception as error:
-            # A template may run into anything with data that it was not made for.
-            raise Unrenderable(f"template {notice_type}: {error}") from error
+        pair = self._pair(notice_type)
+        title, text = pair.subject.rendered(context), pair.text.rendered(context)
         return Rendered(subject(title), f"{block(text).rstrip()}\n")
 
     def _read(self, file: Path) -> _Pair:
@@ -92,14 +115,21 @@ class Templates:
             self._compiled(file, text[found.end() :], lines_before),
         )
 
-    def _compiled(self, file: Path, source: str, lines_before: int) -> Template:
+    def _compiled(self, file: Path, source: str, lines_before: int) -> _Part:
         try:
-            return self._environment.from_string(source)
+            return _Part(self._environment.from_string(source), file, lines_before)
         except TemplateSyntaxError as error:
             line = lines_before + error.lineno
             raise _problem(file, line, error.message or "is no template") from error
         except TemplateError as error:
             raise _problem(file, lines_before + 1, str(error)) from error
+
+
+def _line_of(error: Exception) -> int:
+    """Return the line of the template in which *error* was raised, the first where none is told."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == _TEMPLATE_CODE]
+    return lines[-1] or 1 if lines else 1
 
 
 def _environment() -> SandboxedEnvironment:

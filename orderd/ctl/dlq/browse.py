@@ -1,7 +1,7 @@
 """Going through the dead letters: each once, with an end, and none nearer to a delivery limit."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -39,12 +39,12 @@ class DeadLetters:
         self,
         settings: "Settings",
         publisher: ConfirmedPublisher,
-        queue: str | None,
+        queue: str | Sequence[str] | None,
         console: Console,
         *,
         is_moving: bool = False,
     ) -> None:
-        """Find the dead letters of *queue*, None for all; with *is_moving* they may be acked.
+        """Find the dead letters of *queue*, one or more, None for all; with *is_moving* they may be acked.
 
         Raises Failure where a look would lose them, Misconfigured for a stream.
         """

@@ -1,4 +1,4 @@
-"""What a request has left in database and broker."""
+"""What a request or an event has left in database and broker."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import rows_by_id
 from orderd.pipeline.quarantine import key_of
-from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
+from orderd.protocol.names import QUEUES, Queue, dead_letter_queue, retry_queue
 from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import loads, quote
 from orderd.shop.registry import SHOP
@@ -29,7 +29,7 @@ EVENTS_MAX: Final = 100
 
 @dataclass(slots=True)
 class Messages:
-    """The messages of one request, and what could not be looked at, by queue."""
+    """The messages of one request or event, and what could not be looked at, by queue."""
 
     retries: list[DeadLetter] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -47,11 +47,12 @@ def in_broker(
     """Return what waits in retry queues and dead letter queues, and how full the others are.
 
     A message that cannot be renewed is reported to *tell*.
-    Command queues are not searched: what is given back counts as redelivered there.
+    Queues that daemons consume are not searched: what is given back counts as redelivered there.
+    Queues of notifications are left out where they do not exist.
     """
     messages = Messages()
-    retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
-    dead_letters = [dead_letter_queue(queue) for queue in Queue]
+    retries = [retry_queue(queue, delay_s) for queue in QUEUES for delay_s in settings.retry_delays]
+    dead_letters = [dead_letter_queue(queue) for queue in QUEUES]
     depths = {
         name: depth.ready
         for name in (*retries, *dead_letters)
@@ -65,12 +66,13 @@ def in_broker(
                 messages.not_looked_at[name] = ready - limit
             found = messages.dead_letters if name in dead_letters else messages.retries
             for dead_letter in _looked_at(browser, renewals, name, min(ready, limit)):
-                if dead_letter.request_id == request_id:
+                if dead_letter.request_id == request_id or dead_letter.was_given(request_id):
                     found.append(dead_letter)
-    for queue in Queue:
+    for queue in QUEUES:
         depth = queue_depth(publisher.connection, queue)
-        messages.ready[str(queue)] = 0 if depth is None else depth.ready
-        messages.consumers[str(queue)] = 0 if depth is None else depth.consumers
+        if depth is not None or queue in tuple(Queue):
+            messages.ready[queue] = 0 if depth is None else depth.ready
+            messages.consumers[queue] = 0 if depth is None else depth.consumers
     return messages
 
 

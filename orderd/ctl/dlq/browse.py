@@ -44,7 +44,9 @@ class DeadLetters:
         *,
         is_moving: bool = False,
     ) -> None:
-        """Find the dead letters of *queue*, one or more, None for all; with *is_moving* they may be acked.
+        """Find the dead letters of *queue*, one or more, None for all.
+
+        With *is_moving* they may be acked.
 
         Raises Failure where a look would lose them, Misconfigured for a stream.
         """

@@ -79,10 +79,12 @@ class DeadLetter:
 
     def was_given(self, event_id: str) -> bool:
         """Return whether *event_id* is what orderd-notify gave to this message, which has none."""
+        if not self.is_notice or self.request_id is not None:
+            return False
         from orderd.notify.decoder import given_prefix  # noqa: PLC0415 (slow to load)
 
         origin = replace(self.delivery, queue=self.origin)
-        return self.is_notice and event_id.startswith(f"{given_prefix(origin)}.")
+        return event_id.startswith(f"{given_prefix(origin)}.")
 
     @property
     def action(self) -> str | None:

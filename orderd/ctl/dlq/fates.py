@@ -22,8 +22,9 @@ Key = tuple[str, int]
 class Sources:
     """Where fates are found out.
 
-    *database* has ledger and notifications. `later` gives the letters that have come into the dead letter queue since the last call,
-    `is_quiet` whether nothing waits in the command queue and its retry queues.
+    *database* has ledger and notifications. `later` gives the letters that have come into the dead
+    letter queue since the last call, `is_quiet` whether nothing waits in its queue
+    and its retry queues.
     """
 
     database: Database

@@ -69,8 +69,9 @@ def _with_others(queues: Iterable[str], settings: "Settings") -> Sequence[str]:
 def judge_queues(depths: Depths, former: Sequence[str] = (), ages: Ages = _NO_AGES) -> Finding:
     """Return whether all queues exist, and those that daemons consume have consumers.
 
-    Those of notifications need one once orderd-notify has made them, with dead letter queues. Dead letters and retry queues of *former* versions are reported, but are not a fault of the
-    system: an operator has to deal with them.
+    Those of notifications need one once orderd-notify has made them, with dead letter queues. Dead
+    letters and retry queues of *former* versions are reported, but are not a fault of the system:
+    an operator has to deal with them.
     """
     missing = [name for name, depth in depths.items() if depth is None]
     notices = [queue for queue in NoticeQueue if dead_letter_queue(queue) in depths]

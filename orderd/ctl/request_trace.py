@@ -10,6 +10,7 @@ from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
 from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.renewals import Renewals
+from orderd.ctl.notify.rows import read_notifications
 from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import rows_by_id
@@ -77,7 +78,10 @@ def in_broker(
 
 
 def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
-    """Return its row of the ledger, the row that it made or changed, and its unsent events."""
+    """Return its row of the ledger, the row that it made or changed, and its unsent events.
+
+    Of an event, its notifications.
+    """
     settled = read_ledger(tx, request_id)
     kind, row_id = _named(settled)
     events = tx.rows(
@@ -93,6 +97,7 @@ def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
         "ledger": settled,
         "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
         "events": [outbox_event(fields) for fields in events],
+        "notifications": read_notifications(tx, [request_id]),
     }
 
 

@@ -10,7 +10,7 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.json_text import compact
-from orderd.ctl.notify.rows import in_words, read_notifications
+from orderd.ctl.notify.rows import in_words
 from orderd.ctl.records import pause_text, read_pauses
 from orderd.ctl.request import request_id
 from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
@@ -37,8 +37,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("id", metavar="ID", type=request_id, help="id of a request or an event")
     parser.epilog = (
-        "Exit codes: 0 an outcome, a dead letter, a retry or a notification was found, 1 never seen, 3 not found, "
-        "but it may still wait, 69 a server cannot be reached."
+        "Exit codes: 0 an outcome, a dead letter, a retry or a notification was found, 1 never "
+        "seen, 3 not found, but it may still wait, 69 a server cannot be reached."
     )
     parser.set_defaults(run=run)
 
@@ -61,9 +61,8 @@ def run(options: argparse.Namespace, context: Context) -> int:
 
 def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     messages = Messages()
-    told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
+    told: dict[str, Any] = {"ledger": None, "rows": [], "events": [], "notifications": []}
     tries: list[dict[str, Any]] = []
-    notifications: list[dict[str, Any]] = []
     place = None
     pauses: Sequence[dict[str, Any]] = ()
     problems = []
@@ -78,19 +77,16 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
             tries = tries_of(tx, [*messages.retries, *messages.dead_letters])
             place = place_of(tx, wanted)
             pauses = read_pauses(tx)
-            notifications = read_notifications(tx, [wanted])
     except Unavailable as failure:
         problems.append(str(failure))
-    on_record = told["ledger"] is not None or notifications
+    on_record = told["ledger"] is not None or told["notifications"]
     is_found = on_record or messages.retries or messages.dead_letters
     paused = {pause["queue"]: pause for pause in pauses}
     waiting = [] if is_found else list(_may_wait(messages, paused))
     known = {
         "id": wanted,
-        "state": _state(told["ledger"], messages, notifications)
-        or (UNKNOWN if problems or waiting else NEVER_SEEN),
+        "state": _state(told, messages) or (UNKNOWN if problems or waiting else NEVER_SEEN),
         **told,
-        "notifications": notifications,
         "retries": [
             {"retry_queue": dead_letter.delivery.queue, **dead_letter.document()}
             for dead_letter in messages.retries
@@ -136,17 +132,15 @@ def _that_keep_it(
     return [pause for queue, pause in paused.items() if queue in queues]
 
 
-def _state(
-    ledger: dict[str, Any] | None, messages: Messages, notifications: Sequence[Mapping[str, Any]]
-) -> str | None:
+def _state(told: Mapping[str, Any], messages: Messages) -> str | None:
     """Return what has become of it, None where no trace was found."""
-    if ledger is not None:
-        return str(ledger["outcome"])
+    if told["ledger"] is not None:
+        return str(told["ledger"]["outcome"])
     if messages.dead_letters:
         return "dead_lettered"
     if messages.retries:
         return "retrying"
-    return NOTIFIED if notifications else None
+    return NOTIFIED if told["notifications"] else None
 
 
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:

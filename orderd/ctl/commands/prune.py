@@ -45,7 +45,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         dest="older_than_s",
         metavar="DURATION",
         type=_age,
-        help="minimum age of requests and notifications, for example 90d or 12h; default: setting ledger_retention",
+        help="minimum age of requests and notifications, for example 90d or 12h; default: setting "
+        "ledger_retention",
     )
     parser.add_argument(
         "--limit", metavar="N", type=whole_number, help="maximum number of each, oldest first"

@@ -68,7 +68,7 @@ class Found:
 
 
 def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
-    """Return all that orderd uses, and as optional what orderd-notify and listeners of events do."""
+    """Return all that orderd uses; optional is what only orderd-notify and listeners do."""
     own = [
         each
         for queue in Queue

@@ -7,7 +7,7 @@ from orderd.amqp.inspection import needed
 from orderd.ctl.lint.limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint.queue_facts import QueueFacts
 from orderd.ctl.lint.rules import judge_leftovers, judge_listeners, judge_queue
-from orderd.protocol.names import Queue
+from orderd.protocol.names import QUEUES, Queue
 
 HELD_S = 90.0
 WANTED = needed([5.0, 300.0])
@@ -159,5 +159,5 @@ def test_a_connection_needs_frames_that_hold_the_headers_of_a_dead_letter() -> N
 
 def test_what_is_needed_has_no_arguments_but_in_retry_queues() -> None:
     assert [each.name for each in WANTED if each.arguments] == [
-        f"{queue}.retry.{delay}" for queue in Queue for delay in ("5s", "5min")
+        f"{queue}.retry.{delay}" for queue in QUEUES for delay in ("5s", "5min")
     ]

@@ -1,7 +1,5 @@
 """orderctl beside a running orderd-notify: what it shows, and what it has sent again."""
 
-from collections.abc import Callable
-
 import pytest
 
 from orderd.protocol.names import NoticeQueue
@@ -40,7 +38,7 @@ def test_the_second_daemon_is_seen(
     assert rows["user_notifications"]["consumers"] == 1
     assert rows["admin_notifications.dlq"]["ready"] == 0
     assert status["notifications"]["sent"] >= 1
-    assert "1 sent" in orderctl("status").out
+    assert "notifications  ok      in 24 h: " in orderctl("status").out
     metrics = orderctl("metrics").out
     assert 'orderd_queue_consumers{daemon="' in metrics
     assert 'queue="user_notifications"} 1.0' in metrics
@@ -60,9 +58,9 @@ def test_what_a_server_refused_is_sent_by_a_retry(
     office.wait_for("event-1/mail", "failed")
     wait_for_dead_letters(office, 1)
     listed = orderctl("notify", "list", "--state", "failed", "--user", "1", "--json").document
-    assert [(each["id"], each["error"]) for each in listed["items"]] == [
-        ("event-1", "550 no such user")
-    ]
+    (row,) = listed["items"]
+    assert row["id"] == "event-1"
+    assert row["error"].startswith("550 no such user")
 
     mail.answers = {}
     done = orderctl("notify", "retry", "event-1")
@@ -74,21 +72,17 @@ def test_what_a_server_refused_is_sent_by_a_retry(
     office.wait_for("event-1/mail", "sent")
     again = orderctl("notify", "retry", "event-1")
     assert (again.code, again.out) == (1, "event-1: was sent\n0 notifications retried, 1 not\n")
-    assert len([each for each in mail.received if "user" not in each.sender]) == 1
+    assert [each.recipients for each in mail.received].count(["ann@example.org"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("answers", "code", "fates"),
-    [({}, 0, {"applied": 3}), ({"RCPT": "550 still unknown"}, 1, {"dead_again": 3})],
-)
+@pytest.mark.parametrize("is_mended", [True, False])
 def test_a_watched_replay_knows_what_became_of_notifications(
     office: Office,
     notifier: StartNotifier,
     mail: MailServer,
     orderctl: Orderctl,
-    answers: dict[str, str],
-    code: int,
-    fates: dict[str, int],
+    *,
+    is_mended: bool,
 ) -> None:
     mail.answers = {"RCPT": "550 no such user"}
     notifier(mail_to_users(mail), mail_to_admins(mail), retry_delays="100ms")
@@ -96,12 +90,11 @@ def test_a_watched_replay_knows_what_became_of_notifications(
         office.ship(f"event-{number}")
     wait_for_dead_letters(office, 3)
 
-    mail.answers = answers
+    mail.answers = {} if is_mended else {"RCPT": "550 still unknown"}
     done = orderctl("dlq", "replay", "user_notifications", "--stop-above", "50", "--json")
 
-    assert done.code == code
-    told = {name: done.document[name] for name in ("applied", "dead_again") if done.document[name]}
-    assert told == fates
+    told = done.document["applied"], done.document["dead_again"]
+    assert (done.code, told) == ((0, (3, 0)) if is_mended else (1, (0, 3)))
 
 
 def test_equal_messages_without_an_id_are_retried_by_the_ids_they_were_given(
@@ -109,9 +102,7 @@ def test_equal_messages_without_an_id_are_retried_by_the_ids_they_were_given(
     notifier: StartNotifier,
     mail: MailServer,
     orderctl: Orderctl,
-    database_url: str,
 ) -> None:
-    del database_url
     mail.answers = {"RCPT": "550 no such user"}
     notifier(mail_to_users(mail), mail_to_admins(mail), retry_delays="100ms")
     payload = {"user_id": 1, "message": "Hello.", "notification_type": "info"}
@@ -119,9 +110,13 @@ def test_equal_messages_without_an_id_are_retried_by_the_ids_they_were_given(
         "notifications", "user.hello", {"type": "user.hello", "source": "x", "payload": payload}
     )
     wait_for_dead_letters(office, 1)
-    items: Callable[[], list[dict[str, str]]] = lambda: orderctl(
-        "notify", "list", "--type", "user.hello", "--json"
-    ).document["items"]
+
+    def items() -> list[dict[str, str]]:
+        listed: list[dict[str, str]] = orderctl(
+            "notify", "list", "--type", "user.hello", "--json"
+        ).document["items"]
+        return listed
+
     (row,) = items()
     assert row["id"].startswith("given-")
     explained = orderctl("explain", row["id"], "--json").document

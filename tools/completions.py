@@ -47,10 +47,8 @@ def _offer_values(parser: argparse.ArgumentParser) -> None:
 
 def _known(metavar: str, command: str) -> tuple[str, ...] | None:
     match metavar:
-        case "QUEUE" if " dlq " in command:
-            return QUEUES
         case "QUEUE":
-            return tuple(Queue)
+            return QUEUES if " dlq " in command else tuple(map(str, Queue))
         case "TYPE":
             return tuple(str(each) for types in TYPES.values() for each in types)
         case "ACTION":

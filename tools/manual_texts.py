@@ -28,8 +28,7 @@ ORDERCTL: Final[Examples] = {
         "orderctl notify retry e5d76b93-ffef-430e-9d10-6c041459a639"
     ),
     "Read a mail as a template of your own puts it, then send a test over the channel `mail`:": (
-        "orderctl notify preview order.shipped\n"
-        "orderctl notify test mail --to ada@example.com"
+        "orderctl notify preview order.shipped\norderctl notify test mail --to ada@example.com"
     ),
     "Keep a dead letter as JSON before it is discarded:": (
         "orderctl --json dlq show --id web-1 >web-1.json\norderctl dlq discard --id web-1 --yes"

@@ -13,7 +13,7 @@ from orderd.config.notify_checks import credential_faults
 from orderd.config.problems import problems_of
 from orderd.config.settings import Settings
 from orderd.config.sources import Layer
-from orderd.config.tenant_defaults import of_tenant
+from orderd.config.tenant_defaults import bounded, of_tenant
 from orderd.protocol.tenants import ORDERD, Tenant
 from orderd.runtime.config_errors import ConfigError, Problem
 from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SECRETS_DIRECTORY, SHIPPED_FILE
@@ -61,10 +61,12 @@ def load(
         ]
     readers.append(lambda: toml_files.from_file(shipped_file, used))
     readers.append(lambda: of_tenant(tenant, environ))
-    return _checked(readers, None if before is None else before.authorization_mode)
+    return bounded(_checked(readers, before, tenant), tenant)
 
 
-def _checked(readers: Sequence[Callable[[], Layer]], mode_before: str | None) -> Settings:
+def _checked(
+    readers: Sequence[Callable[[], Layer]], before: Settings | None, tenant: Tenant
+) -> Settings:
     layers: list[Layer] = []
     problems: list[Problem] = []
     for read in readers:
@@ -79,8 +81,11 @@ def _checked(readers: Sequence[Callable[[], Layer]], mode_before: str | None) ->
         settings = None
     if problems or settings is None:
         raise ConfigError(problems)
-    found = (unusable_mode(settings), lost_protection(mode_before, settings))
-    problems = [problem for problem in found if problem is not None]
+    if tenant == ORDERD:
+        # The tokens may be credentials of orderd alone.
+        mode_before = None if before is None else before.authorization_mode
+        found = (unusable_mode(settings), lost_protection(mode_before, settings))
+        problems = [problem for problem in found if problem is not None]
     if problems := problems + _wrong_credentials(settings):
         raise ConfigError(problems)
     return settings

@@ -1,6 +1,7 @@
 """`orderd-notify`'s work: it tells users and administrators what has happened, once each."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from orderd.amqp.message import Delivery
@@ -95,7 +96,8 @@ class NotifyWork:
     def _built(self, settings: Settings) -> Routes:
         notify = settings.notify
         channels = build_channels(settings, self._wait)
-        return Routes(notify, channels, Templates(notify.templates))
+        own = Path(notify.templates) if notify.templates else None
+        return Routes(notify, channels, Templates.load(own))
 
     def _wait(self) -> None:
         """Keep everything alive in the middle of a sending, which must not be broken off."""

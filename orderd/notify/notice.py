@@ -76,7 +76,8 @@ class Notice:
     """What is to be told: `type` says what of, `data` is that of the event.
 
     `sender_id` is what its sender calls it. `event_id` is that, or a key that was given to it.
-    `user_id` is None where it is for administrators. `is_event`: it came as a CloudEvent.
+    `user_id` is None where it is for administrators. `is_event`: it came as a CloudEvent;
+    `extensions` are the attributes of it that are not here.
     """
 
     queue: str
@@ -86,6 +87,8 @@ class Notice:
     event_id: str
     user_id: int | None
     time: str | None
+    subject: str | None
+    extensions: Mapping[str, Any]
     data: Mapping[str, Any]
     correlation_id: str | None
     is_event: bool
@@ -130,12 +133,14 @@ class Notice:
             "id": self.event_id,
             "source": self.source,
             "type": self.type,
+            "subject": self.subject,
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "correlationid": self.correlation_id,
+            **self.extensions,
         }
-        if self.time is not None:
-            event["time"] = self.time
-        if self.correlation_id is not None:
-            event["correlationid"] = self.correlation_id
-        return dumps({**event, "datacontenttype": "application/json", "data": self.data})
+        given = {name: content for name, content in event.items() if content is not None}
+        return dumps({**given, "data": self.data})
 
 
 class _Refused(Exception):
@@ -197,6 +202,8 @@ def _event(queue: str, content: dict[str, Any], attempt: int) -> Notice:
         event_id=event.id,
         user_id=user_id if is_for_user else None,
         time=event.time,
+        subject=event.subject,
+        extensions=event.model_extra or {},
         data=event.data,
         correlation_id=event.correlationid,
         is_event=True,
@@ -216,6 +223,8 @@ def _plain(queue: str, content: dict[str, Any], message_id: str | None, attempt:
         event_id=own_id or "",
         user_id=payload.user_id if queue == NoticeQueue.USER else None,
         time=None,
+        subject=None,
+        extensions={},
         data=payload.model_dump(exclude_none=True),
         correlation_id=plain.correlation_id,
         is_event=False,

@@ -26,6 +26,7 @@ class Begun(Enum):
 class User:
     """A user as the database has it now."""
 
+    id: int
     email: str
     is_active: bool
     username: str
@@ -100,7 +101,7 @@ class Beginning:
     def user(self, user_id: int) -> User | None:
         """Return the user, None where there is none."""
         rows = self._tx.rows("read_recipient", user_id=user_id)
-        return User(*rows[0]) if rows else None
+        return User(user_id, *rows[0]) if rows else None
 
     def start(self, notice: Notice, target: Target, *, may_retry_failed: bool) -> Begun:
         """Put on record that it is about to be sent, unless it was."""

@@ -1,18 +1,18 @@
 """Where notices go: the channels of the settings, and to whom on each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from orderd.config.notify import BaseChannel, NotifySettings, SmtpChannel
 from orderd.notify.channels.channel import Channel
-from orderd.notify.faults import Unrenderable
 from orderd.notify.message import Message
 from orderd.notify.notice import Notice
 from orderd.notify.records import Target, User
-from orderd.notify.templates import Rendered, Templates
+from orderd.notify.templates import DIGEST as DIGEST_TEMPLATE
+from orderd.notify.templates import EVENT, GENERAL, Rendered, Templates, context_of
 from orderd.notify.texts import safe_id
-from orderd.protocol.notifications import Audience
+from orderd.protocol.notifications import OPEN_PREFIXES, Audience
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import dumps
 from orderd.protocol.values import value
@@ -86,11 +86,7 @@ class Route:
 
     def digest(self, digest: Digest) -> Message:
         """Return what is sent as *digest*; the same id every time."""
-        lines = [
-            {"time": rfc3339(each.moment), "subject": each.subject, "text": each.text}
-            for each in digest.lines
-        ]
-        data = {"type": digest.type, "count": digest.count, "lines": lines}
+        data = _summed_up(digest)
         event = {
             "specversion": "1.0",
             "id": digest.id,
@@ -99,7 +95,7 @@ class Route:
             "datacontenttype": "application/json",
             "data": data,
         }
-        text = self._rendered(DIGEST, {"event": event, "data": data, "user": None})
+        text = self._templates.render(DIGEST_TEMPLATE, data)
         is_mail = isinstance(self._settings, SmtpChannel)
         return Message(
             id=f"digest-{digest.id}",
@@ -112,14 +108,21 @@ class Route:
 
     def rendered(self, notice: Notice, user: User | None) -> Rendered:
         """Return the notice in words; raises `Unrenderable`."""
-        return self._rendered(notice.type, context_of(notice, user))
+        return rendered(self._templates, notice, user)
 
-    def _rendered(self, notice_type: str, context: Mapping[str, Any]) -> Rendered:
-        try:
-            return self._templates.render(notice_type, context)
-        except Exception as error:
-            # Whatever a template of an operator's does is a fault of that one notification.
-            raise Unrenderable(f"{type(error).__name__}: {error}") from error
+
+def rendered(templates: Templates, notice: Notice, user: User | None) -> Rendered:
+    """Return the notice in the words of *templates*; raises `Unrenderable`."""
+    name, general = template_names(notice)
+    return templates.render(name, context_of(_told(notice), _known(user)), general)
+
+
+def template_names(notice: Notice) -> tuple[str, str]:
+    """Return by which name the notice has a template, and the one to take where it has none."""
+    general = EVENT if notice.is_event else GENERAL[notice.audience]
+    # Other services name types as they like; templates of events are not for them.
+    is_named = notice.is_event or notice.type.startswith(OPEN_PREFIXES[notice.audience])
+    return notice.type if is_named else general, general
 
 
 class Routes:
@@ -154,21 +157,35 @@ class Routes:
             route.channel.close()
 
 
-def context_of(notice: Notice, user: User | None) -> dict[str, Any]:
-    """Return what templates can name: the event, its data, and the user as it is now."""
-    event = {
+def _summed_up(digest: Digest) -> dict[str, Any]:
+    """Return what a digest has, for templates and webhooks."""
+    messages = [
+        {"time": rfc3339(each.moment), "subject": each.subject, "text": each.text}
+        for each in digest.lines
+    ]
+    since = messages[0]["time"] if messages else None
+    return {"type": digest.type, "count": digest.count, "since": since, "messages": messages}
+
+
+def _told(notice: Notice) -> dict[str, Any]:
+    """Return the attributes and data of a notice, as templates name them."""
+    return {
         "id": notice.event_id,
         "type": notice.type,
         "source": notice.source,
+        "subject": notice.subject,
         "time": notice.time,
         "correlation_id": notice.correlation_id,
+        "data": notice.data,
     }
-    known = None
-    if user is not None:
-        known = {
-            "id": notice.user_id,
-            "email": user.email,
-            "username": user.username,
-            "full_name": user.full_name,
-        }
-    return {"event": event, "data": notice.data, "user": known}
+
+
+def _known(user: User | None) -> dict[str, Any] | None:
+    if user is None:
+        return None
+    return {
+        "id": user.id,
+        "email": user.email,
+        "username": user.username,
+        "full_name": user.full_name,
+    }

@@ -1,137 +1,124 @@
-"""An example of each type of notification, such as templates are tried with."""
+"""One event of every type, as others send them: templates are tried with these."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
-from orderd import __version__
-from orderd.notify.records import User
-from orderd.notify.routes import DIGEST, SOURCE
-from orderd.protocol.cloud_events import SystemEvent
-from orderd.protocol.names import NoticeQueue, Queue
 from orderd.protocol.notifications import OPEN_PREFIXES, TYPES, Audience
-from orderd.protocol.values import value
 
-USER: Final = User("ada@example.com", True, "ada", "Ada Lovelace")
-_ID: Final = "e5d76b93-ffef-430e-9d10-6c041459a639"
 _TIME: Final = "2026-11-22T03:14:47.788232Z"
-_QUEUES: Final = {Audience.USERS: NoticeQueue.USER, Audience.ADMINS: NoticeQueue.ADMIN}
-_INSTANCE: Final[Mapping[str, Any]] = {"instance": "shop1", "version": __version__}
+_ID: Final = "e5d76b93-ffef-430e-9d10-6c041459a639"
+# The type of an event that a later version may have.
+UNKNOWN: Final = "system.reconfigured"
+USER: Final[Mapping[str, Any]] = {
+    "id": 1,
+    "username": "ada",
+    "email": "ada@example.com",
+    "full_name": "Ada Lovelace",
+}
+_ORDER: Final[Mapping[str, Any]] = {
+    "id": 1,
+    "user_id": 1,
+    "priority": "normal",
+    "total_amount": 1459.97,
+    "items": [
+        {"id": 1, "product_id": 1, "quantity": 1, "unit_price": 1299.99},
+        {"id": 2, "product_id": 2, "quantity": 2, "unit_price": 79.99},
+    ],
+    "created_at": "2026-11-22T03:14:00.455896Z",
+    "updated_at": _TIME,
+    "revision": 2,
+}
+_PRODUCT: Final[Mapping[str, Any]] = {
+    "id": 5,
+    "name": "Webcam Logitech C920",
+    "price": 89.99,
+    "stock_quantity": 0,
+    "created_at": "2026-11-20T10:00:00.000000Z",
+    "updated_at": _TIME,
+    "revision": 4,
+}
+_DAEMON: Final[Mapping[str, Any]] = {"instance": "orderd-1", "version": "1.0.0"}
 _SYSTEM: Final[Mapping[str, Mapping[str, Any]]] = {
-    SystemEvent.STARTED: _INSTANCE,
-    SystemEvent.PAUSED: {**_INSTANCE, "waiting_for": "database"},
-    SystemEvent.RESUMED: {**_INSTANCE, "paused_seconds": Decimal("12.3")},
-    SystemEvent.STOPPING: {**_INSTANCE, "signal": "SIGTERM"},
-    SystemEvent.DEAD_LETTERED: {
-        "queue": "order",
-        "code": "invalid_data",
-        "reason": "data.items must be a list; got '3'",
-        "attempt": 0,
-        "request_id": "web-1",
-    },
-    SystemEvent.QUEUE_PAUSED: {
-        **_INSTANCE,
-        "queue": "order",
-        "reason": "price list is being corrected",
-        "by": "ada@shop1",
-    },
-    SystemEvent.QUEUE_RESUMED: {**_INSTANCE, "queue": "order"},
+    "system.started": {},
+    "system.stopping": {"signal": "SIGTERM"},
+    "system.paused": {"waiting_for": "database"},
+    "system.resumed": {"paused_seconds": 12.5},
+    "system.queue_paused": {"queue": "order", "reason": "stock count", "by": "ada"},
+    "system.queue_resumed": {"queue": "order"},
+}
+_DEAD_LETTER: Final[Mapping[str, Any]] = {
+    "queue": "order",
+    "code": "invalid_data",
+    "reason": "data.items: Field required",
+    "attempt": 1,
+    "request_id": "web-1",
 }
 
 
-@value
-class Sample:
-    """A message for *queue*: its body decoded."""
-
-    queue: str
-    content: Mapping[str, Any]
-
-
-def sample_of(notification_type: str) -> Sample | None:
-    """Return an example of the type; None for one that is no event and that no service may send."""
-    for audience, queue in _QUEUES.items():
-        if notification_type in TYPES[audience]:
-            return Sample(queue, _event(notification_type, _data_of(notification_type)))
-    for audience, queue in _QUEUES.items():
-        if notification_type.startswith(OPEN_PREFIXES[audience]):
-            return Sample(queue, _plain(notification_type, audience))
-    return None
-
-
-def digest_context() -> dict[str, Any]:
-    """Return what the template of digests can name, for an example."""
-    lines = [
-        {"time": _TIME, "subject": f"Out of stock: {name}", "text": f"{name} is out of stock."}
-        for name in ("Lamp", "Laptop")
-    ]
-    data = {"type": "product.out_of_stock", "count": 3, "lines": lines}
-    event = {"id": _ID, "type": DIGEST, "source": SOURCE, "time": _TIME, "correlation_id": None}
-    return {"event": event, "data": data, "user": None}
-
-
-def _event(notification_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def sample(event_type: str) -> dict[str, Any]:
+    """Return an event of the type (or `UNKNOWN`); raise ValueError where there is no such type."""
+    prefix = event_type.partition(".")[0]
+    if event_type.startswith(tuple(OPEN_PREFIXES.values())) and not is_refusal(event_type):
+        return _plain(event_type, is_for_user=prefix == "user")
+    if event_type != UNKNOWN and not any(event_type in known for known in TYPES.values()):
+        raise ValueError(f"notifications have no type {event_type}")
+    subject, data = _content(prefix, event_type)
     return {
         "specversion": "1.0",
         "id": _ID,
         "source": "orderd",
-        "type": notification_type,
+        "type": event_type,
+        "subject": subject,
         "time": _TIME,
-        "correlationid": "web-1",
         "datacontenttype": "application/json",
         "data": data,
     }
 
 
-def _plain(notification_type: str, audience: Audience) -> dict[str, Any]:
-    payload = {"message": "The backup has failed.", "notification_type": "error"}
-    if audience is Audience.USERS:
-        payload = {"message": "Your password was changed.", "notification_type": "warning"}
-        return _told(notification_type, {"user_id": 1, **payload})
-    return _told(notification_type, payload)
+def is_refusal(event_type: str) -> bool:
+    """Return whether it is the type of the event of a refused command."""
+    return event_type.endswith(".refused") and event_type in TYPES[Audience.ADMINS]
 
 
-def _told(notification_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": _ID, "type": notification_type, "source": "accounts", "payload": payload}
-
-
-def _data_of(event_type: str) -> Mapping[str, Any]:
-    subject, _, what = event_type.partition(".")
-    if subject == "order" and what != "refused":
-        return _order(what)
-    if subject == "system":
-        return _SYSTEM[event_type]
-    if what == "refused":
-        return _refusal(Queue(subject))
+def sample_digest() -> dict[str, Any]:
+    """Return the context of a digest."""
     return {
-        "id": 3,
-        "name": "Lamp",
-        "price": Decimal("19.99"),
-        "stock_quantity": 0,
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "revision": 4,
+        "type": "product.out_of_stock",
+        "count": 2,
+        "since": _TIME,
+        "messages": [
+            _collected("Webcam Logitech C920"),
+            _collected("USB-C Hub 7-in-1"),
+        ],
     }
 
 
-def _order(what: str) -> dict[str, Any]:
+def _collected(product: str) -> dict[str, Any]:
+    subject = f"Out of stock: {product}"
+    return {"time": _TIME, "subject": subject, "text": f"{product} is out of stock.\n"}
+
+
+def _plain(event_type: str, *, is_for_user: bool) -> dict[str, Any]:
+    payload = {"message": "The shop is closed on Sunday.", "notification_type": "info"}
     return {
-        "id": 7,
-        "user_id": 1,
-        "status": "pending" if what == "created" else what,
-        "priority": "normal",
-        "total_amount": Decimal("59.97"),
-        "items": [{"id": 9, "product_id": 3, "quantity": 3, "unit_price": Decimal("19.99")}],
-        "created_at": _TIME,
-        "updated_at": _TIME,
-        "revision": 2,
+        "id": _ID,
+        "type": event_type,
+        "source": "shop",
+        "payload": payload | ({"user_id": 1} if is_for_user else {}),
     }
 
 
-def _refusal(queue: Queue) -> dict[str, Any]:
-    request = {"id": "web-1", "version": "v1", "action": "update", "data": {"id": 7}}
-    return {
-        "action": "update",
-        "code": f"{queue}_not_found",
-        "error": f"{queue} 7 does not exist",
-        "request": request,
-    }
+def _content(prefix: str, event_type: str) -> tuple[str, Mapping[str, Any]]:
+    """Return subject and data of an event of ours."""
+    if is_refusal(event_type):
+        request = {"id": "web-1", "version": "v1", "action": "create", "data": {"name": "Webcam"}}
+        told = {"action": "create", "code": "unreadable_row", "error": "price is NaN"}
+        return prefix, told | {"request": request}
+    if event_type == "system.dead_lettered":
+        return "queue/order", _DEAD_LETTER
+    if prefix == "system":
+        return "instance/orderd-1", {**_DAEMON, **_SYSTEM.get(event_type, {})}
+    if prefix == "product":
+        return "product/5", _PRODUCT
+    status = event_type.removeprefix("order.").replace("created", "pending")
+    return "order/1", {**_ORDER, "status": status}

@@ -1,211 +1,229 @@
-"""Notifications in words: a template for each type, those of the package or of the operator.
+"""The texts of notifications: those of the package, and the operator's in place of them.
 
-A template is a text file called TYPE.txt: its first line is ``subject:`` and the subject, the rest
-is the text. Templates are those of Jinja2, in its sandbox.
+`TYPE.txt` has a line `subject: …` and then the text. What has no template of its type has that of
+its kind: `refused.txt`, `user.txt` and `admin.txt`, `event.txt` for events of types that are not
+known; `digest.txt` is for several at once.
 """
 
-import re
-import traceback
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import CodeType
+from typing import Any, Final, Self
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template
+from jinja2.exceptions import TemplateSyntaxError
 
 from orderd.config import bounded_read
 from orderd.notify.faults import Unrenderable
-from orderd.notify.texts import block, subject
+from orderd.notify.samples import UNKNOWN, USER, is_refusal, sample, sample_digest
+from orderd.notify.sandbox import OUTPUT_BYTES_MAX, Sandbox
+from orderd.notify.texts import block, line, subject
+from orderd.protocol.notifications import OPEN_PREFIXES, TYPES
 from orderd.protocol.values import value
 from orderd.runtime.config_errors import ConfigError, Problem
 
-TEXT_CHARS_MAX: Final = 64 * 1024
-# What other services have to tell, where no template has its type.
-GENERAL: Final = "notification"
+DIGEST: Final = "digest"
+EVENT: Final = "event"
+SHIPPED: Final = Path(__file__).parent / "templates"
+_KEY: Final = "notify.templates"
 _SUFFIX: Final = ".txt"
-# How Jinja2 calls the code of a template that was made from a text.
-_TEMPLATE_CODE: Final = "<template>"
-_SHIPPED: Final = Path(__file__).with_name("defaults")
-_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_SUBJECT: Final = re.compile(r"subject:[ \t]*(?P<subject>\S.*)\n(?:[ \t]*\n)*", re.IGNORECASE)
+_SUBJECT: Final = "subject:"
+_REFUSED: Final = "refused"
+GENERAL: Final = {who: prefix.removesuffix(".") for who, prefix in OPEN_PREFIXES.items()}
+_REASON_CHARS_MAX: Final = 500
 
 
 @value
 class Rendered:
-    """A notification in words: `subject` is one line, `text` ends with a line end."""
+    """A notification in words: a subject of one line, and lines of text."""
 
     subject: str
     text: str
 
 
-@value
-class _Part:
-    """The subject or the text of a template's *file*, *lines_before* it."""
+class TemplateFault(Unrenderable):
+    """A template cannot be used, or not for this event; the text names file and line."""
 
-    template: Template
-    file: Path
-    lines_before: int
 
-    def rendered(self, context: Mapping[str, Any]) -> str:
-        """Return the part in words; raises `Unrenderable` with file and line."""
+class TextTemplate:
+    """One file, compiled; raises TemplateFault where it cannot be."""
+
+    def __init__(self, file: Path, source: str) -> None:
+        self.file = file
+        first, _, rest = source.partition("\n")
+        if not first.lower().startswith(_SUBJECT):
+            raise TemplateFault(f"{file}:1: must begin with a line such as {_SUBJECT} Your order")
+        # An empty line in the place of the first one: errors name the lines of the file.
+        self._subject = self._compiled(Sandbox(line), first[len(_SUBJECT) :].strip())
+        self._text = self._compiled(Sandbox(block), f"\n{rest}")
+
+    def render(self, context: Mapping[str, Any]) -> Rendered:
+        """Return the texts for *context*; raise TemplateFault."""
+        return Rendered(
+            subject(self._written(self._subject, context)),
+            f"{self._written(self._text, context).strip()}\n",
+        )
+
+    def _compiled(self, sandbox: Sandbox, source: str) -> Template:
+        name = str(self.file)
         try:
-            return _bounded(self.template, context)
+            tree = sandbox.checked(sandbox.parse(source, name, name), name)
+            code: CodeType = sandbox.compile(tree, name, name)
+        except TemplateSyntaxError as error:
+            raise self._fault(error.lineno, error.message or "cannot be read") from error
+        except RecursionError as error:
+            raise self._fault(1, "has too much in each other") from error
+        return Template.from_code(sandbox, code, sandbox.globals)
+
+    def _written(self, template: Template, context: Mapping[str, Any]) -> str:
+        """Return the output, cut where it is too long; raise TemplateFault."""
+        parts: list[str] = []
+        left = OUTPUT_BYTES_MAX
+        try:
+            for part in template.generate(context):
+                encoded = part.encode(errors="replace")
+                parts.append(encoded[:left].decode(errors="ignore"))
+                left -= len(encoded)
+                if left <= 0:
+                    break
         except Exception as error:
-            # A template may run into anything with data that it was not made for.
-            line = self.lines_before + _line_of(error)
-            raise Unrenderable(f"{self.file}: line {line}: {error}") from error
+            # Whatever a template does wrong with values is told with its place.
+            raise self._fault(self._line_of(error), str(error)) from error
+        return "".join(parts)
 
+    def _line_of(self, error: BaseException) -> int:
+        """Return the line of the template in which the error was raised."""
+        found, trace = 1, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == str(self.file):
+                found = trace.tb_lineno
+            trace = trace.tb_next
+        return found
 
-@value
-class _Pair:
-    subject: _Part
-    text: _Part
+    def _fault(self, number: int, reason: str) -> TemplateFault:
+        return TemplateFault(f"{self.file}:{number}: {line(reason, _REASON_CHARS_MAX)}")
 
 
 class Templates:
-    """The templates of the package, and those of a directory in their place."""
+    """Every template by its name."""
 
-    def __init__(self, directory: str) -> None:
-        """Read all; an empty *directory* is none, as is one that is not there.
+    def __init__(self, templates: Mapping[str, TextTemplate]) -> None:
+        self._templates = templates
 
-        Raises `ConfigError`, which names file and line of what is wrong.
+    @classmethod
+    def load(cls, directory: Path | None, origin: str = "") -> Self:
+        """Return those of the package and of *directory*, each tried with sample events.
+
+        *origin* is where the setting was found. Raises ConfigError with every faulty template; a
+        directory that is not there has none.
         """
-        self._environment = _environment()
-        self._pairs: dict[str, _Pair] = {}
+        found: dict[str, TextTemplate] = {}
         problems: list[Problem] = []
-        for folder in (_SHIPPED, Path(directory) if directory else None):
-            for file in _files(folder, problems):
-                try:
-                    self._pairs[file.stem] = self._read(file)
-                except ConfigError as error:
-                    problems += error.problems
+        own = () if directory is None else _files(directory, origin)
+        for file in (*_files(SHIPPED, origin), *own):
+            try:
+                found[file.stem] = _tried(file)
+            except TemplateFault as fault:
+                problems.append(Problem(_KEY, line(str(fault)), origin))
         if problems:
             raise ConfigError(problems)
+        return cls(found)
 
-    @property
-    def types(self) -> list[str]:
-        """The types that have a template of their own."""
-        return sorted(self._pairs)
+    def render(self, event_type: str, context: Mapping[str, Any], general: str = EVENT) -> Rendered:
+        """Return the texts of an event of the type (or `DIGEST`); raise TemplateFault.
 
-    def file_of(self, notice_type: str) -> str:
-        """Return the path of the template that puts this type into words."""
-        return str(self._pair(notice_type).subject.file)
-
-    def _pair(self, notice_type: str) -> _Pair:
-        return self._pairs.get(notice_type) or self._pairs[GENERAL]
-
-    def render(self, notice_type: str, context: Mapping[str, Any]) -> Rendered:
-        """Return the notification in words; raises `Unrenderable`.
-
-        *context* has `event`, `data` and `user`, as templates name them.
+        Where the type has no template, that of refusals or the *general* one is taken.
         """
-        pair = self._pair(notice_type)
-        title, text = pair.subject.rendered(context), pair.text.rendered(context)
-        return Rendered(subject(title), f"{block(text).rstrip()}\n")
+        return self._chosen(event_type, general).render(context)
 
-    def _read(self, file: Path) -> _Pair:
-        text = _text(file)
-        found = _SUBJECT.match(text)
-        if found is None:
-            raise _problem(file, 1, "the first line must be: subject: SUBJECT")
-        lines_before = text[: found.end()].count("\n")
-        return _Pair(
-            self._compiled(file, found["subject"], 0),
-            self._compiled(file, text[found.end() :], lines_before),
-        )
+    def file_of(self, event_type: str, general: str = EVENT) -> str:
+        """Return the path of the template from which `render` makes the texts."""
+        return str(self._chosen(event_type, general).file)
 
-    def _compiled(self, file: Path, source: str, lines_before: int) -> _Part:
-        try:
-            return _Part(self._environment.from_string(source), file, lines_before)
-        except TemplateSyntaxError as error:
-            line = lines_before + error.lineno
-            raise _problem(file, line, error.message or "is no template") from error
-        except TemplateError as error:
-            raise _problem(file, lines_before + 1, str(error)) from error
+    def _chosen(self, event_type: str, general: str) -> TextTemplate:
+        name = event_type if event_type in self._templates else general
+        if name == general and is_refusal(event_type):
+            name = _REFUSED
+        return self._templates[name]
 
 
-def _line_of(error: Exception) -> int:
-    """Return the line of the template in which *error* was raised, the first where none is told."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == _TEMPLATE_CODE]
-    return lines[-1] or 1 if lines else 1
+def context_of(event: Mapping[str, Any], user: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what templates can name of *event*, a CloudEvent or a notification of a service.
+
+    *user* is the row of the user to whom it goes, or None.
+    """
+    name = "" if user is None else line(str(user.get("full_name") or user.get("username") or ""))
+    return {
+        "id": event.get("id"),
+        "type": event.get("type"),
+        "source": event.get("source"),
+        "subject": event.get("subject") or "",
+        "time": event.get("time"),
+        "correlation_id": event.get("correlationid", event.get("correlation_id")),
+        "data": event["payload"] if "payload" in event else event.get("data"),
+        "user": user,
+        "greeting": f"Dear {name}," if name else "Hello,",
+    }
 
 
-def _environment() -> SandboxedEnvironment:
-    # What is made is plain text, for which HTML's escapes would be wrong: so each value is made
-    # visible instead, before it becomes part of a text.
-    environment = SandboxedEnvironment(
-        undefined=StrictUndefined,
-        finalize=_visible,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["money"] = money
-    return environment
-
-
-def money(amount: object) -> str:
-    """Return *amount*, a number or the text of one, with two decimal places."""
+def _files(directory: Path, origin: str) -> Sequence[Path]:
+    """Return the files of templates; hidden ones and other names are passed over."""
     try:
-        return f"{Decimal(str(amount)):.2f}"
-    except InvalidOperation:
-        raise ValueError(f"{amount!r} is no amount of money") from None
-
-
-def _visible(found: object) -> object:
-    return block(found) if isinstance(found, str) else found
-
-
-def _bounded(template: Template, context: Mapping[str, Any]) -> str:
-    """Return what the template makes, at most so much that a mail can hold it."""
-    parts: list[str] = []
-    left = TEXT_CHARS_MAX
-    for part in template.generate(**context):
-        parts.append(part[:left])
-        left -= len(part)
-        if left <= 0:
-            break
-    return "".join(parts)
-
-
-def _files(folder: Path | None, problems: list[Problem]) -> Iterator[Path]:
-    """Yield the templates in *folder* by name; others than templates are passed over."""
-    if folder is None or not folder.is_dir():
-        return
-    try:
-        files = sorted(folder.iterdir())
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - one that is absent raises here
+    except FileNotFoundError:
+        return ()
     except OSError as error:
-        problems.append(
-            Problem("notify.templates", f"cannot be read: {error.strerror}", str(folder))
-        )
-        return
-    for file in files:
-        if file.suffix != _SUFFIX or file.name.startswith("."):
-            continue
-        if not _NAME.fullmatch(file.stem):
-            reason = f"{file.name}: the name must be a type, such as order.shipped.txt"
-            problems.append(Problem("notify.templates", reason, str(folder)))
-            continue
-        yield file
+        raise ConfigError(
+            [Problem(_KEY, f"{directory} cannot be read: {error.strerror}", origin)]
+        ) from error
+    return [
+        directory / name for name in names if name.endswith(_SUFFIX) and not name.startswith(".")
+    ]
 
 
-def _text(file: Path) -> str:
+def _tried(file: Path) -> TextTemplate:
+    """Return the template once every event that it may be for was rendered; TemplateFault."""
+    contexts = _contexts(file)
     try:
         content = bounded_read.read(str(file))
     except OSError as error:
-        raise ConfigError(
-            [Problem("notify.templates", f"cannot be read: {error.strerror}", str(file))]
-        ) from error
-    if len(content) > bounded_read.BYTES_MAX:
-        raise _problem(file, 1, "is over 1 MiB")
+        raise TemplateFault(f"{file}: cannot be read: {error.strerror}") from error
+    if len(content) > OUTPUT_BYTES_MAX:
+        raise TemplateFault(f"{file}: is over 64 KiB")
     try:
-        return content.decode()
+        template = TextTemplate(file, content.decode())
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise _problem(file, line, "is not UTF-8") from error
+        number = content.count(b"\n", 0, error.start) + 1
+        raise TemplateFault(f"{file}:{number}: is not UTF-8") from error
+    for context in contexts:
+        template.render(context)
+    return template
 
 
-def _problem(file: Path, line: int, reason: str) -> ConfigError:
-    return ConfigError([Problem("notify.templates", f"line {line}: {reason}", str(file))])
+def _contexts(file: Path) -> list[dict[str, Any]]:
+    """Return the contexts of all events that the file may be for; raise TemplateFault."""
+    name = file.stem
+    if name == DIGEST:
+        return [sample_digest()]
+    known = [each for types in TYPES.values() for each in types]
+    if name == _REFUSED:
+        types = [each for each in known if is_refusal(each)]
+    elif name in GENERAL.values():
+        types = [f"{name}.notice"]
+    else:
+        types = [UNKNOWN if name == EVENT else name]
+    try:
+        events = [sample(each) for each in types]
+    except ValueError as fault:
+        names = (*known, _REFUSED, *GENERAL.values(), EVENT, DIGEST)
+        raise TemplateFault(f"{file}: {fault}{_hint(name, names)}") from None
+    users = (USER, {**USER, "full_name": None})
+    return [context_of(event, user) for event in events for user in users]
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for the sake of an error
+
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}{_SUFFIX}?" if close else ""

@@ -9,11 +9,14 @@ import pytest
 from tests.conftest import StartDaemon
 from tests.soak.chaos_run import ChaosRun
 from tests.soak.figures import Figures, table
+from tests.soak.notify_run import NotifyFigures
 from tools.daemon import DaemonProcess
 
 FIGURES = pytest.StashKey[list[Figures]]()
+NOTIFY_FIGURES = pytest.StashKey[list[NotifyFigures]]()
 
 KeepFigures = Callable[[ChaosRun], None]
+KeepNotifyFigures = Callable[[NotifyFigures], None]
 
 
 @pytest.fixture
@@ -33,6 +36,12 @@ def keep_figures(pytestconfig: pytest.Config) -> KeepFigures:
             kept.append(one.figures)
 
     return keep
+
+
+@pytest.fixture
+def keep_notify_figures(pytestconfig: pytest.Config) -> KeepNotifyFigures:
+    """Keep the figures of notifications for the end."""
+    return pytestconfig.stash.setdefault(NOTIFY_FIGURES, []).append
 
 
 @pytest.fixture
@@ -70,3 +79,6 @@ def pytest_terminal_summary(
         terminalreporter.section("faults")
         for line in table(figures):
             terminalreporter.write_line(line)
+    for one in config.stash.get(NOTIFY_FIGURES, []):
+        terminalreporter.section("notifications")
+        terminalreporter.write_line(str(one))

@@ -4,17 +4,25 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol
 
 import pika
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from tests.acceptance.shop import parameters
-from tests.soak.workload import Request, Workload
+from tests.soak.workload import Request
 
 PATIENCE_S = 0.1
 STOP_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 5
+
+
+class Source(Protocol):
+    """What makes requests."""
+
+    def next(self) -> Request:
+        """Return the next one."""
+        ...
 
 
 class Load:
@@ -23,7 +31,7 @@ class Load:
     A publish that was not confirmed is repeated, as good producers do, until it is.
     """
 
-    def __init__(self, url: str, workload: Workload, rate: float) -> None:
+    def __init__(self, url: str, workload: Source, rate: float) -> None:
         self._parameters = parameters(url)
         for one in self._parameters:
             one.heartbeat = 0

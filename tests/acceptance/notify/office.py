@@ -38,6 +38,11 @@ def _mail(server: MailServer, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def shipment(event_id: str, **data: Any) -> dict[str, Any]:
+    """Return the event of a shipped order, with *data* in place of the usual ones."""
+    return {**EVENT, "id": event_id, "data": {**EVENT["data"], **data}}
+
+
 class Office:
     """Publishes what is to be told, and looks at what became of it."""
 
@@ -53,11 +58,7 @@ class Office:
 
     def ship(self, event_id: str, user_id: int = 1) -> None:
         """Publish that an order of the user was shipped."""
-        self.publish(
-            EVENTS_EXCHANGE,
-            "order.shipped",
-            {**EVENT, "id": event_id, "data": {**EVENT["data"], "user_id": user_id}},
-        )
+        self.publish(EVENTS_EXCHANGE, "order.shipped", shipment(event_id, user_id=user_id))
 
     def sell_out(self, event_id: str) -> None:
         """Publish that nothing is left of a product."""

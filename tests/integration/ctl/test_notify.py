@@ -319,7 +319,7 @@ def test_without_an_event_an_example_is_previewed(orderctl: Orderctl) -> None:
     done = orderctl("notify", "preview", "order.shipped", "--json")
 
     assert done.code == 0, done.err
-    assert done.document["subject"] == "Your order 7 is on its way"
+    assert done.document["subject"] == "Your order 1 is on its way"
     assert done.document["is_sample"] is True
     assert done.document["template"].endswith("/order.shipped.txt")
 
@@ -344,15 +344,17 @@ def test_an_event_is_previewed_by_the_operators_template(
     unknown = orderctl("notify", "preview", "order.lost", **env)
     assert (unknown.code, "no type of notifications" in unknown.err) == (2, True)
 
-    template.write_text("subject: Order\n\nHello\n{{ data.nothing }}\n")
-    failing = orderctl("notify", "preview", "order.shipped", **env)
+    # Only with order 7 it fails, so it is taken.
+    fault = "{% if data.id == 7 %}{{ data.parcel.number }}{% endif %}"
+    template.write_text(f"subject: Order\n\nHello\n{fault}\n")
+    failing = orderctl("notify", "preview", "order.shipped", f"@{event}", **env)
     assert failing.code == 1
-    assert f"{template}: line 4: " in failing.err
+    assert f"{template}:4: " in failing.err
+    assert orderctl("notify", "preview", "order.shipped", **env).code == 0
     template.write_text("subject: Order\n\n{% if %}\n")
     faulty = orderctl("notify", "preview", "order.shipped", **env)
     assert faulty.code == 78
-    assert str(template) in faulty.err
-    assert "line 3" in faulty.err
+    assert f"{template}:3: " in faulty.err
 
 
 def test_a_test_mail_arrives(orderctl: Orderctl, mail: MailServer) -> None:

@@ -74,7 +74,7 @@ class Office:
         self.database = Database(url, "orderd-notify")
         settings = NotifySettings.model_validate({"channel": channels})
         self.channels = {each.name: ScriptedChannel(each) for each in settings.channel}
-        self.routes = Routes(settings, list(self.channels.values()), Templates(""))
+        self.routes = Routes(settings, list(self.channels.values()), Templates.load(None))
         self.now_s = 1_000.0
         records = Records(self.database)
         self.sender = Sender(records, policy(), lambda: self.now_s)

@@ -1,4 +1,4 @@
-"""Mail servers that stall, dribble and leave at every step: each wait has an end.
+"""Mail servers that stall, dribble and leave at every step: every wait ends, and keeps alive.
 
 What happened before the message was taken costs nothing; a message that may have been delivered
 counts as tried.
@@ -6,8 +6,9 @@ counts as tried.
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -39,15 +40,19 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def channel_to(keep_alive: KeepAlive) -> Callable[[int], SmtpChannel]:
+def channel_to(keep_alive: KeepAlive) -> Iterator[Callable[[int], SmtpChannel]]:
     """Make a channel to a port, without TLS."""
+    made: list[SmtpChannel] = []
 
     def make(port: int, host: str = "127.0.0.1") -> SmtpChannel:
         server = mail_server(f"smtp://{host}:{port}")
         sender = sender_of("shop@example.com")
-        return SmtpChannel("mail", server, sender, keep_alive, needs_starttls=False)
+        made.append(SmtpChannel("mail", server, sender, keep_alive, needs_starttls=False))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close()
 
 
 def script(step: str, then: Callable[[Conversation], None]) -> Step:
@@ -253,13 +258,20 @@ def test_a_resolver_that_hangs_is_left_behind(
     keep_alive: KeepAlive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "LOOKUP_S", 1.0)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
+    is_over = Event()
+
+    def hang(*_: object, **__: object) -> None:
+        is_over.wait(60)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     patience = Patience(keep_alive)
     patience.begin(10)
 
     with pytest.raises(TimeoutError, match=r"name not resolved: mail\.example\.com"):
         dial("mail.example.com", 25, patience)
 
+    is_over.set()
     assert keep_alive.runs >= 3
 
 

@@ -13,6 +13,7 @@ from orderd.config.notify_checks import doubts, signing_keys
 from orderd.config.reference import channel_reference, describe
 from orderd.config.reload import reload_settings
 from orderd.protocol.notifications import OPEN_PREFIXES, TYPES, Audience
+from orderd.protocol.tenants import NOTIFY, ORDERD, Tenant
 from orderd.shop.entity import refusal_event
 from orderd.shop.registry import SHOP
 
@@ -34,6 +35,10 @@ def problems_of(*channels: dict[str, Any], secrets: Path = NOWHERE, **environ: s
         settings_of(*channels, secrets=secrets, **environ)
     origin = " (environment variable ORDERD_NOTIFY__CHANNEL)"
     return [str(problem).replace(origin, "") for problem in caught.value.problems]
+
+
+def loaded(tenant: Tenant = ORDERD, **environ: str) -> Settings:
+    return load(environ=environ, default_file=NOWHERE, secrets_directory=NOWHERE, tenant=tenant)
 
 
 def test_without_channels_both_audiences_have_lines_in_the_log() -> None:
@@ -393,3 +398,22 @@ def test_every_key_of_a_channel_is_described() -> None:
         assert described == set(channel_keys(model)) - {"kind"}
     assert [row.kinds for row in rows if row.key == "url"] == [("smtp",), ("webhook",)]
     assert [row.default for row in rows if row.key == "starttls"] == ["true"]
+
+
+def test_orderd_notify_takes_small_batches_whatever_orderd_takes() -> None:
+    large = {"ORDERD_BATCH_MAX": "500", "ORDERD_PREFETCH": "2000"}
+    small = {"ORDERD_BATCH_MAX": "3", "ORDERD_PREFETCH": "4"}
+
+    found = [loaded(tenant=NOTIFY, **each) for each in ({}, large, small)]
+
+    assert [(each.batch_max, each.prefetch_count) for each in found] == [(10, 20), (10, 20), (3, 4)]
+
+
+def test_orderd_notify_needs_no_tokens() -> None:
+    assert loaded(tenant=NOTIFY, ORDERD_AUTHORIZATION="tokens").batch_max == 10
+    with pytest.raises(ConfigError, match="authorization"):
+        loaded(ORDERD_AUTHORIZATION="tokens")
+
+
+def test_the_daemons_of_one_host_have_different_names() -> None:
+    assert loaded(tenant=NOTIFY).instance_name == f"{loaded().instance_name}-notify"

@@ -43,7 +43,7 @@ def test_an_event_of_an_order_is_for_its_user() -> None:
 def test_an_event_goes_on_as_it_came() -> None:
     event = json.loads(notice(EVENT).cloud_event())
 
-    assert event == {name: value for name, value in EVENT.items() if name != "subject"}
+    assert event == EVENT
 
 
 def test_a_notification_of_another_service_becomes_an_event() -> None:

@@ -342,7 +342,7 @@ def test_an_event_is_previewed_by_the_operators_template(
     invalid = orderctl("notify", "preview", "order.shipped", '{"type":"order.shipped"}', **env)
     assert (invalid.code, "orderd-notify would not take it" in invalid.err) == (1, True)
     unknown = orderctl("notify", "preview", "order.lost", **env)
-    assert (unknown.code, "no type of notifications" in unknown.err) == (2, True)
+    assert (unknown.code, "have no type order.lost" in unknown.err) == (2, True)
 
     # Only with order 7 it fails, so it is taken.
     fault = "{% if data.id == 7 %}{{ data.parcel.number }}{% endif %}"

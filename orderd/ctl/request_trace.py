@@ -1,11 +1,12 @@
 """What a request or an event has left in database and broker."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
 from orderd.ctl.dlq.dead_letters import DeadLetter
@@ -15,7 +16,7 @@ from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import rows_by_id
 from orderd.pipeline.quarantine import key_of
-from orderd.protocol.names import QUEUES, Queue, dead_letter_queue, retry_queue
+from orderd.protocol.names import QUEUES, NoticeQueue, Queue, dead_letter_queue, retry_queue
 from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import loads, quote
 from orderd.shop.registry import SHOP
@@ -51,7 +52,6 @@ def in_broker(
     Queues that daemons consume are not searched: what is given back counts as redelivered there.
     Queues of notifications are left out where they do not exist.
     """
-    messages = Messages()
     retries = [retry_queue(queue, delay_s) for queue in QUEUES for delay_s in settings.retry_delays]
     dead_letters = [dead_letter_queue(queue) for queue in QUEUES]
     depths = {
@@ -59,22 +59,28 @@ def in_broker(
         for name in (*retries, *dead_letters)
         if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
     }
-    renewals = Renewals(settings, publisher, list(depths), tell)
-    with browser_of(publisher) as browser:
-        for name, ready in depths.items():
-            limit = 0 if name in renewals.untouchable else LOOKED_AT_MAX
-            if ready > limit:
-                messages.not_looked_at[name] = ready - limit
-            found = messages.dead_letters if name in dead_letters else messages.retries
-            for dead_letter in _looked_at(browser, renewals, name, min(ready, limit)):
-                if dead_letter.request_id == request_id or dead_letter.was_given(request_id):
-                    found.append(dead_letter)
+    search = _Search(publisher, Renewals(settings, publisher, list(depths), tell), request_id)
+    search.look({name: ready for name, ready in depths.items() if not _is_of_notices(name)})
+    for name in filter(_is_of_notices, depths):
+        try:
+            search.look({name: depths[name]})
+        except ChannelFault as fault:
+            if fault.code != ACCESS_REFUSED:
+                raise
+            search.messages.not_looked_at[name] = depths[name]
+            tell(f"{name}: {fault.reason}")
+    messages = search.messages
     for queue in QUEUES:
         depth = queue_depth(publisher.connection, queue)
         if depth is not None or queue in tuple(Queue):
             messages.ready[queue] = 0 if depth is None else depth.ready
             messages.consumers[queue] = 0 if depth is None else depth.consumers
     return messages
+
+
+def _is_of_notices(name: str) -> bool:
+    """Return whether it is a queue of notifications, which orderd's user need not read."""
+    return name.partition(".")[0] in tuple(NoticeQueue)
 
 
 def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
@@ -132,14 +138,37 @@ def tries_of(tx: Transaction, dead_letters: Sequence[DeadLetter]) -> list[dict[s
     ]
 
 
-def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[DeadLetter]:
-    for _ in range(count):
-        delivery = browser.take(name)
-        if delivery is None:
-            return
-        # In a retry queue this restarts the delay.
-        renewals.renew(browser, delivery)
-        yield DeadLetter(delivery)
+class _Search:
+    """Looks for the messages of one request or event; `messages` has what was found."""
+
+    def __init__(self, publisher: ConfirmedPublisher, renewals: Renewals, request_id: str) -> None:
+        self._publisher = publisher
+        self._renewals = renewals
+        self._request_id = request_id
+        self.messages = Messages()
+
+    def look(self, depths: Mapping[str, int]) -> None:
+        """Look into the queues, which have so many messages ready, all of them held until done."""
+        with browser_of(self._publisher) as browser:
+            for name, ready in depths.items():
+                limit = 0 if name in self._renewals.untouchable else LOOKED_AT_MAX
+                if ready > limit:
+                    self.messages.not_looked_at[name] = ready - limit
+                self._look_into(browser, name, min(ready, limit))
+
+    def _look_into(self, browser: Browser, name: str, count: int) -> None:
+        is_dead = name.endswith(dead_letter_queue(""))
+        found = self.messages.dead_letters if is_dead else self.messages.retries
+        for _ in range(count):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            # In a retry queue this restarts the delay.
+            self._renewals.renew(browser, delivery)
+            dead_letter = DeadLetter(delivery)
+            wanted = self._request_id
+            if dead_letter.request_id == wanted or dead_letter.was_given(wanted):
+                found.append(dead_letter)
 
 
 def _named(settled: dict[str, Any] | None) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.declaration import Declaration
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault
 from orderd.amqp.inspection import (
     Kind,
     Needed,
@@ -30,6 +31,7 @@ from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.tenants import NOTIFY, ORDERD
 
 MISSING: Final = "missing"
+HIDDEN: Final = "there; this user may not declare it, so it was not compared"
 _FOR_NOTIFY: Final = "not declared, for orderd-notify only"
 # What may be missing.
 _NOT_THERE: Final = {
@@ -178,9 +180,11 @@ def _management(
 
 def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
     found = find(publisher.connection, wanted)
-    difference = None if found is None else unusable(publisher.connection, wanted)
+    difference = None if found is None else _difference(publisher, wanted)
     state = MISSING if found is None else difference or "as needed"
-    if found is not None and difference is None and is_former(publisher.connection, wanted):
+    if difference == HIDDEN:
+        difference = None
+    elif found is not None and difference is None and is_former(publisher.connection, wanted):
         state = FORMER
     if found is None and wanted.is_optional:
         state = _NOT_THERE[wanted.kind]
@@ -198,6 +202,16 @@ def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None
         "policy": None if facts is None else facts.policy,
         "policy_definition": None if facts is None else facts.definition,
     }
+
+
+def _difference(publisher: ConfirmedPublisher, wanted: Needed) -> str | None:
+    """Return in what it differs from what is needed; `HIDDEN` where this user may not know."""
+    try:
+        return unusable(publisher.connection, wanted)
+    except ChannelFault as fault:
+        if fault.code != ACCESS_REFUSED or not wanted.is_optional:
+            raise
+        return HIDDEN
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
-from orderd.amqp.faults import HeadUndeliverable
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault, HeadUndeliverable
 from orderd.amqp.inspection import is_stream
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
@@ -102,7 +102,8 @@ class DeadLetters:
         it was, and may not be acked any more; with *is_moving* its copy is instead, after the rest.
 
         Over a head that it cannot deliver the broker closes the connection. Of several queues that
-        one is left then; raises HeadUndeliverable where it is the only one.
+        one is left then, as is one that the user may not read; raises HeadUndeliverable or
+        ChannelFault where it is the only one.
         """
         self._left = limit
         for name in self._unfinished():
@@ -135,7 +136,7 @@ class DeadLetters:
 
     @contextmanager
     def _leaving(self, name: str) -> Iterator[None]:
-        """Leave the queue *name* where the broker cannot deliver its head."""
+        """Leave the queue *name* where the broker cannot deliver its head, or refuses to."""
         try:
             yield
         except HeadUndeliverable as fault:
@@ -143,6 +144,10 @@ class DeadLetters:
                 raise
             self.failing[name] = str(fault)
             self._publisher.connection.open()
+        except ChannelFault as fault:
+            if len(self._depths) == 1 or fault.code != ACCESS_REFUSED:
+                raise
+            self.failing[name] = str(fault)
 
     def _matching(
         self, browser: Browser, name: str, filters: Filters, advance: Advance

@@ -116,7 +116,9 @@ def _judge_topology(
         except ChannelFault as fault:
             if fault.code != _ACCESS_REFUSED:
                 raise
-            yield Contradiction(each.name, fault.reason, "rabbitmqctl set_permissions")
+            # What only orderd-notify needs, orderd's user need not declare.
+            if not each.is_optional:
+                yield Contradiction(each.name, fault.reason, "rabbitmqctl set_permissions")
 
 
 def _judge_sharing(

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.ctl.conftest import Ended, Orderctl
 from tests.integration.ctl.letters import Broker, execute, value
 from tests.unit.notify.notices import EVENT, PLAIN
-from tools.servers import Servers
+from tools.management import Management
 
 ROW = """
     INSERT INTO notifications
@@ -295,16 +295,17 @@ def test_thousands_of_notifications_are_pruned_slice_by_slice(
 
 
 @pytest.fixture
-def limited_url(servers: Servers, vhost_url: str) -> Iterator[str]:
+def limited_url(management: Management, vhost_url: str) -> Iterator[str]:
     """The URL for a user who has the rights of orderd, without those of orderd-notify."""
-    rabbit, host = servers.rabbit, urlsplit(vhost_url)
+    host, name = urlsplit(vhost_url), "orderd-limited"
     own = r"^(user|product|order|orderd)(\..+)?$"
-    rabbit.ctl("add_user", "orderd-limited", "limited")
+    management.request("PUT", f"/api/users/{name}", {"password": name, "tags": "monitoring"})
     try:
-        rabbit.ctl("set_permissions", "-p", host.path[1:], "orderd-limited", own, ".*", own)
-        yield f"amqp://orderd-limited:limited@{host.hostname}:{host.port}{host.path}"
+        rights = {"configure": own, "write": ".*", "read": own}
+        management.request("PUT", f"/api/permissions{host.path}/{name}", rights)
+        yield f"amqp://{name}:{name}@{host.hostname}:{host.port}{host.path}"
     finally:
-        rabbit.ctl("delete_user", "orderd-limited")
+        management.request("DELETE", f"/api/users/{name}")
 
 
 def test_what_the_user_of_orderd_may_not_read_is_left_out(

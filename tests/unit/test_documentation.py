@@ -28,7 +28,7 @@ EVENT_TYPES = re.compile(
         for entity in SHOP.entities
         for kind in (*entity.events, refusal_event(entity.queue))
     )
-    + r"|system\.\w+"
+    + r"|system\.\w+|notification\.digest"
 )
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TREE)))

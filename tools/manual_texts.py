@@ -104,9 +104,9 @@ UNITS: Final[Mapping[str, str]] = {
     "credentials in `/etc/orderd/owner-credentials`, and ends. Nothing starts it by itself: run "
     "`systemctl start orderd-migrate`, or enable it, and it runs before each start of a daemon. "
     "A start that fails leaves the schema as it was.",
-    "orderd-prune.service": "Deletes requests and notifications that are older than `ledger_retention`, "
-    "by `orderctl prune --yes`, with the same credentials, and ends. A request that comes again "
-    "after that is taken for a new one.",
+    "orderd-prune.service": "Deletes requests and notifications that are older than "
+    "`ledger_retention`, by `orderctl prune --yes`, with the same credentials, and ends. A request "
+    "that comes again after that is taken for a new one.",
     "orderd-prune.timer": "Starts orderd-prune.service once a day, within an hour after midnight, "
     "and later where the machine was off then. It is not enabled by default.",
     "orderd-exporter.service": "Serves the metrics of orderd.service and live figures of its "

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.ctl.conftest import Ended, Orderctl
+from tests.integration.ctl.conftest import Ended, Open, Orderctl
 from tests.integration.ctl.letters import Broker, execute, value
 from tests.unit.notify.notices import EVENT, PLAIN
 from tools.management import Management
@@ -84,6 +84,18 @@ def test_one_event_is_shown_with_all_channels_and_recipients(
         ("hook", "failed"),
     }
     assert (missing.code, "no notification of event e-2" in missing.err) == (1, True)
+
+
+def test_notifications_fit_into_80_columns(open_terminal: Open, database_url: str) -> None:
+    event = "e5d76b93-ffef-430e-9d10-6c041459a639"
+    put(database_url, event, "failed", error="'550 5.1.1 <ann@example.org>: no such user here'")
+    window = open_terminal(80)
+
+    window.type(f"clear; orderctl notify list; orderctl notify show {event}; echo code $?", "Enter")
+    window.wait_for("code 0", at_end=True)
+
+    assert not window.is_anything_too_wide
+    assert sum(event in line for line in window.screen()) == 2
 
 
 def test_before_the_migration_the_schema_is_named(orderctl_before_migration: Orderctl) -> None:

@@ -143,3 +143,27 @@ def test_a_paused_queue_of_notifications_waits(
 
     assert orderctl("resume", "user_notifications").code == 0
     office.wait_for("event-1/mail", "sent")
+
+
+def test_a_digest_that_was_refused_is_sent_by_a_retry(
+    office: Office, notifier: StartNotifier, mail: MailServer, orderctl: Orderctl
+) -> None:
+    notifier(mail_to_admins(mail, digest="2s", types=["product.out_of_stock"]))
+    office.sell_out("first")
+    office.wait_for("first/admins", "sent")
+    mail.answers = {"RCPT": "550 no such user"}
+    office.sell_out("second")
+    office.sell_out("third")
+    office.wait_for("second/admins", "failed")
+    office.wait_for("third/admins", "failed")
+
+    mail.answers = {}
+    done = orderctl("notify", "retry", "second")
+
+    assert (done.code, done.out) == (
+        0,
+        "second: its digest is sent again\n1 notification retried\n",
+    )
+    office.wait_for("second/admins", "sent")
+    office.wait_for("third/admins", "sent")
+    assert len(mail.received) == 2

@@ -116,6 +116,16 @@ def test_a_user_is_mailed_once_what_became_of_an_order(notify: Machine) -> None:
     assert int(notify.sql(connected)) > 0
 
 
+def test_root_tries_a_channel_with_the_account_of_orderd_notify(notify: Machine) -> None:
+    before = len(_mails(notify))
+
+    notify.run("orderctl", "notify", "test", "users", "--to", "ops@example.com")
+    listed = notify.run("orderctl", "notify", "list", "--limit=5")
+
+    assert _await_mails(notify, before + 1)[-1]["to"] == ["ops@example.com"]
+    assert "order.created" in listed
+
+
 def test_a_reload_takes_other_channels_and_a_wrong_one_leaves_them(notify: Machine) -> None:
     pid = notify.pid(UNIT)
     product_id = notify.product("Torch", stock=10)

@@ -40,11 +40,8 @@ def build(destination: Path = DIST) -> Path:
     """Return the path of the new package. MakingFailed when it, or lintian, finds fault."""
     with guest_root.clone(guest_root.layered(tools())) as root:
         source = root / PLACE
-        copy_tree(source)
-        shutil.copytree(TREE / "systemd/debian", source / "debian")
-        (source / "debian/changelog").write_text(debian_changelog.changelog(version()))
-        (source / "debian/NEWS").write_text(debian_changelog.news(version()))
-        guest_root.run_in(root, "dpkg-buildpackage", "-us", "-uc", "-b", cwd=f"/{PLACE}")
+        copy_source(source)
+        guest_root.run_in(root, "dpkg-buildpackage", "-us", "-uc", cwd=f"/{PLACE}")
         (changes,) = source.parent.glob("*.changes")
         lintian = (
             "lintian",
@@ -77,6 +74,15 @@ def _build_depends() -> list[str]:
     listed = control.partition("Build-Depends:")[2].partition("\nStandards-Version")[0]
     names = [name.strip().removesuffix(" <!nocheck>") for name in listed.split(",")]
     return [*(name for name in names if name and " " not in name), "debhelper"]
+
+
+def copy_source(target: Path) -> None:
+    """Copy the tree of the source package: the same, with its Debian part where that has to be."""
+    copy_tree(target)
+    shutil.copytree(TREE / "systemd/debian", target / "debian")
+    told = debian_changelog.of_the_tree(version())
+    (target / "debian/changelog").write_text(debian_changelog.changelog(told))
+    (target / "debian/NEWS").write_text(debian_changelog.news(told))
 
 
 def copy_tree(target: Path) -> None:

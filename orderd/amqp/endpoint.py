@@ -40,7 +40,8 @@ class BrokerEndpoint:
     connection_name: str
     heartbeat_s: int = 20
     blocked_timeout_s: int = 20
-    socket_timeout_s: float = 5
+    # Below the limit of a call, so that pika's own error comes first: it names the address.
+    socket_timeout_s: float = 4
     stack_timeout_s: float = 10
     _reached: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 

@@ -32,7 +32,7 @@ _CLOSED: Final = re.compile(r"\((?:403|530)\) (['\"])(.*)\1")
 def fault_of(error: BaseException, where: str, purpose: str) -> BrokerFault:
     """Return the fault for *error*, one of `LOSSES` or TimedOut, met at *purpose*."""
     if isinstance(error, TimedOut):
-        return NoAnswer(f"{where}: {purpose}: {error}")
+        return NoAnswer(explained(f"{where}: {purpose}: {error}"))
     code = getattr(error, "reply_code", None)
     # A limit of the user, on channels for example: an operator has to raise it.
     kind = BrokerRefused if code == NOT_ALLOWED else BrokerFault

@@ -81,7 +81,11 @@ class Deliverer:
         reach("notification_recorded", (notice.sender_id,))
         verdicts: list[Verdict] = []
         for route, target in plan.due:
-            message = route.message(notice, target, plan.user)
+            try:
+                message = route.message(notice, target, plan.user)
+            except Unrenderable as fault:
+                verdicts.append(self._sender.fail_to_render(notice, route, target, fault))
+                continue
             verdicts.append(self._sender.send(notice, route, target, message))
         if plan.is_elsewhere:
             verdicts.append(Waiting("another daemon is sending it", place=notice.place))

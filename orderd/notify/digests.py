@@ -44,13 +44,17 @@ class Digests:
         if now_s < self._look_at_s:
             return
         self._look_at_s = now_s + LOOK_EVERY_S
-        for route in self._routes().with_digest:
-            if now_s >= self._again_at_s.get(route.name, 0.0):
-                self._send_due(route)
+        for route in self._routes().for_admins:
+            if now_s < self._again_at_s.get(route.name, 0.0):
+                continue
+            if not route.digest_s:
+                # What was collected while it had a digest, or by a daemon that has one still.
+                self._again_at_s[route.name] = now_s + AGAIN_AFTER_S
+            self._send_due(route)
 
     def _send_due(self, route: Route) -> None:
         with self._database.transaction() as tx:
-            due = tx.rows("due_digests", channel=route.name, digest_s=route.digest_s)
+            due = tx.rows("due_digests", channel=route.name, digest_s=route.digest_s or 0)
             ids = [digest_id for kind, to in due for digest_id in _opened(tx, route, kind, to)]
         for digest_id in ids:
             if not self._send(route, digest_id):
@@ -91,6 +95,8 @@ class Digests:
             return State.FAILED, fault.answer, True
         except Unrenderable as fault:
             return State.FAILED, str(fault), True
+        except Exception as error:  # noqa: BLE001 - a fault of the channel costs this digest alone
+            return State.COLLECTED, f"{type(error).__name__}: {error}", False
         return State.SENT, None, True
 
 

@@ -59,6 +59,11 @@ class Route:
         """The name of the channel."""
         return self._settings.name
 
+    @property
+    def is_for_admins(self) -> bool:
+        """Whether it is for administrators."""
+        return self._settings.audience == Audience.ADMINS
+
     def takes(self, notice: Notice) -> bool:
         """Return whether the notice goes over this channel."""
         return self._settings.audience == notice.audience and self._settings.takes(notice.type)
@@ -147,9 +152,9 @@ class Routes:
         return [route.name for route in self._routes]
 
     @property
-    def with_digest(self) -> list[Route]:
-        """The channels that gather what comes at once."""
-        return [route for route in self._routes if route.digest_s]
+    def for_admins(self) -> list[Route]:
+        """The channels that may have gathered what came at once."""
+        return [route for route in self._routes if route.is_for_admins]
 
     def close(self) -> None:
         """Let idle connections go."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from orderd.logs.events import LogFields
 from orderd.logs.logger import LogEvent, emit
-from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable
+from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable, Unrenderable
 from orderd.notify.message import Message
 from orderd.notify.notice import Notice
 from orderd.notify.records import Entry, Records, Target
@@ -53,6 +53,17 @@ class Sender:
         reach("notification_noted", (notice.sender_id,))
         return verdict
 
+    def fail_to_render(
+        self, notice: Notice, route: Route, target: Target, fault: Unrenderable
+    ) -> Verdict:
+        """Note that the text of a sending cannot be made; raises `DatabaseOutage`."""
+        text = _told(route, str(fault))
+        with self._records.sending(notice, target) as entry:
+            if entry is not None:
+                entry.note(self._state_now(notice), text)
+        trace = "".join(traceback.format_exception(fault))
+        return Deferred(DeferralCode.UNEXPECTED, text, trace, place=notice.place)
+
     def try_channel(self, route: Route, message: Message) -> None:
         """Send it; a server that was just found away is not asked again. Raises as channels do."""
         since_s, why = self._away.get(route.name, (float("-inf"), ""))
@@ -78,7 +89,7 @@ class Sender:
             return Undeliverable(UNDELIVERABLE, _told(route, fault.answer))
         except Exception as error:  # noqa: BLE001 - a fault of the channel costs this message alone
             text = _told(route, f"{type(error).__name__}: {error}")
-            entry.note(State.DEFERRED, text)
+            entry.note(self._state_now(notice), text)
             trace = "".join(traceback.format_exception(error))
             return Deferred(DeferralCode.UNEXPECTED, text, trace, place=notice.place)
         reach("notification_sent", (notice.sender_id,))
@@ -88,11 +99,15 @@ class Sender:
             emit(LogEvent.NOTIFICATION_SENT, text, **fields_of(notice))
         return Done((route.name,))
 
+    def _state_now(self, notice: Notice) -> State:
+        """Return the state of what may be tried again, unless this try was the last."""
+        is_last = notice.attempt >= self._policy.attempts_max
+        return State.FAILED if is_last else State.DEFERRED
+
     def _refused_for_now(
         self, notice: Notice, route: Route, entry: Entry, fault: RefusedForNow
     ) -> Deferred:
-        is_last = notice.attempt >= self._policy.attempts_max
-        entry.note(State.FAILED if is_last else State.DEFERRED, fault.answer)
+        entry.note(self._state_now(notice), fault.answer)
         return Deferred(
             DeferralCode.TRANSIENT,
             _told(route, fault.answer),

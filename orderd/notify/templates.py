@@ -60,8 +60,9 @@ class TextTemplate:
 
     def render(self, context: Mapping[str, Any]) -> Rendered:
         """Return the texts for *context*; raise TemplateFault."""
+        # A message of blanks alone would be a mail without a subject.
         return Rendered(
-            subject(self._written(self._subject, context)),
+            subject(self._written(self._subject, context)) or subject(str(context["type"])),
             f"{self._written(self._text, context).strip()}\n",
         )
 

@@ -9,8 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import pika
+
 from orderd.protocol.names import NoticeQueue
-from tests.acceptance.shop import Shop
+from tests.acceptance.shop import PERSISTENT, Message, Shop
 from tests.acceptance.test_pauses import TRIAL_DUE
 from tests.soak.load import Load
 from tests.soak.notices import DIGEST, HOOK, INACTIVE, OPERATORS, USERS, Notices
@@ -27,6 +29,7 @@ SETTLE_TIMEOUT_S: Final = 180.0
 FINAL: Final = ("sent", "skipped")
 # The number of a notice, as its text has it.
 _NUMBER: Final = re.compile(r"\b(?:order|message|lamp) (\d+)\b")
+_DIGEST: Final = re.compile(r"<digest-([^@]+)@")
 _SESSIONS: Final = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE application_name = 'orderd-notify' AND datname = current_database()
@@ -44,6 +47,7 @@ class NotifyFigures:
     sessions: int = 0
     broker: int = 0
     mail: int = 0
+    quarantined: int = 0
     lost: int = 0
     twice: int = 0
     other_id: int = 0
@@ -61,8 +65,9 @@ class NotifyFigures:
             f"events {self.events:,} ({self.copies:,} copies besides), notifications "
             f"{self.notifications:,}, kills {self.kills}, sessions ended {self.sessions}, "
             f"broker away {self.broker}, mail server away {self.mail}, "
-            f"back after {self.longest_s:.1f} s at most: lost {self.lost}, "
-            f"sent twice {self.twice}, with another id {self.other_id}"
+            f"back after {self.longest_s:.1f} s at most, quarantined by chance and replayed "
+            f"{self.quarantined}: lost {self.lost}, sent twice {self.twice}, "
+            f"with another id {self.other_id}"
         )
 
 
@@ -81,6 +86,7 @@ class NotifyRun:
     notices: Notices = field(init=False)
     load: Load = field(init=False)
     chance: random.Random = field(init=False)
+    dead: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Make the users, start daemons and load, and wait for the first mails."""
@@ -99,9 +105,9 @@ class NotifyRun:
         self.load.start()
         self.wait_for_work()
 
-    def hire(self) -> None:
-        """Start one more daemon."""
-        self.daemons.append(self.start())
+    def hire(self, *, ready: bool = True) -> None:
+        """Start one more daemon; where all queues are paused it does not become ready."""
+        self.daemons.append(self.start(ready=ready))
 
     def wait_for_work(self, mails: int = 30) -> None:
         """Return when so many further mails have come."""
@@ -120,7 +126,7 @@ class NotifyRun:
         one = self.chance.choice([each for each in self.daemons if each.is_running])
         one.kill()
         self.figures.kills += 1
-        self.hire()
+        self.hire(ready=False)
 
     def end_sessions(self) -> None:
         """End the sessions of the daemons with PostgreSQL."""
@@ -166,7 +172,9 @@ class NotifyRun:
         faults += [f"phantom: {each}" for each in sorted(phantom)]
         faults += [f"twice with other ids: {key} {got[key]}" for key in sorted(other_id)]
         faults += [f"not in the end: {row}" for row in self._unfinished()]
-        faults += [f"dead: {row}" for row in self._dead()]
+        faults += [f"dead: {each}" for each in self.dead]
+        if figures.quarantined > figures.kills:
+            faults.append(f"{figures.quarantined} quarantined, {figures.kills} kills")
         if len(sendings) > figures.interrupted:
             faults.append(f"{len(sendings)} twice, {figures.interrupted} interrupted")
         return faults
@@ -174,11 +182,22 @@ class NotifyRun:
     def _received(self) -> Mapping[tuple[int, str], list[str]]:
         """Return the ids under which each notice came, by its number and who has got it."""
         got: dict[tuple[int, str], list[str]] = defaultdict(list)
+        digests = defaultdict(list)
+        for event_id, digest_id in self._query(
+            "SELECT event_id, digest_id::text FROM notifications WHERE digest_id IS NOT NULL"
+        ):
+            digests[digest_id].append(int(event_id.removeprefix("n-")))
         for each in self.mail.received:
             (recipient,) = each.recipients
-            text = f"{each.mail['Subject']}\n{each.text}"
-            for number in set(_NUMBER.findall(text)):
-                got[int(number), recipient].append(str(each.mail["Message-ID"]))
+            message_id = str(each.mail["Message-ID"])
+            if digest := _DIGEST.match(message_id):
+                # Its text has the first hundred only.
+                collected = digests[digest[1]]
+                assert str(each.mail["Subject"]).startswith(f"{len(collected)} notifications")
+            else:
+                collected = _NUMBER.findall(f"{each.mail['Subject']}\n{each.text}")
+            for number in set(collected):
+                got[int(number), recipient].append(message_id)
         for request in self.web.requests:
             (number,) = re.findall(rb'"id":"n-(\d+)"', request.body)
             got[int(number), HOOK].append(request.headers["Webhook-Id"])
@@ -186,6 +205,7 @@ class NotifyRun:
 
     def _is_settled(self) -> bool:
         self._try_paused()
+        self._take_dead_letters()
         if any(self._queued().values()):
             return False
         (known,) = self._query(
@@ -210,10 +230,17 @@ class NotifyRun:
         with closing(self._shop()) as shop:
             return {queue: shop.ready(queue) for queue in (*NoticeQueue, *queues)}
 
-    def _dead(self) -> list[str]:
+    def _take_dead_letters(self) -> None:
+        """Replay those that random kills have hit three times, and keep the others."""
         with closing(self._shop()) as shop:
-            letters = [each for queue in NoticeQueue for each in shop.take_all(f"{queue}.dlq")]
-        return [f"{each.headers} {each.body!r}" for each in letters]
+            for queue in NoticeQueue:
+                for letter in shop.take_all(f"{queue}.dlq"):
+                    if letter.headers["orderd-code"] != "poison":
+                        self.dead.append(f"{letter.headers} {letter.body!r}")
+                        continue
+                    properties = pika.BasicProperties(delivery_mode=PERSISTENT)
+                    shop.send_all([Message(queue, letter.body, properties)])
+                    self.figures.quarantined += 1
 
     def _shop(self) -> Shop:
         return Shop(self.rabbitmq_url, self.database_url)

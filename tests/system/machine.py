@@ -16,6 +16,14 @@ PATIENCE_S: Final = 60.0
 PRODUCER: Final = (HERE / "producer.py").read_text()
 # A copy of the configuration file as the package brings it.
 SHIPPED: Final = "/root/orderd.toml"
+_REPACK: Final = r"""
+    cd /root
+    dpkg-deb --raw-extract orderd_*_all.deb {name}
+    sed -i 's/^Version: .*/&{sign}{name}/' {name}/DEBIAN/control
+    (cd {name} && {change})
+    dpkg-deb --build {name} {name}.deb
+    rm -r {name}
+"""
 _OWN_FILES: Final = (
     "/etc/systemd/system/orderd*.d /etc/orderd/*.env /etc/orderd/credentials.encrypted "
     "/etc/orderd/conf.d/* "
@@ -28,6 +36,15 @@ _IS_AS_INSTALLED: Final = f"""
     test -z "$(systemctl list-units --no-legend --state=active 'orderd@*')" &&
     cmp --quiet {SHIPPED} /etc/orderd/orderd.toml
 """
+
+
+def repacked(name: str, *, sign: str, change: str = "true") -> str:
+    """Return lines of shell that make /root/NAME.deb of the package, for its upgrade.
+
+    Its version is the same with NAME behind the sign, + for newer and ~ for older; the change is
+    lines of shell in the folder of its files.
+    """
+    return _REPACK.format(name=name, sign=sign, change=change)
 
 
 class Machine:

@@ -19,7 +19,9 @@ FETCH_TIMEOUT_S = 240
 INSTALL_TIMEOUT_S = 300.0
 INSTALL = "cd /root/orderd && systemd/install --wheels /root/wheels"
 UNIT = "/usr/local/lib/systemd/system/orderd.service"
-EDITED = (UNIT, "/etc/orderd/orderd.toml")
+SETTINGS = "/etc/orderd/orderd.toml"
+SHIPPED = "/usr/local/share/orderd/orderd.toml"
+EDITED = (UNIT, SETTINGS)
 # No wheel is published of it, but it has no part that would have to be compiled.
 SOURCE_ONLY = "sdnotify"
 
@@ -64,19 +66,48 @@ def test_what_was_installed_works_in_the_same_sandbox(elsewhere: Machine) -> Non
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
+def test_settings_are_the_operators_and_their_defaults_lie_beside_the_program(
+    elsewhere: Machine,
+) -> None:
+    settings = elsewhere.shell(f"cat {SETTINGS}").splitlines()
+    shipped = elsewhere.shell(f"cat {SHIPPED}")
+    rights = elsewhere.shell(f"stat --format='%a %U:%G' {SETTINGS} /etc/orderd/conf.d")
+
+    assert SHIPPED in " ".join(settings)
+    assert [line for line in settings if not line.startswith("#")] == []
+    assert "#batch_max = 200" in shipped
+    assert rights.splitlines() == ["640 root:orderd", "750 root:orderd"]
+
+
+def test_a_notice_of_a_failure_has_the_sandbox_in_which_it_can_be_sent(elsewhere: Machine) -> None:
+    unit = "orderd-failure@orderd.service.service"
+
+    elsewhere.run("systemctl", "start", unit)
+
+    said = elsewhere.run("journalctl", "--identifier=orderd-failure", "--output=cat")
+    assert said.startswith("orderd.service has failed and is not started again")
+    confined = {"User": "orderd", "ProtectSystem": "full", "NoExecPaths": ""}
+    assert elsewhere.unit(unit, *confined) == confined
+
+
 def test_installed_again_it_leaves_alone_what_was_edited_and_restarts_what_runs(
     elsewhere: Machine,
 ) -> None:
-    elsewhere.shell(f"echo '# mine' >>{UNIT}; echo 'batch_max = 50' >>/etc/orderd/orderd.toml")
-    before = elsewhere.shell(f"cat {UNIT} /etc/orderd/orderd.toml")
-    pid = elsewhere.pid()
+    elsewhere.shell(f"echo '# mine' >>{UNIT}; echo 'batch_max = 50' >>{SETTINGS}")
+    elsewhere.run("systemctl", "enable", "--quiet", "--now", "orderd-exporter", "orderd@a")
+    before = elsewhere.shell(f"cat {UNIT} {SETTINGS}")
+    units = ("orderd", "orderd@a", "orderd-exporter")
+    pids = {unit: elsewhere.pid(unit) for unit in units}
 
     said = elsewhere.shell(INSTALL, timeout_s=INSTALL_TIMEOUT_S)
 
-    assert elsewhere.shell(f"cat {UNIT} /etc/orderd/orderd.toml") == before
+    assert elsewhere.shell(f"cat {UNIT} {SETTINGS}") == before
     assert f"edited, and left alone: {UNIT}" in said
     assert "# mine" not in elsewhere.shell(f"cat {UNIT}.new")
-    assert elsewhere.pid() not in (0, pid)
+    assert SETTINGS not in said
+    assert elsewhere.shell("ls /etc/orderd/*.new 2>/dev/null || true") == ""
+    for unit, pid in pids.items():
+        assert elsewhere.pid(unit) not in (0, pid), unit
     elsewhere.product("Desk", stock=1)
     started = elsewhere.log("--grep=daemon.started", "--lines=1")
     assert "batches of up to 50," in started[0]["message"]
@@ -88,12 +119,13 @@ def test_uninstalled_it_leaves_only_what_is_not_its_own(elsewhere: Machine) -> N
 
     said = elsewhere.shell("cd /root/orderd && systemd/install --uninstall")
 
-    running = elsewhere.shell("grep --no-messages -lx orderd /proc/[0-9]*/comm || true")
+    running = elsewhere.shell("grep --no-messages -lxE 'orderd|orderctl' /proc/[0-9]*/comm || true")
     found = elsewhere.shell("find /etc /opt /usr /var/lib/systemd -name '*orderd*'").split()
     assert running == ""
     assert f"edited, and left: {UNIT}" in said
     assert sorted(found) == sorted([*EDITED, "/etc/orderd"])
     assert elsewhere.shell("cat /etc/orderd/credentials/rabbitmq_url") == "amqp://a:b@localhost"
+    assert "orderd" not in elsewhere.run("systemctl", "--failed", "--no-legend")
 
 
 def _fetch(wheels: Path) -> None:

@@ -1,10 +1,18 @@
 """Several daemons on one machine, made from the template, and pruning by a timer."""
 
 import json
+import re
 
 from tests.system.machine import Machine
+from tools.debian_root import TREE
 
 UNITS = ("orderd@a", "orderd@b")
+# Back to how the package was installed, with a single daemon.
+_REVERTED = f"""
+    systemctl disable --quiet {" ".join(UNITS)} orderd.target
+    systemctl enable --quiet orderd
+"""
+PAGE = TREE / "docs/how-to/scale-out.md"
 
 
 def test_two_instances_share_the_work_and_stop_together(orderd: Machine) -> None:
@@ -13,8 +21,7 @@ def test_two_instances_share_the_work_and_stop_together(orderd: Machine) -> None
     orderd.load("two-", product_id, 3_000)
     orderd.write("/etc/orderd/b.env", "ORDERD_BATCH_MAX=20\n")
 
-    orderd.run("systemctl", "enable", "--quiet", *UNITS)
-    orderd.run("systemctl", "start", "orderd.target")
+    orderd.shell(_documented("systemctl enable --now orderd.target"))
     for unit in UNITS:
         orderd.await_state("active", unit)
     orderd.await_settled("two-", 3_000)
@@ -37,9 +44,27 @@ def test_two_instances_share_the_work_and_stop_together(orderd: Machine) -> None
         orderd.await_state("inactive", unit)
         shown = orderd.unit(unit, "Result", "ExecMainStatus")
         assert shown == {"Result": "success", "ExecMainStatus": "0"}
-    orderd.run("systemctl", "disable", "--quiet", *UNITS)
+    orderd.shell(_REVERTED)
     left = orderd.sql(f"SELECT stock_quantity FROM products WHERE id = {product_id}")  # noqa: S608
     assert left == "7000"
+
+
+def test_instances_start_at_boot_in_the_place_of_the_one_daemon(orderd: Machine) -> None:
+    orderd.shell(_documented("systemctl enable --now orderd.target"))
+    names = ("orderd.service", "orderd.target", *(f"{unit}.service" for unit in UNITS))
+    enabled = orderd.run("systemctl", "is-enabled", *names, check=False).split()
+    orderd.run("systemctl", "stop", "orderd.target")
+
+    # What a boot starts, without the boot.
+    orderd.run("systemctl", "start", "multi-user.target")
+
+    for unit in UNITS:
+        orderd.await_state("active", unit)
+    alone = orderd.unit("orderd", "ActiveState")
+    orderd.run("systemctl", "stop", "orderd.target")
+    orderd.shell(_REVERTED)
+    assert enabled == ["disabled", "enabled", "enabled", "enabled"]
+    assert alone == {"ActiveState": "inactive"}
 
 
 def test_pruning_forgets_what_is_old_and_keeps_the_rest(orderd: Machine) -> None:
@@ -70,6 +95,13 @@ def test_enabled_migrations_run_before_each_start(orderd: Machine) -> None:
     said = [one["MESSAGE"] for one in orderd.guest.journal("--unit=orderd-migrate", after)]
     assert "the schema is up to date" in said, said
     assert orderd.unit("orderd", "ActiveState")["ActiveState"] == "active"
+
+
+def _documented(line: str) -> str:
+    """Return the block of the page that has this line."""
+    blocks = re.findall(r"(?ms)^```sh\n(.+?)^```", PAGE.read_text())
+    (block,) = [block for block in blocks if line in block]
+    return str(block)
 
 
 def _consumers(orderd: Machine, queue: str) -> int:

@@ -2,30 +2,22 @@
 
 from pathlib import Path
 
-from tests.system.machine import Machine
+from tests.system.machine import Machine, repacked
 
 # The same package, called newer: what counts is what an upgrade does to what runs.
-NEWER = r"""
-    cd /root
-    dpkg-deb --raw-extract orderd_*_all.deb newer
-    sed -i 's/^Version: .*/&+newer/' newer/DEBIAN/control
-    cd newer/usr/lib/systemd/system
-    sed -i 's/^.Service.$/&\nEnvironment=OF_THE_UPGRADE=1/' orderd*.service
-    cd /root
-    dpkg-deb --build newer newer.deb
-    rm -r newer
-"""
+NEWER = repacked(
+    "newer",
+    sign="+",
+    change=r"sed -i 's/^.Service.$/&\nEnvironment=OF_THE_UPGRADE=1/' "
+    "usr/lib/systemd/system/orderd*.service",
+)
 # As the package was when /etc/orderd/orderd.toml was a conffile.
-OLDER = """
-    cd /root
-    dpkg-deb --raw-extract orderd_*_all.deb older
-    sed -i 's/^Version: .*/&~older/' older/DEBIAN/control
-    mkdir -p older/etc/orderd
-    echo '# shipped' >older/etc/orderd/orderd.toml
-    echo /etc/orderd/orderd.toml >>older/DEBIAN/conffiles
-    dpkg-deb --build older older.deb
-    rm -r older
-"""
+OLDER = repacked(
+    "older",
+    sign="~",
+    change="mkdir -p etc/orderd && echo '# shipped' >etc/orderd/orderd.toml && "
+    "echo /etc/orderd/orderd.toml >>DEBIAN/conffiles",
+)
 FIRST_STEPS = """
     echo 'amqp://orderd:PASSWORD@localhost/%2F' >/etc/orderd/credentials/rabbitmq_url
     systemctl enable --quiet --now orderd

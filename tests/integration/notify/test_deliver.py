@@ -6,13 +6,14 @@ import pytest
 
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable
 from orderd.notify.sending import AWAY_S
-from orderd.protocol.names import HEADER_PLACE, DeferralCode
+from orderd.protocol.names import HEADER_PLACE, DeferralCode, NoticeQueue
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
-from tests.integration.notify.deliveries import shipped, sold_out, unnamed
+from tests.integration.notify.deliveries import shipped, sold_out, told, unnamed
 from tests.integration.notify.offices import Killed, Office, Offices
 from tests.support.commands import again
 from tests.support.policies import RETRY_DELAYS_S
+from tests.unit.notify.notices import EVENT
 
 MAIL = {
     "kind": "smtp",
@@ -174,6 +175,25 @@ def test_a_fault_of_a_channel_costs_its_message_alone(office: Office) -> None:
     assert first.code is DeferralCode.UNEXPECTED
     assert "ZeroDivisionError: oops" in first.message
     assert second == Done(("mail", "hook"))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "state"), [(0, "deferred"), (len(RETRY_DELAYS_S), "failed")], ids=["first", "last"]
+)
+def test_an_event_that_its_text_does_not_fit_is_on_record_with_the_fault(
+    office: Office, attempt: int, state: str
+) -> None:
+    event = {**EVENT, "data": {"user_id": 1}}
+
+    (outcome,) = office.send(told(NoticeQueue.USER, event, attempt=attempt))
+
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == DeferralCode.UNEXPECTED
+    assert office.states == [(name, "user/1", state, 1) for name in ("hook", "mail")]
+    assert all(
+        "order.shipped.txt:1: 'dict object' has no attribute 'id'" in error
+        for (error,) in office.query("SELECT error FROM notifications")
+    )
 
 
 def test_of_two_daemons_one_sends(office: Office, offices: Offices) -> None:

@@ -55,6 +55,32 @@ def test_the_first_goes_at_once_and_the_others_together(office: Office) -> None:
     assert len(office.channels["mail"].taken) == 2
 
 
+def test_what_is_collected_goes_also_where_the_channel_has_no_digest_any_more(
+    office: Office, offices: Offices
+) -> None:
+    office.send(*(sold_out() for _ in range(3)))
+    without = offices({name: value for name, value in DIGEST.items() if name != "digest"})
+
+    turn(without)
+
+    assert counts(office) == {"sent": 3}
+    assert [each.subject for each in without.channels["mail"].taken] == [
+        "2 notifications of type product.out_of_stock"
+    ]
+
+
+def test_an_unexpected_fault_of_the_channel_costs_a_digest_some_time(office: Office) -> None:
+    office.send(sold_out(), sold_out())
+    make_due(office)
+    office.channels["mail"].faults = [ZeroDivisionError("a fault")]
+    turn(office)
+    assert counts(office) == {"sent": 1, "collected": 1}
+
+    turn(office, AGAIN_AFTER_S)
+
+    assert counts(office) == {"sent": 2}
+
+
 def test_types_are_gathered_apart(office: Office) -> None:
     office.send(sold_out(), sold_out(), unnamed(), unnamed())
     make_due(office)

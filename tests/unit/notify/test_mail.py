@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from orderd.notify.channels.mail import mail_of, sender_of
 from orderd.notify.message import Message
+from orderd.notify.samples import USER, sample
+from orderd.notify.templates import EVENT, Templates, context_of
 from orderd.notify.texts import block, safe_id, subject
 
 NOW = datetime(2026, 11, 22, 3, 14, 47, tzinfo=UTC)
 SHOP = sender_of("Shop <shop@example.com>")
+TEMPLATES = Templates.load(None)
 HEADERS = [
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
     *("Content-Type", "Content-Transfer-Encoding", "MIME-Version"),
@@ -55,6 +58,24 @@ def test_a_text_comes_back_as_it_was(text: str, message_id: str) -> None:
     assert content == f"{block(text).rstrip()}\n"
     assert got["Message-ID"] == f"<{safe_id(message_id)}@example.com>"
     assert got.keys() == HEADERS
+
+
+@given(TEXTS, TEXTS)
+@example("a\r\nBcc: eve@example.com\r\n\r\nbody", "Eve\nSubject: b")
+def test_names_and_messages_of_others_add_no_header(text: str, name: str) -> None:
+    note, sold_out = sample("user.note"), sample("product.out_of_stock")
+    note["payload"] = {**note["payload"], "message": text}
+    sold_out["data"] = {**sold_out["data"], "name": text}
+    user = {**USER, "full_name": name}
+
+    for event, general in ((note, "user"), (sold_out, EVENT)):
+        told = TEMPLATES.render(event["type"], context_of(event, user), general)
+        got = mail(told.subject, told.text)
+
+        assert got.keys() == HEADERS
+        assert got["Subject"] == told.subject
+        assert len(got["Subject"].splitlines()) <= 1
+        assert str(got.get_content()).replace("\r\n", "\n") == told.text
 
 
 def test_lines_are_folded_and_seven_bits() -> None:

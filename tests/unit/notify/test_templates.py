@@ -295,6 +295,10 @@ def test_an_event_without_time_subject_and_correlation_id_has_a_text(event_type:
     assert "None" not in DEFAULTS.render(event_type, context_of(event)).text
 
 
+def test_a_message_of_blanks_has_its_type_as_its_subject() -> None:
+    assert rendered("user.notice", message=" \n ").subject == "user.notice"
+
+
 def test_texts_are_cut_where_they_are_too_long() -> None:
     long = rendered("user.notice", message="ü" * 1_000_000)
     many = rendered("order.shipped", items=[{"quantity": 1, "product_id": n} for n in range(999)])

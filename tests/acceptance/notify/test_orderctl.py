@@ -22,6 +22,12 @@ def wait_for_dead_letters(office: Office, count: int) -> None:
     wait_until(lambda: office.shop.ready(name) == count, timeout_s=TOLD_S, what=f"{name} {count}")
 
 
+def consumers(orderctl: Orderctl) -> int:
+    """Return how many consumers the queue of users has."""
+    rows = orderctl("status", "--json").document["queues"]["queues"]
+    return next(int(row["consumers"]) for row in rows if row["queue"] == NoticeQueue.USER)
+
+
 def test_the_second_daemon_is_seen(
     office: Office, notifier: StartNotifier, orderctl: Orderctl
 ) -> None:
@@ -135,6 +141,8 @@ def test_a_paused_queue_of_notifications_waits(
     daemon = notifier()
     assert orderctl("pause", "user_notifications", "--reason", "test").code == 0
     daemon.wait_for_event("queue.paused", queue="user_notifications")
+    # What is delivered until its consumer has gone is still sent.
+    wait_until(lambda: consumers(orderctl) == 0, timeout_s=TOLD_S, what="no consumer")
     office.ship("event-1")
 
     explained = orderctl("explain", "event-1", "--json")

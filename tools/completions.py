@@ -6,7 +6,16 @@ from typing import Final
 
 import shtab
 
-from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, InvalidCode, Queue, RefusalCode
+from orderd.protocol.names import (
+    POISON,
+    QUEUES,
+    RETRIES_EXHAUSTED,
+    UNDELIVERABLE,
+    InvalidCode,
+    Queue,
+    RefusalCode,
+)
+from orderd.protocol.notifications import TYPES
 from orderd.shop.registry import SHOP, actions_of
 from tools import parsers
 
@@ -39,7 +48,9 @@ def _offer_values(parser: argparse.ArgumentParser) -> None:
 def _known(metavar: str, command: str) -> tuple[str, ...] | None:
     match metavar:
         case "QUEUE":
-            return tuple(Queue)
+            return QUEUES if " dlq " in command else tuple(map(str, Queue))
+        case "TYPE":
+            return tuple(str(each) for types in TYPES.values() for each in types)
         case "ACTION":
             names = [each.name for entity in SHOP.entities for each in actions_of(entity)]
             return tuple(dict.fromkeys(names))
@@ -47,5 +58,5 @@ def _known(metavar: str, command: str) -> tuple[str, ...] | None:
             own = [code for entity in SHOP.entities for code in entity.refusals]
             return tuple(dict.fromkeys((*map(str, own), *RefusalCode)))
         case "CODE":
-            return (*InvalidCode, RETRIES_EXHAUSTED, POISON)
+            return (*InvalidCode, RETRIES_EXHAUSTED, POISON, UNDELIVERABLE)
     return None

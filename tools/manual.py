@@ -101,9 +101,10 @@ def _orderd_notify() -> str:
     parser = build_orderd(NOTIFY)
     parser.description = (
         f"{parser.description} orderd-notify runs in the foreground, waits for its servers and is "
-        "looked after as orderd is; `orderctl daemons` lists it, and `orderctl dlq` has its dead "
-        "letters. The tables `[[notify.channel]]` of the configuration say what goes where; "
-        "without any, each notification is a line in the log. Any number may run; each "
+        "looked after as orderd is; `orderctl daemons` lists it, `orderctl dlq` has its dead "
+        "letters, and `orderctl notify` shows what was sent and sends again what has failed. The "
+        "tables `[[notify.channel]]` of the configuration say what goes where; without any, each "
+        "notification is a line in the log. Any number may run; each "
         "notification is sent once."
     ).replace("`", "")
     sections = {

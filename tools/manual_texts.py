@@ -23,6 +23,13 @@ ORDERCTL: Final[Examples] = {
         "orderctl dlq replay order --code retries_exhausted --dry-run\n"
         "orderctl dlq replay order --code retries_exhausted"
     ),
+    "See which notifications have failed and why, and have one of them sent again:": (
+        "orderctl notify list --state failed\n"
+        "orderctl notify retry e5d76b93-ffef-430e-9d10-6c041459a639"
+    ),
+    "Read a mail as a template of your own puts it, then send a test over the channel `mail`:": (
+        "orderctl notify preview order.shipped\norderctl notify test mail --to ada@example.com"
+    ),
     "Keep a dead letter as JSON before it is discarded:": (
         "orderctl --json dlq show --id web-1 >web-1.json\norderctl dlq discard --id web-1 --yes"
     ),
@@ -97,9 +104,9 @@ UNITS: Final[Mapping[str, str]] = {
     "credentials in `/etc/orderd/owner-credentials`, and ends. Nothing starts it by itself: run "
     "`systemctl start orderd-migrate`, or enable it, and it runs before each start of a daemon. "
     "A start that fails leaves the schema as it was.",
-    "orderd-prune.service": "Deletes from the ledger what is older than `ledger_retention`, by "
-    "`orderctl prune --yes`, with the same credentials, and ends. A request that comes again "
-    "after that is taken for a new one.",
+    "orderd-prune.service": "Deletes requests and notifications that are older than "
+    "`ledger_retention`, by `orderctl prune --yes`, with the same credentials, and ends. A request "
+    "that comes again after that is taken for a new one.",
     "orderd-prune.timer": "Starts orderd-prune.service once a day, within an hour after midnight, "
     "and later where the machine was off then. It is not enabled by default.",
     "orderd-exporter.service": "Serves the metrics of orderd.service and live figures of its "

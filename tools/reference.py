@@ -119,7 +119,7 @@ def grants() -> str:
 GRANT SELECT, INSERT, UPDATE ON {kept} TO orderd;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO orderd;
 GRANT SELECT, INSERT ON processed_requests TO orderd;
-GRANT SELECT ON schema_migrations TO orderd;
+GRANT SELECT ON schema_migrations, notifications TO orderd;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO orderd;
 ```
 

@@ -12,6 +12,7 @@ from orderd.amqp.scratch_channel import ScratchChannel
 from orderd.protocol.names import (
     EVENT_QUEUES,
     EVENTS_EXCHANGE,
+    NOTIFICATIONS_EXCHANGE,
     NoticeQueue,
     Queue,
     dead_letter_queue,
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     """What a queue or exchange is for."""
 
     COMMANDS = "commands"
+    NOTIFICATIONS = "notifications"
     RETRY = "retry"
     DEAD_LETTERS = "dead letters"
     EVENTS = "events"
@@ -45,6 +47,11 @@ class Needed:
     is_optional: bool = False
 
     @property
+    def is_consumed(self) -> bool:
+        """Whether a daemon consumes it."""
+        return self.kind in {Kind.COMMANDS, Kind.NOTIFICATIONS} and not self.is_exchange
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that it must have, and no others besides a type."""
         if self.delay_s is None:
@@ -61,23 +68,36 @@ class Found:
 
 
 def needed(retry_delays_s: Sequence[float]) -> list[Needed]:
-    """Return all that orderd uses, and what only listeners of events do."""
+    """Return all that orderd uses; optional is what only orderd-notify and listeners do."""
     own = [
         each
         for queue in Queue
-        for each in (
-            Needed(str(queue), Kind.COMMANDS),
-            *(
-                Needed(retry_queue(queue, delay_s), Kind.RETRY, delay_s, str(queue))
-                for delay_s in retry_delays_s
-            ),
-            Needed(dead_letter_queue(queue), Kind.DEAD_LETTERS),
+        for each in _with_others(Needed(str(queue), Kind.COMMANDS), retry_delays_s)
+    ]
+    notices = [
+        each
+        for queue in NoticeQueue
+        for each in _with_others(
+            Needed(str(queue), Kind.NOTIFICATIONS, is_optional=True), retry_delays_s
         )
     ]
-    listeners = [
-        Needed(name, Kind.EVENTS, is_optional=True) for name in (*EVENT_QUEUES, *NoticeQueue)
+    exchange = Needed(
+        NOTIFICATIONS_EXCHANGE, Kind.NOTIFICATIONS, is_exchange=True, is_optional=True
+    )
+    listeners = [Needed(name, Kind.EVENTS, is_optional=True) for name in EVENT_QUEUES]
+    events = Needed(EVENTS_EXCHANGE, Kind.EVENTS, is_exchange=True)
+    return [*own, events, *notices, exchange, *listeners]
+
+
+def _with_others(queue: Needed, retry_delays_s: Sequence[float]) -> list[Needed]:
+    """Return *queue*, which a daemon consumes, with its retry queues and its dead letter queue."""
+    name, is_optional = queue.name, queue.is_optional
+    retries = [
+        Needed(retry_queue(name, delay_s), Kind.RETRY, delay_s, name, is_optional=is_optional)
+        for delay_s in retry_delays_s
     ]
-    return [*own, Needed(EVENTS_EXCHANGE, Kind.EVENTS, is_exchange=True), *listeners]
+    dead_letters = Needed(dead_letter_queue(name), Kind.DEAD_LETTERS, is_optional=is_optional)
+    return [queue, *retries, dead_letters]
 
 
 def locks(exclusive: Collection[Queue]) -> list[Needed]:
@@ -111,7 +131,7 @@ def unusable(connection: Connection, found: Needed) -> str | None:
         return _refusal(connection, "exchange_declare", exchange)
     scratch = ScratchChannel(connection)
     try:
-        if found.kind is Kind.COMMANDS:
+        if found.is_consumed:
             return topology.unusable(scratch, found.name)
         if found.delay_s is not None:
             retry_queues.declare(scratch, found.returns_to, found.delay_s)
@@ -164,12 +184,6 @@ def declare_listeners(connection: Connection, queue_type: str) -> None:
     """Make sure that the queues exist in which events gather, bound to what they listen for."""
     for queue, pattern in EVENT_QUEUES.items():
         topology.declare_listener(connection, queue, pattern, queue_type)
-    arguments = {"x-queue-type": queue_type} if queue_type else {}
-    for queue in NoticeQueue:
-        if topology.queue_depth(connection, queue) is None:
-            channel = connection.open_channel()
-            channel.call("queue_declare", queue=queue, durable=True, arguments=arguments)
-            channel.close()
 
 
 def declared_delivery_limit(connection: Connection, queue: str) -> int | None:

@@ -196,8 +196,8 @@ class Settings(LayeredSettings):
         default=90 * _DAY_S,
         ge=_DAY_S,
         le=36_500 * _DAY_S,
-        description="minimum retention of a request's id: `orderctl prune` deletes older ones, "
-        "1d to 36500d",
+        description="minimum retention of requests and notifications: `orderctl prune` deletes "
+        "older ones, 1d to 36500d",
     )
     health_file: str = Field(
         default_factory=lambda: path_to_write(os.environ),

@@ -1,7 +1,7 @@
 """Checks the broker, its queues and the daemon that consumes them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from orderd.ctl.errors import Failure
 from orderd.ctl.findings import Finding, finding_of
 from orderd.ctl.queue_ages import Ages, QueueAges
 from orderd.ctl.tables import counted
-from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
+from orderd.protocol.names import QUEUES, NoticeQueue, Queue, dead_letter_queue, retry_queue
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -32,7 +32,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
     try:
         with client_of(settings) as client:
             findings.append(Finding("broker", is_well=True, summary=client.where))
-            depths = {queue: client.queue_depth(queue) for queue in queues_of(settings)}
+            depths = depths_of(client, settings)
             former = [
                 each.name
                 for each in needed(settings.retry_delays)
@@ -49,28 +49,42 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
     return findings
 
 
-def queues_of(settings: "Settings") -> Sequence[str]:
-    """Return the command queues, their retry queues and their dead letter queues."""
+def depths_of(client: Client, settings: "Settings") -> Depths:
+    """Return what the queues of the daemons hold; those of notifications only where they exist."""
+    own = {queue: client.queue_depth(queue) for queue in _with_others(Queue, settings)}
+    others = {queue: client.queue_depth(queue) for queue in _with_others(NoticeQueue, settings)}
+    return own | {queue: depth for queue, depth in others.items() if depth is not None}
+
+
+def _with_others(queues: Iterable[str], settings: "Settings") -> Sequence[str]:
+    """Return *queues*, their retry queues and their dead letter queues."""
+    names = [*map(str, queues)]
     return [
-        *Queue,
-        *(retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays),
-        *(dead_letter_queue(queue) for queue in Queue),
+        *names,
+        *(retry_queue(queue, delay_s) for queue in names for delay_s in settings.retry_delays),
+        *(dead_letter_queue(queue) for queue in names),
     ]
 
 
 def judge_queues(depths: Depths, former: Sequence[str] = (), ages: Ages = _NO_AGES) -> Finding:
-    """Return whether all queues exist and the command queues have consumers.
+    """Return whether all queues exist, and those that daemons consume have consumers.
 
-    Dead letters and retry queues of *former* versions are reported, but are not a fault of the
-    system: an operator has to deal with them.
+    Those of notifications need one once orderd-notify has made them, with dead letter queues. Dead
+    letters and retry queues of *former* versions are reported, but are not a fault of the system:
+    an operator has to deal with them.
     """
     missing = [name for name, depth in depths.items() if depth is None]
-    idle = [queue for queue in Queue if not (depths[queue] or _NO_QUEUE).consumers]
-    ready = sum((depths[queue] or _NO_QUEUE).ready for queue in Queue)
-    dead = sum((depths[dead_letter_queue(queue)] or _NO_QUEUE).ready for queue in Queue)
-    waiting = sum(depth.ready for depth in depths.values() if depth) - ready - dead
+    notices = [queue for queue in NoticeQueue if dead_letter_queue(queue) in depths]
+    idle = [queue for queue in (*Queue, *notices) if not _depth(depths, queue).consumers]
+    ready = sum(_depth(depths, queue).ready for queue in Queue)
+    told = sum(_depth(depths, queue).ready for queue in NoticeQueue)
+    dead = sum(_depth(depths, dead_letter_queue(queue)).ready for queue in QUEUES)
+    waiting = sum(depth.ready for depth in depths.values() if depth) - ready - told - dead
     letters = counted(dead, "dead letter")
-    said = [f"{counted(ready, 'command')} ready, {waiting} waiting for a retry, {letters}"]
+    commands = counted(ready, "command")
+    if any(queue in depths for queue in NoticeQueue):
+        commands = f"{commands} and {counted(told, 'notification')}"
+    said = [f"{commands} ready, {waiting} waiting for a retry, {letters}"]
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"missing: {missing[0]}{more}")
@@ -87,6 +101,10 @@ def judge_queues(depths: Depths, former: Sequence[str] = (), ages: Ages = _NO_AG
         "queues": [_row(name, depth, ages.get(name)) for name, depth in depths.items()],
     }
     return Finding("queues", not missing and not idle, "; ".join(said), facts)
+
+
+def _depth(depths: Depths, queue: str) -> QueueDepth:
+    return depths.get(queue) or _NO_QUEUE
 
 
 def _row(name: str, depth: QueueDepth | None, age_s: float | None) -> dict[str, Any]:

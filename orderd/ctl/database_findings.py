@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OUTBOX_AGE_MAX_S: Final = 60
 # A short lock is nothing to act on.
 LOCK_WAIT_MAX_S: Final = 60
+# Of notifications, so long ago is of late.
+NOTIFIED_S: Final = 86_400
 # A waiting command may be retried this much later than it was due.
 _LATE_S: Final = 60
 
@@ -30,6 +32,17 @@ class RefusedEvents(NamedTuple):
     events: int
     next_try_s: float
     set_aside: int
+    because: str | None
+
+
+class Told(NamedTuple):
+    """Counts of notifications of late, what waits for digests, and why the last one failed."""
+
+    sent: int
+    failed: int
+    waiting: int
+    skipped: int
+    collected: int
     because: str | None
 
 
@@ -66,11 +79,13 @@ def _look(database: Database, settings: "Settings") -> Iterator[Finding]:
         (mode,) = tx.row("last_authorization")
         pauses = read_pauses(tx)
         waits = tx.row("measure_waits", seconds=_LATE_S + 2 * min(settings.retry_delays))
+        told = tx.row("measure_notifications", seconds=NOTIFIED_S)
     yield _pauses(pauses)
     yield _authorization(mode, settings)
     yield _ledger(requests, is_estimate=is_estimate)
     yield _outbox(events, age_s, refused)
     yield _locks(*waits)
+    yield notifications_finding(Told(*told))
 
 
 def _pauses(pauses: Sequence[Mapping[str, Any]]) -> Finding:
@@ -136,3 +151,18 @@ def _locks(commands: int, oldest_s: float, because: str | None) -> Finding:
         summary = f"{told}, the first for {oldest_s:.0f} s: {because}"
     facts = {"commands": commands, "oldest_s": Decimal(f"{oldest_s:.1f}"), "because": because}
     return Finding("locks", oldest_s <= LOCK_WAIT_MAX_S, summary, facts)
+
+
+def notifications_finding(told: Told) -> Finding:
+    """Return what became of notifications; a failed one is for an operator, as a dead letter."""
+    said = [f"in 24 h: {told.sent} sent, {told.failed} failed"]
+    if told.waiting:
+        said.append(f"{told.waiting} waiting for the next try")
+    if told.collected:
+        said.append(f"{told.collected} collected for digests")
+    if told.because is not None:
+        said.append(f"last failed: {told.because}, see: orderctl notify list --state failed")
+    # Elsewhere there is no orderd-notify.
+    is_used = any(told[:-1])
+    facts = {**told._asdict(), "is_used": is_used}
+    return Finding("notifications", is_well=True, summary="; ".join(said), facts=facts)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from orderd.amqp.topology import QueueDepth
-from orderd.ctl.broker_findings import queues_of
+from orderd.ctl.broker_findings import depths_of
 from orderd.ctl.client import client_of
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure
@@ -13,7 +13,7 @@ from orderd.db.connection import Database
 from orderd.db.migrations import pending_migrations
 from orderd.protocol import metrics
 from orderd.protocol.metrics import Metric
-from orderd.protocol.names import Queue, dead_letter_queue
+from orderd.protocol.names import QUEUES, dead_letter_queue
 from orderd.runtime.prometheus import Samples
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class LiveMetrics:
 
     def _of_queues(self) -> Mapping[Metric, Samples]:
         with client_of(self._settings) as client:
-            depths = {queue: client.queue_depth(queue) for queue in queues_of(self._settings)}
+            depths = depths_of(client, self._settings)
             ages = self._ages.look(client.connection, depths)
         return _samples_of_queues(depths, ages)
 
@@ -63,7 +63,7 @@ def _samples_of_queues(
         metrics.QUEUE_MESSAGES: [((queue,), depth.ready) for queue, depth in there.items()],
         metrics.QUEUE_CONSUMERS: [((queue,), depth.consumers) for queue, depth in there.items()],
         metrics.QUEUE_OLDEST: [
-            ((queue,), age_s) for queue in Queue if (age_s := ages.get(queue)) is not None
+            ((queue,), age_s) for queue in QUEUES if (age_s := ages.get(queue)) is not None
         ],
         metrics.DEAD_LETTER_OLDEST: _oldest_dead_letter(ages),
     }
@@ -71,7 +71,7 @@ def _samples_of_queues(
 
 def _oldest_dead_letter(ages: Ages) -> Samples:
     """Return the age of the oldest one that is known, nothing where dead letters tell none."""
-    found = [ages[name] for name in map(dead_letter_queue, Queue) if name in ages]
+    found = [ages[name] for name in map(dead_letter_queue, QUEUES) if name in ages]
     known = [age_s for age_s in found if age_s is not None]
     oldest_s = max(known, default=0.0)
     # Others may be older than what is known, and without any that is no age.

@@ -19,7 +19,7 @@ from orderd.protocol.exit_codes import ExitCode
 # Name, and what it does; its module has the same name and is imported once it is chosen, so that
 # a command does not wait for what only the others need.
 COMMANDS: Final = {
-    "health": "check the health file of the local daemon for liveness and readiness",
+    "health": "check the health file of a local daemon for liveness and readiness",
     "status": "show the state of daemon, queues and database",
     "daemons": "list all daemons",
     "pause": "have all daemons take nothing from a queue",
@@ -29,13 +29,14 @@ COMMANDS: Final = {
     "orders": "list orders, or show one",
     "products": "list products, or show one",
     "users": "list users, or show one",
-    "metrics": "print the metrics of the local daemon, its queues and database, or serve them",
-    "explain": "show everything known about one request",
+    "metrics": "print the metrics of the local daemons, their queues and database, or serve them",
+    "explain": "show everything known about one request or event",
     "dlq": "group, list, replay, edit, export or delete dead letters",
+    "notify": "list, show, retry or preview notifications, or test a channel",
     "ledger": "show or list the outcomes of requests",
     "outbox": "list unsent events, or have them sent",
     "topology": "declare, show or check the broker's queues",
-    "prune": "delete requests past their retention from the ledger",
+    "prune": "delete requests and notifications past their retention",
     "migrate": "bring the database's schema up to date",
     "config": "show or check the settings, or print an example file",
     "demo": "run the reference scenario on an empty database",

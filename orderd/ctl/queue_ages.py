@@ -27,7 +27,7 @@ from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.lint.delivery_limits import version_of
 from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
 from orderd.ctl.queue_history import QueueHistory
-from orderd.protocol.names import Queue, dead_letter_queue
+from orderd.protocol.names import QUEUES, dead_letter_queue
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -44,7 +44,7 @@ class QueueAges:
     def __init__(self, settings: "Settings") -> None:
         """Ask the broker of *settings*."""
         self._settings = settings
-        names = (*Queue, *map(dead_letter_queue, Queue))
+        names = (*QUEUES, *map(dead_letter_queue, QUEUES))
         self._histories = {name: QueueHistory() for name in names}
 
     def look(self, connection: Connection, depths: Mapping[str, QueueDepth | None]) -> Ages:
@@ -57,8 +57,8 @@ class QueueAges:
         there = {queue: depth.ready for queue, depth in depths.items() if depth is not None}
         told: dict[str, Mapping[str, Any]] = {}
         ages: dict[str, float | None] = {}
-        commands = [queue for queue in Queue if there.get(queue)]
-        dead_letters = [name for name in map(dead_letter_queue, Queue) if there.get(name)]
+        commands = [queue for queue in QUEUES if there.get(queue)]
+        dead_letters = [name for name in map(dead_letter_queue, QUEUES) if there.get(name)]
         if commands or dead_letters:
             management = self._management(connection)
             with suppress(ManagementFault, BrokerFault):

@@ -81,7 +81,7 @@ def request_of(options: argparse.Namespace) -> Request:
     return Request(
         options.queue,
         options.action,
-        _content(options.content),
+        content_of(options.content),
         # With an id of its own the ledger protects it, whatever happens on the way.
         options.request_id or str(uuid.uuid4()),
         options.contract_version,
@@ -152,7 +152,8 @@ def _timeout(value: str) -> float:
     return seconds
 
 
-def _content(argument: str) -> dict[str, Any]:
+def content_of(argument: str, what: str = "the action's data") -> dict[str, Any]:
+    """Return *what*, an object, from JSON, - for stdin or @FILE; raises WrongUsage."""
     if argument == "-":
         source, body = "stdin", _read_stream(sys.stdin.buffer, "stdin", _INPUT_BYTES_MAX)
     elif argument.startswith("@"):
@@ -164,7 +165,7 @@ def _content(argument: str) -> dict[str, Any]:
     except MalformedJson as error:
         raise WrongUsage(f"{source}: {error}") from error
     if not isinstance(content, dict):
-        raise WrongUsage(f"{source}: must be a JSON object with the action's data")
+        raise WrongUsage(f"{source}: must be a JSON object with {what}")
     return content
 
 

@@ -1,20 +1,22 @@
-"""What a request has left in database and broker."""
+"""What a request or an event has left in database and broker."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault
 from orderd.amqp.topology import queue_depth
 from orderd.ctl.broker import browser_of
 from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.renewals import Renewals
+from orderd.ctl.notify.rows import read_notifications
 from orderd.ctl.records import outbox_event, read_ledger
 from orderd.db.transaction import Transaction
 from orderd.pipeline.load import rows_by_id
 from orderd.pipeline.quarantine import key_of
-from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
+from orderd.protocol.names import QUEUES, NoticeQueue, Queue, dead_letter_queue, retry_queue
 from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import loads, quote
 from orderd.shop.registry import SHOP
@@ -29,7 +31,7 @@ EVENTS_MAX: Final = 100
 
 @dataclass(slots=True)
 class Messages:
-    """The messages of one request, and what could not be looked at, by queue."""
+    """The messages of one request or event, and what could not be looked at, by queue."""
 
     retries: list[DeadLetter] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -47,35 +49,45 @@ def in_broker(
     """Return what waits in retry queues and dead letter queues, and how full the others are.
 
     A message that cannot be renewed is reported to *tell*.
-    Command queues are not searched: what is given back counts as redelivered there.
+    Queues that daemons consume are not searched: what is given back counts as redelivered there.
+    Queues of notifications are left out where they do not exist.
     """
-    messages = Messages()
-    retries = [retry_queue(queue, delay_s) for queue in Queue for delay_s in settings.retry_delays]
-    dead_letters = [dead_letter_queue(queue) for queue in Queue]
+    retries = [retry_queue(queue, delay_s) for queue in QUEUES for delay_s in settings.retry_delays]
+    dead_letters = [dead_letter_queue(queue) for queue in QUEUES]
     depths = {
         name: depth.ready
         for name in (*retries, *dead_letters)
         if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
     }
-    renewals = Renewals(settings, publisher, list(depths), tell)
-    with browser_of(publisher) as browser:
-        for name, ready in depths.items():
-            limit = 0 if name in renewals.untouchable else LOOKED_AT_MAX
-            if ready > limit:
-                messages.not_looked_at[name] = ready - limit
-            found = messages.dead_letters if name in dead_letters else messages.retries
-            for dead_letter in _looked_at(browser, renewals, name, min(ready, limit)):
-                if dead_letter.request_id == request_id:
-                    found.append(dead_letter)
-    for queue in Queue:
+    search = _Search(publisher, Renewals(settings, publisher, list(depths), tell), request_id)
+    search.look({name: ready for name, ready in depths.items() if not _is_of_notices(name)})
+    for name in filter(_is_of_notices, depths):
+        try:
+            search.look({name: depths[name]})
+        except ChannelFault as fault:
+            if fault.code != ACCESS_REFUSED:
+                raise
+            search.messages.not_looked_at[name] = depths[name]
+            tell(f"{name}: {fault.reason}")
+    messages = search.messages
+    for queue in QUEUES:
         depth = queue_depth(publisher.connection, queue)
-        messages.ready[str(queue)] = 0 if depth is None else depth.ready
-        messages.consumers[str(queue)] = 0 if depth is None else depth.consumers
+        if depth is not None or queue in tuple(Queue):
+            messages.ready[queue] = 0 if depth is None else depth.ready
+            messages.consumers[queue] = 0 if depth is None else depth.consumers
     return messages
 
 
+def _is_of_notices(name: str) -> bool:
+    """Return whether it is a queue of notifications, which orderd's user need not read."""
+    return name.partition(".")[0] in tuple(NoticeQueue)
+
+
 def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
-    """Return its row of the ledger, the row that it made or changed, and its unsent events."""
+    """Return its row of the ledger, the row that it made or changed, and its unsent events.
+
+    Of an event, its notifications.
+    """
     settled = read_ledger(tx, request_id)
     kind, row_id = _named(settled)
     events = tx.rows(
@@ -91,6 +103,7 @@ def in_database(tx: Transaction, request_id: str) -> dict[str, Any]:
         "ledger": settled,
         "rows": [{"kind": kind, **loads(row.json().encode())} for row in rows],
         "events": [outbox_event(fields) for fields in events],
+        "notifications": read_notifications(tx, [request_id]),
     }
 
 
@@ -125,14 +138,37 @@ def tries_of(tx: Transaction, dead_letters: Sequence[DeadLetter]) -> list[dict[s
     ]
 
 
-def _looked_at(browser: Browser, renewals: Renewals, name: str, count: int) -> Iterator[DeadLetter]:
-    for _ in range(count):
-        delivery = browser.take(name)
-        if delivery is None:
-            return
-        # In a retry queue this restarts the delay.
-        renewals.renew(browser, delivery)
-        yield DeadLetter(delivery)
+class _Search:
+    """Looks for the messages of one request or event; `messages` has what was found."""
+
+    def __init__(self, publisher: ConfirmedPublisher, renewals: Renewals, request_id: str) -> None:
+        self._publisher = publisher
+        self._renewals = renewals
+        self._request_id = request_id
+        self.messages = Messages()
+
+    def look(self, depths: Mapping[str, int]) -> None:
+        """Look into the queues, which have so many messages ready, all of them held until done."""
+        with browser_of(self._publisher) as browser:
+            for name, ready in depths.items():
+                limit = 0 if name in self._renewals.untouchable else LOOKED_AT_MAX
+                if ready > limit:
+                    self.messages.not_looked_at[name] = ready - limit
+                self._look_into(browser, name, min(ready, limit))
+
+    def _look_into(self, browser: Browser, name: str, count: int) -> None:
+        is_dead = name.endswith(dead_letter_queue(""))
+        found = self.messages.dead_letters if is_dead else self.messages.retries
+        for _ in range(count):
+            delivery = browser.take(name)
+            if delivery is None:
+                return
+            # In a retry queue this restarts the delay.
+            self._renewals.renew(browser, delivery)
+            dead_letter = DeadLetter(delivery)
+            wanted = self._request_id
+            if dead_letter.request_id == wanted or dead_letter.was_given(wanted):
+                found.append(dead_letter)
 
 
 def _named(settled: dict[str, Any] | None) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""One look at all metrics: what the daemon has written, and live figures of its servers."""
+"""One look at all metrics: what daemons have written, and live figures of its servers."""
 
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from orderd.ctl.console import Console
 from orderd.ctl.errors import Failure
 from orderd.ctl.live_metrics import LiveMetrics
+from orderd.ctl.metric_texts import joined
+from orderd.runtime.paths import METRICS_FILE, NOTIFY_RUNTIME_DIRECTORY
 from orderd.runtime.prometheus import rendered
 
 if TYPE_CHECKING:
@@ -20,24 +22,35 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 Scrape = Callable[[], tuple[str, Sequence[Failure]]]
 
 
-def scrape_of(settings: "Settings", path: str) -> Scrape:
+def scrape_of(settings: "Settings", paths: Sequence[str]) -> Scrape:
     """Return what looks at all metrics: that could be had, and why others could not.
 
-    *path* is the daemon's metrics file; an empty one stands for none.
+    *paths* are the metrics files of daemons; without any, they are that of the settings and that of
+    the orderd-notify of this machine, where it is there.
     """
     live = LiveMetrics(settings)
 
     def scrape() -> tuple[str, Sequence[Failure]]:
-        written, failures = "", []
-        try:
-            written = _read(path)
-        except Failure as failure:
-            failures.append(failure)
+        written: list[str] = []
+        failures: list[Failure] = []
+        for path in paths or _files_of(settings):
+            try:
+                written.append(_read(path))
+            except Failure as failure:
+                failures.append(failure)
         samples, missing = live.look()
         text = rendered(settings.instance_name, samples).decode()
-        return written + text, [*failures, *missing]
+        return joined(written) + text, [*failures, *missing]
 
     return scrape
+
+
+def _files_of(settings: "Settings") -> Sequence[str]:
+    """Return the file of the settings, which may be empty for none, and that of orderd-notify."""
+    own, other = settings.metrics_file, f"{NOTIFY_RUNTIME_DIRECTORY}/{METRICS_FILE}"
+    if other == own or not Path(other).exists():
+        return [own]
+    return [own, other] if own else [other]
 
 
 def serve(address: tuple[str, int], look: Scrape, console: Console) -> None:

@@ -78,7 +78,7 @@ class NoticeDecoder:
         """Return *notice* with an id: the same one where the message comes again."""
         if notice.event_id:
             return notice
-        prefix = f"{_GIVEN}{key_of(delivery)}"
+        prefix = given_prefix(delivery)
         # Its own retries bring it along; producers can write anything there, but not of others.
         brought = (delivery.properties.headers or {}).get(HEADER_PLACE)
         if isinstance(brought, str) and brought.startswith(f"{prefix}.") and _is_id(brought):
@@ -87,6 +87,11 @@ class NoticeDecoder:
         known = self._records.given_id(prefix) if may_be_known else None
         given = f"{prefix}.{self._token}-{delivery.generation}-{delivery.tag}"
         return replace(notice, event_id=known or given)
+
+
+def given_prefix(delivery: Delivery) -> str:
+    """Return how the ids begin that are given to a message like this one, which has none."""
+    return f"{_GIVEN}{key_of(delivery)}"
 
 
 def _is_id(text: str) -> bool:

@@ -9,9 +9,10 @@ from orderd.db.connection import Database
 from orderd.db.transaction import Transaction
 from orderd.logs.logger import LogEvent, emit
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable, Unrenderable
-from orderd.notify.records import State, stored
+from orderd.notify.records import stored
 from orderd.notify.routes import Digest, DigestLine, Route, Routes
 from orderd.notify.sending import Sender
+from orderd.protocol.notifications import State
 from orderd.runtime.crash_points import reach
 
 LOOK_EVERY_S: Final = 1.0

@@ -2,26 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 from typing import Any, Final
 
 from orderd.db.connection import Database
 from orderd.db.transaction import Transaction
 from orderd.notify.notice import Notice
+from orderd.protocol.notifications import State
 from orderd.protocol.values import value
 
 ERROR_CHARS_MAX: Final = 1_000
-
-
-class State(StrEnum):
-    """What has become of a notification on one channel for one recipient."""
-
-    SENDING = "sending"
-    SENT = "sent"
-    DEFERRED = "deferred"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    COLLECTED = "collected"
 
 
 class Begun(Enum):

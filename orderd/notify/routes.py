@@ -113,11 +113,21 @@ class Route:
 
     def rendered(self, notice: Notice, user: User | None) -> Rendered:
         """Return the notice in words; raises `Unrenderable`."""
-        general = EVENT if notice.is_event else GENERAL[notice.audience]
-        # Other services name types as they like; templates of events are not for them.
-        is_named = notice.is_event or notice.type.startswith(OPEN_PREFIXES[notice.audience])
-        name = notice.type if is_named else general
-        return self._templates.render(name, context_of(_told(notice), _known(user)), general)
+        return rendered(self._templates, notice, user)
+
+
+def rendered(templates: Templates, notice: Notice, user: User | None) -> Rendered:
+    """Return the notice in the words of *templates*; raises `Unrenderable`."""
+    name, general = template_names(notice)
+    return templates.render(name, context_of(_told(notice), _known(user)), general)
+
+
+def template_names(notice: Notice) -> tuple[str, str]:
+    """Return by which name the notice has a template, and the one to take where it has none."""
+    general = EVENT if notice.is_event else GENERAL[notice.audience]
+    # Other services name types as they like; templates of events are not for them.
+    is_named = notice.is_event or notice.type.startswith(OPEN_PREFIXES[notice.audience])
+    return notice.type if is_named else general, general
 
 
 class Routes:

@@ -10,10 +10,11 @@ from orderd.logs.logger import LogEvent, emit
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable, Unrenderable
 from orderd.notify.message import Message
 from orderd.notify.notice import Notice
-from orderd.notify.records import Entry, Records, State, Target
+from orderd.notify.records import Entry, Records, Target
 from orderd.notify.routes import Route
 from orderd.pipeline.policy import Policy
 from orderd.protocol.names import UNDELIVERABLE, DeferralCode
+from orderd.protocol.notifications import State
 from orderd.runtime.crash_points import reach
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting

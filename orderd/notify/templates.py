@@ -136,10 +136,17 @@ class Templates:
 
         Where the type has no template, that of refusals or the *general* one is taken.
         """
+        return self._chosen(event_type, general).render(context)
+
+    def file_of(self, event_type: str, general: str = EVENT) -> str:
+        """Return the path of the template from which `render` makes the texts."""
+        return str(self._chosen(event_type, general).file)
+
+    def _chosen(self, event_type: str, general: str) -> TextTemplate:
         name = event_type if event_type in self._templates else general
         if name == general and is_refusal(event_type):
             name = _REFUSED
-        return self._templates[name].render(context)
+        return self._templates[name]
 
 
 def context_of(event: Mapping[str, Any], user: Mapping[str, Any] | None = None) -> dict[str, Any]:

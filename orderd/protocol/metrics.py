@@ -133,7 +133,7 @@ QUEUE_CONSUMERS: Final = Metric(
 QUEUE_OLDEST: Final = Metric(
     "orderd_queue_oldest_seconds",
     Kind.GAUGE,
-    "Age of the oldest command that waits in a queue, at most; absent where it is unknown.",
+    "Age of the oldest message that waits in a queue, at most; absent where it is unknown.",
     ("queue",),
     is_live=True,
 )

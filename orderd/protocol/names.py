@@ -21,7 +21,7 @@ class NoticeQueue(StrEnum):
 
 
 # Every queue that a daemon consumes, with queues for retries and dead letters.
-QUEUES: Final[tuple[str, ...]] = (*Queue, *NoticeQueue)
+QUEUES: Final[tuple[str, ...]] = (*map(str, Queue), *map(str, NoticeQueue))
 
 # Of the contract, the oldest first.
 VERSIONS: Final = ("v1", "v2")

@@ -14,6 +14,17 @@ class Audience(StrEnum):
     ADMINS = "admins"
 
 
+class State(StrEnum):
+    """What has become of a notification on one channel for one recipient."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    COLLECTED = "collected"
+
+
 # The types of orderd's own events.
 TYPES: Final = {
     Audience.USERS: (

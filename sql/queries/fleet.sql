@@ -25,9 +25,9 @@ WHERE seen_at < now() - interval '1 day'
 
 -- name: list_daemons
 SELECT
-    instance, host, pid, version,
+    program, instance, host, pid, version,
     CASE WHEN seen_at < now() - interval '1 minute' THEN 'gone' ELSE state END,
     since, paused_queues, messages_per_s, in_hand, last_commit_at, seen_at
 FROM daemons
 WHERE seen_at >= now() - interval '1 day'
-ORDER BY instance, host, pid, since
+ORDER BY program, instance, host, pid, since

@@ -8,5 +8,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON message_tries, deferrals, queue_pauses, 
 END
 rabbitmqctl add_user orderd-notify 'PASSWORD'
 rabbitmqctl set_permissions orderd-notify '^(user|admin)_notifications(\..+)?$|^notifications$|^orderd\.events$' '.*' '^(user|admin)_notifications(\..+)?$|^notifications$|^orderd\.events$'
+rabbitmqctl set_permissions orderd '^(user|product|order|orderd)(\..+)?$' '.*' '^(user|product|order|(user|admin)_notifications)(\..+)?$'
 echo 'amqp://orderd-notify:PASSWORD@localhost/%2F' >/etc/orderd/notify-credentials/rabbitmq_url
 systemctl enable --now orderd-notify

@@ -26,6 +26,7 @@ def _state(row: Row) -> str:
 
 _COLUMNS: Final = (
     Shown("instance", plainly("instance")),
+    Shown("program", plainly("program"), is_extra=True),
     Shown("host", plainly("host"), is_extra=True),
     Shown("pid", plainly("pid"), is_right=True, is_extra=True),
     Shown("version", plainly("version"), is_extra=True),
@@ -66,8 +67,10 @@ def _show(context: Context) -> int:
 
 def _document(*fields: Any) -> dict[str, Any]:
     """Return one row of `list_daemons` as JSON members."""
-    instance, host, pid, version, state, since, paused, rate, in_hand, commit, seen = fields
+    program, instance, host, pid, version, *more = fields
+    state, since, paused, rate, in_hand, commit, seen = more
     return {
+        "program": program,
         "instance": instance,
         "host": host,
         "pid": pid,

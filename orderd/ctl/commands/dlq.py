@@ -114,7 +114,7 @@ def _register_edit(verbs: Any) -> None:
         "edit", help="correct the body of a dead letter in an editor, and send it again"
     )
     edited.set_defaults(run=edit)
-    edited.add_argument("id", metavar="ID", type=request_id, help="id of the request")
+    edited.add_argument("id", metavar="ID", type=request_id, help="id of the request or event")
     add_queue_argument(edited)
     edited.add_argument(
         "--force",

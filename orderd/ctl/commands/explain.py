@@ -1,4 +1,4 @@
-"""`orderctl explain`: everything known about one request, in one view."""
+"""`orderctl explain`: everything known about one request or event, in one view."""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,20 +10,24 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Unavailable
 from orderd.ctl.json_text import compact
+from orderd.ctl.notify.rows import in_words
 from orderd.ctl.records import pause_text, read_pauses
 from orderd.ctl.request import request_id
 from orderd.ctl.request_trace import Messages, in_broker, in_database, place_of, tries_of
 from orderd.ctl.tables import Column, Table, Whole, counted
 from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.names import Queue
 
 NEVER_SEEN: Final = "never_seen"
 UNKNOWN: Final = "unknown"
+NOTIFIED: Final = "notified"
 _CODES: Final = {NEVER_SEEN: ExitCode.FAILED, UNKNOWN: ExitCode.NOT_CHECKED}
 _IN_WORDS: Final = {
     "applied": "applied",
     "refused": "refused",
     "dead_lettered": "rejected: it is in the dead-letter queue",
     "retrying": "waiting to be retried",
+    NOTIFIED: "an event; what became of its notifications is on record",
     UNKNOWN: "unknown: not found, but it may still wait where nothing can be searched",
     NEVER_SEEN: "never seen: no outcome, no dead letter and no pending retry",
 }
@@ -31,10 +35,10 @@ _IN_WORDS: Final = {
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("id", metavar="ID", type=request_id, help="the request's id")
+    parser.add_argument("id", metavar="ID", type=request_id, help="id of a request or an event")
     parser.epilog = (
-        "Exit codes: 0 an outcome, a dead letter or a retry was found, 1 never seen, 3 not found, "
-        "but it may still wait, 69 a server cannot be reached."
+        "Exit codes: 0 an outcome, a dead letter, a retry or a notification was found, 1 never "
+        "seen, 3 not found, but it may still wait, 69 a server cannot be reached."
     )
     parser.set_defaults(run=run)
 
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
 
 def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
     messages = Messages()
-    told: dict[str, Any] = {"ledger": None, "rows": [], "events": []}
+    told: dict[str, Any] = {"ledger": None, "rows": [], "events": [], "notifications": []}
     tries: list[dict[str, Any]] = []
     place = None
     pauses: Sequence[dict[str, Any]] = ()
@@ -75,12 +79,13 @@ def _known(context: Context, wanted: str) -> tuple[dict[str, Any], list[str]]:
             pauses = read_pauses(tx)
     except Unavailable as failure:
         problems.append(str(failure))
-    is_found = told["ledger"] is not None or messages.retries or messages.dead_letters
+    on_record = told["ledger"] is not None or told["notifications"]
+    is_found = on_record or messages.retries or messages.dead_letters
     paused = {pause["queue"]: pause for pause in pauses}
     waiting = [] if is_found else list(_may_wait(messages, paused))
     known = {
         "id": wanted,
-        "state": _state(told["ledger"], messages, is_searched=not (problems or waiting)),
+        "state": _state(told, messages) or (UNKNOWN if problems or waiting else NEVER_SEEN),
         **told,
         "retries": [
             {"retry_queue": dead_letter.delivery.queue, **dead_letter.document()}
@@ -102,7 +107,8 @@ def _may_wait(messages: Messages, paused: Mapping[str, Any]) -> Iterator[dict[st
     """Yield the queues that hold messages which were not searched, with the reason."""
     for queue, ready in messages.ready.items():
         if ready:
-            why = "command queues are not searched"
+            kind = "command queues" if queue in tuple(Queue) else "queues of notifications"
+            why = f"{kind} are not searched"
             if queue in paused:
                 why = f"{why}; the queue is paused"
             elif not messages.consumers.get(queue):
@@ -126,14 +132,15 @@ def _that_keep_it(
     return [pause for queue, pause in paused.items() if queue in queues]
 
 
-def _state(ledger: dict[str, Any] | None, messages: Messages, *, is_searched: bool) -> str:
-    if ledger is not None:
-        return str(ledger["outcome"])
+def _state(told: Mapping[str, Any], messages: Messages) -> str | None:
+    """Return what has become of it, None where no trace was found."""
+    if told["ledger"] is not None:
+        return str(told["ledger"]["outcome"])
     if messages.dead_letters:
         return "dead_lettered"
     if messages.retries:
         return "retrying"
-    return NEVER_SEEN if is_searched else UNKNOWN
+    return NOTIFIED if told["notifications"] else None
 
 
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -160,6 +167,8 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{dead_letter['queue']}, {dead_letter['failed_at']}, {dead_letter['code']}",
         )
         yield "", dead_letter["reason"] or "no reason recorded"
+    for row in known["notifications"]:
+        yield "notification", f"{row['type']}: {in_words(row)}"
     for tried in known["tries"]:
         end = "committed in one of them" if tried["is_committed"] else "never committed"
         tries = "1 try" if tried["tries"] == 1 else f"{tried['tries']} tries"

@@ -14,7 +14,13 @@ from orderd.ctl.errors import Misconfigured
 from orderd.ctl.streams import discard_stdout
 from orderd.protocol.exit_codes import ExitCode
 from orderd.runtime import health_file
-from orderd.runtime.paths import CONFIG_FILE, DROP_INS, SHIPPED_FILE
+from orderd.runtime.paths import (
+    CONFIG_FILE,
+    DROP_INS,
+    NOTIFY_RUNTIME_DIRECTORY,
+    RUNTIME_DIRECTORY,
+    SHIPPED_FILE,
+)
 from orderd.runtime.phase import Phase
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 MAX_AGE_S: Final = 60.0
 VARIABLE: Final = "ORDERD_HEALTH_FILE"
 SETTING: Final = "health_file"
+# Where the health file of each daemon is unless that is set.
+_DIRECTORIES: Final = {"orderd": RUNTIME_DIRECTORY, "orderd-notify": NOTIFY_RUNTIME_DIRECTORY}
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +58,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", metavar="FILE", help="the daemon's health file; default: its setting health_file"
     )
+    parser.add_argument(
+        "--program",
+        choices=sorted(_DIRECTORIES),
+        help="the daemon to look at, where its health file is not set; default: orderd",
+    )
     parser.epilog = (
         "Exit codes: 0 live and, unless --live is given, ready; 1 live but not ready (starting, "
         "paused, blocked, draining); 69 not live; 2 usage; 78 the configuration cannot be read."
@@ -59,7 +72,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _context: "Context") -> int:
     """Print how the daemon is; the exit code says it again."""
-    path = options.file or _configured(options.config)
+    path = options.file or _configured(options.config, options.program)
     found = look(path, options.max_age_s)
     try:
         # A console would take longer to load than all the rest.
@@ -114,14 +127,16 @@ def state_of(found: dict[str, Any]) -> str:
     return state
 
 
-def _configured(config: str | None) -> str:
+def _configured(config: str | None, program: str | None) -> str:
     """Return the path that the daemon's settings give, of those that are read without pydantic."""
     if path := os.environ.get(VARIABLE):
         return path
     for file in _files() if config is None else (str(config),):
         if path := _of_file(file, is_named=config is not None):
             return path
-    return health_file.default_path(os.environ)
+    if program is None:
+        return health_file.default_path(os.environ)
+    return f"{_DIRECTORIES[program]}/{health_file.FILE_NAME}"
 
 
 def _files() -> list[str]:

@@ -1,4 +1,4 @@
-"""`orderctl metrics`: the daemon's metrics with live figures of its servers, printed or served."""
+"""`orderctl metrics`: the daemons' metrics with live figures of its servers, printed or served."""
 
 import argparse
 import re
@@ -22,8 +22,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--file",
+        dest="files",
         metavar="FILE",
-        help="the daemon's metrics file; default: its setting metrics_file",
+        action="append",
+        default=[],
+        help="metrics file of a daemon, repeatable; default: that of the setting metrics_file and, "
+        "where it is there, that of orderd-notify",
     )
     parser.epilog = (
         "Prints Prometheus' text format. Exit codes: 0 everything was found, 1 the metrics file "
@@ -40,7 +44,7 @@ def run(options: argparse.Namespace, context: Context) -> int:
     from orderd.ctl.scrape import scrape_of, serve  # noqa: PLC0415
 
     settings = context.settings
-    scrape = scrape_of(settings, options.file or settings.metrics_file)
+    scrape = scrape_of(settings, options.files)
     if options.listen is not None:
         serve(options.listen, scrape, context.console)
         return ExitCode.DONE

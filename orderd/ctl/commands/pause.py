@@ -12,7 +12,7 @@ from orderd.ctl.context import Context
 from orderd.ctl.database import database_of
 from orderd.ctl.errors import Failure
 from orderd.protocol.exit_codes import ExitCode
-from orderd.protocol.names import Queue
+from orderd.protocol.names import QUEUES
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.values import value
 
@@ -54,9 +54,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def add_queue_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the command queue."""
+    """Add the queue, one that a daemon consumes."""
+    *others, last = QUEUES
     parser.add_argument(
-        "queue", metavar="QUEUE", choices=list(map(str, Queue)), help="user, product or order"
+        "queue", metavar="QUEUE", choices=QUEUES, help=f"{', '.join(others)} or {last}"
     )
 
 

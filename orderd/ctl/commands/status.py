@@ -36,6 +36,7 @@ PARTS: Final = (
     "ledger",
     "outbox",
     "locks",
+    "notifications",
 )
 TIMEOUT_S: Final = 3.0
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.declaration import Declaration
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault
 from orderd.amqp.inspection import (
+    Kind,
     Needed,
     declare_listeners,
     find,
@@ -26,8 +28,18 @@ from orderd.ctl.lint.replacement import replace
 from orderd.ctl.management import URL_VARIABLE, Management, ManagementFault, management_of
 from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.tenants import NOTIFY, ORDERD
 
 MISSING: Final = "missing"
+HIDDEN: Final = "there; this user may not declare it, so it was not compared"
+_FOR_NOTIFY: Final = "not declared, for orderd-notify only"
+# What may be missing.
+_NOT_THERE: Final = {
+    Kind.EVENTS: "not declared, for listeners only",
+    Kind.NOTIFICATIONS: _FOR_NOTIFY,
+    Kind.RETRY: _FOR_NOTIFY,
+    Kind.DEAD_LETTERS: _FOR_NOTIFY,
+}
 FORMER: Final = "declared by an earlier version; may lose messages when their delay ends"
 _COLUMNS: Final = (
     Column("name"),
@@ -47,7 +59,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     applied.add_argument(
         "--events",
         action="store_true",
-        help="also declare the queues that receive events; one without a consumer fills the disk",
+        help="also declare the queues that receive events, those of orderd-notify among them; one "
+        "without a consumer fills the disk",
     )
     applied.set_defaults(run=apply)
     shown = verbs.add_parser("show", help="show the actual and the required topology")
@@ -75,16 +88,19 @@ def apply(options: argparse.Namespace, context: Context) -> int:
     replaced: list[str] = []
     with broker_of(settings) as publisher:
         connection = publisher.connection
-        declaration = Declaration(connection, settings.retry_delays, settings.queue_type)
-        declaration.look()
-        declaration.everything()
-        for each in needed(settings.retry_delays):
-            if each.name in declaration.former:
-                why = declaration.hindrance or replace(connection, each)
-                left |= {} if why is None else {each.name: why}
-                replaced += [each.name] if why is None else []
+        for tenant in (ORDERD, NOTIFY) if options.events else (ORDERD,):
+            declaration = Declaration(
+                connection, settings.retry_delays, settings.queue_type, tenant
+            )
+            declaration.look()
+            declaration.everything()
+            for each in needed(settings.retry_delays):
+                if each.name in declaration.former:
+                    why = declaration.hindrance or replace(connection, each)
+                    left |= {} if why is None else {each.name: why}
+                    replaced += [each.name] if why is None else []
         if options.events:
-            declare_listeners(publisher.connection, settings.queue_type)
+            declare_listeners(connection, settings.queue_type)
         names = [
             each.name
             for each in needed(settings.retry_delays)
@@ -164,12 +180,14 @@ def _management(
 
 def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None) -> dict[str, Any]:
     found = find(publisher.connection, wanted)
-    difference = None if found is None else unusable(publisher.connection, wanted)
+    difference = None if found is None else _difference(publisher, wanted)
     state = MISSING if found is None else difference or "as needed"
-    if found is not None and difference is None and is_former(publisher.connection, wanted):
+    if difference == HIDDEN:
+        difference = None
+    elif found is not None and difference is None and is_former(publisher.connection, wanted):
         state = FORMER
     if found is None and wanted.is_optional:
-        state = "not declared, for listeners only"
+        state = _NOT_THERE[wanted.kind]
     return {
         "name": wanted.name,
         "kind": "exchange" if wanted.is_exchange else "queue",
@@ -184,6 +202,16 @@ def _row(publisher: ConfirmedPublisher, wanted: Needed, facts: QueueFacts | None
         "policy": None if facts is None else facts.policy,
         "policy_definition": None if facts is None else facts.definition,
     }
+
+
+def _difference(publisher: ConfirmedPublisher, wanted: Needed) -> str | None:
+    """Return in what it differs from what is needed; `HIDDEN` where this user may not know."""
+    try:
+        return unusable(publisher.connection, wanted)
+    except ChannelFault as fault:
+        if fault.code != ACCESS_REFUSED or not wanted.is_optional:
+            raise
+        return HIDDEN
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -16,16 +16,17 @@ _shtab_orderctl_commands() {
     daemons:'List all daemons.'
     demo:'Run the reference scenario on an empty database.'
     dlq:'Group, list, replay, edit, export or delete dead letters.'
-    explain:'Show everything known about one request.'
-    health:'Check the health file of the local daemon for liveness and readiness.'
+    explain:'Show everything known about one request or event.'
+    health:'Check the health file of a local daemon for liveness and readiness.'
     ledger:'Show or list the outcomes of requests.'
-    metrics:'Print the metrics of the local daemon, its queues and database, or serve them.'
+    metrics:'Print the metrics of the local daemons, their queues and database, or serve them.'
     migrate:'Bring the database'"'"'s schema up to date.'
+    notify:'List, show, retry or preview notifications, or test a channel.'
     orders:'List orders, or show one.'
     outbox:'List unsent events, or have them sent.'
     pause:'Have all daemons take nothing from a queue.'
     products:'List products, or show one.'
-    prune:'Delete requests past their retention from the ledger.'
+    prune:'Delete requests and notifications past their retention.'
     publish:'Publish a command, and wait for the broker to confirm it.'
     resume:'Have all daemons take from a paused queue again.'
     status:'Show the state of daemon, queues and database.'
@@ -65,6 +66,17 @@ _shtab_orderctl_ledger_commands() {
     show:'Show the outcome of one request, and its reply.'
   )
   _describe 'orderctl ledger commands' _commands
+}
+
+_shtab_orderctl_notify_commands() {
+  local _commands=(
+    list:'List notifications, latest first.'
+    preview:'Print a notification as the templates put it; nothing is sent.'
+    retry:'Have what has failed sent again, by orderd-notify.'
+    show:'Show what became of one event, over all channels to all recipients.'
+    test:'Send one test message over a channel of the settings.'
+  )
+  _describe 'orderctl notify commands' _commands
 }
 
 _shtab_orderctl_orders_commands() {
@@ -157,6 +169,7 @@ _shtab_orderctl_config_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
+  "--program[the daemon whose settings they are\; default\: orderd]:program:(orderd orderd-notify)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -175,6 +188,7 @@ _shtab_orderctl_config_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
+  "--program[the daemon whose settings they are\; default\: orderd]:program:(orderd orderd-notify)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -217,13 +231,13 @@ _shtab_orderctl_dlq_discard_options=(
   "--yes[confirm the deletion\; required to delete anything]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -235,8 +249,8 @@ _shtab_orderctl_dlq_edit_options=(
   "--json[print one JSON document instead of text]"
   "--force[send it even if its request has an outcome in the ledger or its row has changed since]"
   "--dry-run[change nothing\; show what would be done]"
-  ":id of the request:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":id of the request or event:"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -248,13 +262,13 @@ _shtab_orderctl_dlq_export_options=(
   "--json[print one JSON document instead of text]"
   "--output[file to write\; default\: stdout]:FILE:_files"
   "--limit[maximum number, oldest first\; default\: all]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -265,13 +279,13 @@ _shtab_orderctl_dlq_groups_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -293,13 +307,13 @@ _shtab_orderctl_dlq_list_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: 1000]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -312,13 +326,13 @@ _shtab_orderctl_dlq_purge_options=(
   "--yes[confirm the deletion\; required to delete anything]"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -334,13 +348,13 @@ _shtab_orderctl_dlq_replay_options=(
   "--stop-above[watch what becomes of the replayed ones, and stop when more of them than this fail again\; with --ramp 10 by default]:PERCENT:"
   "--limit[maximum number, oldest first\; default\: all]:N:"
   "--dry-run[change nothing\; show what would be done]"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -351,13 +365,13 @@ _shtab_orderctl_dlq_show_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--limit[maximum number, oldest first\; default\: 100]:N:"
-  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison)"
-  "*--action[only dead letters with this action\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
-  "*--id[only the request with this id\; repeatable]:ID:"
+  "*--code[only dead letters with this error code\; repeatable]:CODE:(malformed unknown_action unsupported_version invalid_data too_large id_conflict unauthorized forbidden retries_exhausted poison undeliverable)"
+  "*--action[only dead letters with this action, of notifications with this type\; repeatable]:ACTION:(create update get list health_check mark_out_of_stock adjust_stock update_status)"
+  "*--id[only the request or event with this id\; repeatable]:ID:"
   "*--group[only dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
   "--older-than[only dead letters rejected at least this long ago, for example 90s, 10min or 2h]:DURATION:"
   "--newer-than[only dead letters rejected at most this long ago, for example 90s, 10min or 2h]:DURATION:"
-  ":user, product, order or one of these names with .dlq appended\; default\: all:(user product order)"
+  ":user, product, order, user_notifications, admin_notifications or one of these names with .dlq appended\; default\: all:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -367,7 +381,7 @@ _shtab_orderctl_explain_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  ":the request\'s id:"
+  ":id of a request or an event:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -381,6 +395,7 @@ _shtab_orderctl_health_options=(
   "--ready[exit with 0 if it also consumes commands or is on standby\; the default]"
   "--max-age[maximum age of the loop\'s last turn, for example 10s or 2min\; default\: 60s]:DURATION:"
   "--file[the daemon\'s health file\; default\: its setting health_file]:FILE:_files"
+  "--program[the daemon to look at, where its health file is not set\; default\: orderd]:program:(orderd orderd-notify)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -423,7 +438,7 @@ _shtab_orderctl_metrics_options=(
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
   "--listen[serve them over HTTP at \/metrics, for example on 127.0.0.1\:9645, until interrupted]:ADDRESS:"
-  "--file[the daemon\'s metrics file\; default\: its setting metrics_file]:FILE:_files"
+  "*--file[metrics file of a daemon, repeatable\; default\: that of the setting metrics_file and, where it is there, that of orderd-notify]:FILE:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -439,6 +454,73 @@ _shtab_orderctl_migrate_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_migrate_defaults_added=0
+
+_shtab_orderctl_notify_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_defaults_added=0
+
+_shtab_orderctl_notify_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--state[only those that have come to this state]:state:(sending sent deferred failed skipped collected)"
+  "--type[only those of this type]:TYPE:(order.created order.processing order.shipped order.delivered order.cancelled product.out_of_stock user.refused product.refused order.refused system.started system.paused system.resumed system.stopping system.dead_lettered system.queue_paused system.queue_resumed)"
+  "--channel[only those over this channel]:CHANNEL:"
+  "--user[only those to the user with this id]:ID:"
+  "--limit[maximum number of rows, 1 to 10000\; default\: 100]:N:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_list_defaults_added=0
+
+_shtab_orderctl_notify_preview_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  ":type of the event, such as order.shipped:(order.created order.processing order.shipped order.delivered order.cancelled product.out_of_stock user.refused product.refused order.refused system.started system.paused system.resumed system.stopping system.dead_lettered system.queue_paused system.queue_resumed)"
+  ":the event\; - reads stdin, \@FILE a file\; default\: an example:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_preview_defaults_added=0
+
+_shtab_orderctl_notify_retry_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "*--group[all dead letters of this group, as orderctl dlq groups prints it\; repeatable]:G:"
+  "--dry-run[change nothing\; show what would be done]"
+  "(*)::id of an event:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_retry_defaults_added=0
+
+_shtab_orderctl_notify_show_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  ":id of the event:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_show_defaults_added=0
+
+_shtab_orderctl_notify_test_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--to[e-mail address to send to\; default\: those of the channel, which one for users has not]:ADDRESS:"
+  ":name of the channel:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_notify_test_defaults_added=0
 
 _shtab_orderctl_orders_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -513,7 +595,7 @@ _shtab_orderctl_pause_options=(
   "--json[print one JSON document instead of text]"
   "--reason[why\: status, log and events show it]:TEXT:"
   "--until[end of the pause\: a time such as 2026-05-01T06\:00\:00Z, or a duration from now such as 2h\; default\: until orderctl resume]:TIME:"
-  ":user, product or order:(user product order)"
+  ":user, product, order, user_notifications or admin_notifications:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -560,8 +642,8 @@ _shtab_orderctl_prune_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--older-than[minimum age of requests, for example 90d or 12h\; default\: setting ledger_retention]:DURATION:"
-  "--limit[maximum number, oldest first]:N:"
+  "--older-than[minimum age of requests and notifications, for example 90d or 12h\; default\: setting ledger_retention]:DURATION:"
+  "--limit[maximum number of each, oldest first]:N:"
   "--dry-run[change nothing\; show what would be done]"
   "--yes[confirm the deletion\; required to delete anything]"
 )
@@ -588,7 +670,7 @@ _shtab_orderctl_resume_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  ":user, product or order:(user product order)"
+  ":user, product, order, user_notifications or admin_notifications:(user product order user_notifications admin_notifications)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -622,7 +704,7 @@ _shtab_orderctl_topology_apply_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
-  "--events[also declare the queues that receive events\; one without a consumer fills the disk]"
+  "--events[also declare the queues that receive events, those of orderd-notify among them\; one without a consumer fills the disk]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -713,6 +795,7 @@ _shtab_orderctl() {
         ledger) _shtab_orderctl_ledger ;;
         metrics) _arguments -C -s $_shtab_orderctl_metrics_options ;;
         migrate) _arguments -C -s $_shtab_orderctl_migrate_options ;;
+        notify) _shtab_orderctl_notify ;;
         orders) _shtab_orderctl_orders ;;
         outbox) _shtab_orderctl_outbox ;;
         pause) _arguments -C -s $_shtab_orderctl_pause_options ;;
@@ -803,6 +886,33 @@ _shtab_orderctl_ledger() {
       case $line[1] in
         list) _arguments -C -s $_shtab_orderctl_ledger_list_options ;;
         show) _arguments -C -s $_shtab_orderctl_ledger_show_options ;;
+      esac
+  esac
+}
+
+_shtab_orderctl_notify() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->notify'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_orderctl_notify_defaults_added )); then
+    if (( ${_shtab_orderctl_notify_options[(I)${(q)one_or_more}*]} +          ${_shtab_orderctl_notify_options[(I)${(q)remainder}*]} +          ${_shtab_orderctl_notify_options[(I)${(q)default}]} == 0 )); then
+      _shtab_orderctl_notify_options+=(': :_shtab_orderctl_notify_commands' '*::: :->notify')
+    fi
+    _shtab_orderctl_notify_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_orderctl_notify_options
+
+  case $state in
+    notify)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_orderctl_notify-$line[1]:"
+      case $line[1] in
+        list) _arguments -C -s $_shtab_orderctl_notify_list_options ;;
+        preview) _arguments -C -s $_shtab_orderctl_notify_preview_options ;;
+        retry) _arguments -C -s $_shtab_orderctl_notify_retry_options ;;
+        show) _arguments -C -s $_shtab_orderctl_notify_show_options ;;
+        test) _arguments -C -s $_shtab_orderctl_notify_test_options ;;
       esac
   esac
 }

@@ -1,14 +1,14 @@
 """Going through the dead letters: each once, with an end, and none nearer to a delivery limit."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from orderd.amqp.browse import Browser
 from orderd.amqp.confirmed import ConfirmedPublisher
-from orderd.amqp.faults import HeadUndeliverable
+from orderd.amqp.faults import ACCESS_REFUSED, ChannelFault, HeadUndeliverable
 from orderd.amqp.inspection import is_stream
 from orderd.amqp.message import Delivery
 from orderd.amqp.topology import queue_depth
@@ -39,12 +39,14 @@ class DeadLetters:
         self,
         settings: "Settings",
         publisher: ConfirmedPublisher,
-        queue: str | None,
+        queue: str | Sequence[str] | None,
         console: Console,
         *,
         is_moving: bool = False,
     ) -> None:
-        """Find the dead letters of *queue*, None for all; with *is_moving* they may be acked.
+        """Find the dead letters of *queue*, one or more, None for all.
+
+        With *is_moving* they may be acked.
 
         Raises Failure where a look would lose them, Misconfigured for a stream.
         """
@@ -100,7 +102,8 @@ class DeadLetters:
         it was, and may not be acked any more; with *is_moving* its copy is instead, after the rest.
 
         Over a head that it cannot deliver the broker closes the connection. Of several queues that
-        one is left then; raises HeadUndeliverable where it is the only one.
+        one is left then, as is one that the user may not read; raises HeadUndeliverable or
+        ChannelFault where it is the only one.
         """
         self._left = limit
         for name in self._unfinished():
@@ -133,7 +136,7 @@ class DeadLetters:
 
     @contextmanager
     def _leaving(self, name: str) -> Iterator[None]:
-        """Leave the queue *name* where the broker cannot deliver its head."""
+        """Leave the queue *name* where the broker cannot deliver its head, or refuses to."""
         try:
             yield
         except HeadUndeliverable as fault:
@@ -141,6 +144,10 @@ class DeadLetters:
                 raise
             self.failing[name] = str(fault)
             self._publisher.connection.open()
+        except ChannelFault as fault:
+            if len(self._depths) == 1 or fault.code != ACCESS_REFUSED:
+                raise
+            self.failing[name] = str(fault)
 
     def _matching(
         self, browser: Browser, name: str, filters: Filters, advance: Advance

@@ -1,7 +1,7 @@
 """Dead letters: what one says, and the message that it was before."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,7 +23,8 @@ from orderd.protocol.names import (
     HEADER_REASON,
     HEADER_REPLAYED,
     HEADER_USER_ID,
-    Queue,
+    QUEUES,
+    NoticeQueue,
     dead_letter_queue,
 )
 from orderd.protocol.rows import rfc3339
@@ -45,9 +46,9 @@ class DeadLetter:
 
     @property
     def origin(self) -> str:
-        """The command queue that it came from: as its header says, else by its queue's name."""
+        """The queue that it came from: as its header says, else by its queue's name."""
         named = self.text(HEADER_QUEUE)
-        if named in tuple(Queue):
+        if named in QUEUES:
             return named
         return self.delivery.queue.partition(".")[0]
 
@@ -65,16 +66,31 @@ class DeadLetter:
             return body
 
     @property
+    def is_notice(self) -> bool:
+        """Whether it came from a queue of notifications."""
+        return self.origin in tuple(NoticeQueue)
+
+    @property
     def request_id(self) -> str | None:
-        """The request's id where it has one that could be in the ledger."""
+        """The id of the request or event where it has one that could be on record."""
         envelope = self.request if isinstance(self.request, dict) else {}
         found = envelope.get("id", self.delivery.properties.message_id)
         return found if _is_id(found) else None
 
+    def was_given(self, event_id: str) -> bool:
+        """Return whether *event_id* is what orderd-notify gave to this message, which has none."""
+        if not self.is_notice or self.request_id is not None:
+            return False
+        from orderd.notify.decoder import given_prefix  # noqa: PLC0415 (slow to load)
+
+        origin = replace(self.delivery, queue=self.origin)
+        return event_id.startswith(f"{given_prefix(origin)}.")
+
     @property
     def action(self) -> str | None:
-        """The action in the body, None if the body cannot be decoded."""
-        action = self.request.get("action") if isinstance(self.request, dict) else None
+        """The action in the body, of a notification its type; None if it cannot be decoded."""
+        name = "type" if self.is_notice else "action"
+        action = self.request.get(name) if isinstance(self.request, dict) else None
         return action if isinstance(action, str) else None
 
     @property
@@ -154,11 +170,10 @@ class DeadLetter:
         return replace(properties, headers=headers | {HEADER_REPLAYED: self.replayed + 1})
 
 
-def dead_letter_queues(queue: str | None) -> list[str]:
-    """Return the dead letter queues of *queue*, a command queue or its own name; None: all."""
-    if queue is None:
-        return [dead_letter_queue(each) for each in Queue]
-    return [dead_letter_queue(queue.removesuffix(dead_letter_queue("")))]
+def dead_letter_queues(queue: str | Sequence[str] | None) -> list[str]:
+    """Return the dead letter queues of *queue*, one or more or their own names; None: all."""
+    queues = [queue] if isinstance(queue, str) else QUEUES if queue is None else queue
+    return [dead_letter_queue(each.removesuffix(dead_letter_queue(""))) for each in queues]
 
 
 def _is_id(value: object) -> bool:

@@ -80,7 +80,7 @@ def _find(options: argparse.Namespace, context: Context) -> DeadLetter:
 
 
 def _edited_body(original: DeadLetter, settings: "Settings", console: Console) -> bytes | None:
-    """Return the new body, which the daemon takes for a command; None where nothing was changed."""
+    """Return the new body, which the daemon takes; None where nothing was changed."""
     shown = _shown(original)
     with tempfile.TemporaryDirectory(prefix="orderctl-") as folder:
         file = Path(folder) / "body.json"
@@ -120,22 +120,36 @@ def _run_editor(file: Path) -> None:
 
 
 def _fault(original: DeadLetter, body: bytes, settings: "Settings") -> str | None:
-    """Return why the daemon would not take *body* for a command; tokens are not looked at."""
+    """Return why the daemon would not take *body*; tokens are not looked at."""
     from orderd.protocol.amqp10 import message_id_of  # noqa: PLC0415
-    from orderd.protocol.envelope import Invalid, decode  # noqa: PLC0415 (slow to load)
-    from orderd.shop.registry import SHOP  # noqa: PLC0415
+    from orderd.protocol.envelope import Invalid  # noqa: PLC0415 (slow to load)
 
     properties = original.delivery.properties
-    decoded = decode(
-        original.origin,
+    message_id = message_id_of(properties.message_id, properties.headers)
+    decode = _decode_notice if original.is_notice else _decode_command
+    decoded = decode(original.origin, body, message_id, settings.body_bytes_max)
+    return f"{decoded.code}: {decoded.message}" if isinstance(decoded, Invalid) else None
+
+
+def _decode_notice(queue: str, body: bytes, message_id: str | None, body_bytes_max: int) -> object:
+    from orderd.notify.notice import decode  # noqa: PLC0415
+
+    return decode(queue, body, message_id, 0, body_bytes_max)
+
+
+def _decode_command(queue: str, body: bytes, message_id: str | None, body_bytes_max: int) -> object:
+    from orderd.protocol.envelope import decode  # noqa: PLC0415
+    from orderd.shop.registry import SHOP  # noqa: PLC0415
+
+    return decode(
+        queue,
         body,
-        message_id_of(properties.message_id, properties.headers),
+        message_id,
         0,
-        settings.body_bytes_max,
+        body_bytes_max,
         models=SHOP.models,
         permit=lambda _claim: None,
     )
-    return f"{decoded.code}: {decoded.message}" if isinstance(decoded, Invalid) else None
 
 
 def _is_tried_again() -> bool:

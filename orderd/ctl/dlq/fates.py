@@ -1,4 +1,4 @@
-"""What becomes of replayed dead letters: the ledger and the dead letter queues tell."""
+"""What becomes of replayed dead letters: the database and the dead letter queues tell."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from orderd.ctl.dlq.dead_letters import DeadLetter
 from orderd.ctl.dlq.replayer import Move
+from orderd.ctl.dlq.settled import settled
 from orderd.db.connection import Database
 from orderd.protocol.amqp10 import message_id_of
 from orderd.protocol.values import value
@@ -21,11 +22,12 @@ Key = tuple[str, int]
 class Sources:
     """Where fates are found out.
 
-    `later` gives the letters that have come into the dead letter queue since the last call,
-    `is_quiet` whether nothing waits in the command queue and its retry queues.
+    *database* has ledger and notifications. `later` gives the letters that have come into the dead
+    letter queue since the last call, `is_quiet` whether nothing waits in its queue
+    and its retry queues.
     """
 
-    ledger: Database
+    database: Database
     later: Callable[[], Iterable[DeadLetter]]
     is_quiet: Callable[[], bool]
 
@@ -33,15 +35,16 @@ class Sources:
 class Fates:
     """The fates of the messages that were replayed from one queue.
 
-    A change with an id is decided once the ledger has its outcome or it is a dead letter again. A
-    query, or a message without id, leaves no record: it is taken for done once nothing waits any
-    more, and for failed after all should it be found among the dead letters later.
+    A change with an id is decided once the ledger has its outcome or it is a dead letter again, a
+    notification once it is sent or skipped. A query, or a message without id, leaves no record: it
+    is taken for done once nothing waits any more, and for failed after all should it be found among
+    the dead letters later.
     """
 
     def __init__(self, sources: Sources) -> None:
         """Begin with none."""
         self._sources = sources
-        self._recorded: dict[Key, str] = {}
+        self._recorded: dict[Key, DeadLetter] = {}
         self._unrecorded: Counter[Key] = Counter()
         self._done: Counter[Key] = Counter()
         self._quiet_looks = 0
@@ -72,14 +75,14 @@ class Fates:
         if request_id is None or _is_query(move.dead_letter) or key in self._recorded:
             self._unrecorded[key] += 1
         else:
-            self._recorded[key] = request_id
+            self._recorded[key] = move.dead_letter
 
     def look(self) -> bool:
         """Look once at what has become of them; return whether anything was found."""
         before = self.undecided, self.failed
         self._look_at_dead_letters()
         if self._recorded:
-            self._look_into_ledger()
+            self._look_into_database()
         if self._unrecorded:
             self._look_whether_quiet()
         return before != (self.undecided, self.failed)
@@ -94,14 +97,13 @@ class Fates:
                 self._counts["dead_again"] += 1
                 self._counts["without_record"] -= 1
 
-    def _look_into_ledger(self) -> None:
-        with self._sources.ledger.transaction() as tx:
-            rows = tx.rows("find_outcomes", ids=list(self._recorded.values()))
-        outcomes = {request_id: outcome for request_id, outcome, _ in rows}
-        for key, request_id in list(self._recorded.items()):
-            if (outcome := outcomes.get(request_id)) is not None:
+    def _look_into_database(self) -> None:
+        with self._sources.database.transaction() as tx:
+            found = settled(tx, list(self._recorded.values()))
+        for key, dead_letter in list(self._recorded.items()):
+            if (end := found.get(dead_letter)) is not None:
                 del self._recorded[key]
-                self._counts[outcome] += 1
+                self._counts[end.outcome] += 1
 
     def _look_whether_quiet(self) -> None:
         self._quiet_looks = self._quiet_looks + 1 if self._sources.is_quiet() else 0

@@ -12,7 +12,7 @@ from orderd.ctl.dlq.groups import cause_of, group_id
 from orderd.ctl.durations import duration
 from orderd.ctl.entity import whole_number
 from orderd.ctl.request import request_id, text
-from orderd.protocol.names import Queue, dead_letter_queue
+from orderd.protocol.names import QUEUES, dead_letter_queue
 from orderd.protocol.values import value
 
 WINDOW_LETTERS: Final = 100
@@ -60,7 +60,7 @@ def add_queue_argument(parser: argparse.ArgumentParser) -> None:
         metavar="QUEUE",
         nargs="?",
         type=_queue,
-        help=f"{', '.join(Queue)} or one of these names with .dlq appended; default: all",
+        help=f"{', '.join(QUEUES)} or one of these names with .dlq appended; default: all",
     )
 
 
@@ -69,7 +69,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser, *, is_age_required: bo
     add_queue_argument(parser)
     for option, dest, what in (
         ("--code", "codes", "with this error code"),
-        ("--action", "actions", "with this action"),
+        ("--action", "actions", "with this action, of notifications with this type"),
     ):
         parser.add_argument(
             option,
@@ -87,7 +87,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser, *, is_age_required: bo
         action="append",
         default=[],
         type=request_id,
-        help="only the request with this id; repeatable",
+        help="only the request or event with this id; repeatable",
     )
     parser.add_argument(
         "--group",
@@ -166,6 +166,6 @@ def windows(
 
 def _queue(value: str) -> str:
     name = value.removesuffix(dead_letter_queue(""))
-    if name not in tuple(Queue):
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Queue)}")
+    if name not in QUEUES:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(QUEUES)}")
     return name

@@ -11,6 +11,7 @@ from orderd.amqp.message import OutgoingMessage
 from orderd.ctl.console import Console
 from orderd.ctl.dlq.changes import changed_since
 from orderd.ctl.dlq.dead_letters import DeadLetter
+from orderd.ctl.dlq.settled import settled
 from orderd.ctl.interrupts import uninterrupted
 from orderd.db.connection import Database
 from orderd.protocol.values import value
@@ -111,14 +112,8 @@ def obstacles(ledger: Database | None, window: Sequence[DeadLetter]) -> Mapping[
     """Return the dead letters that should not be replayed, each with the reason."""
     if ledger is None:
         return {}
-    ids = [dead_letter.request_id for dead_letter in window if dead_letter.request_id is not None]
+    commands = [dead_letter for dead_letter in window if not dead_letter.is_notice]
     with ledger.transaction() as tx:
-        rows = tx.rows("find_outcomes", ids=ids) if ids else []
-        changed = changed_since(tx, window)
-    outcomes = {request_id: code or outcome for request_id, outcome, code in rows}
-    known = {
-        dead_letter: f"the ledger records it as {outcomes[dead_letter.request_id]}"
-        for dead_letter in window
-        if dead_letter.request_id in outcomes
-    }
-    return changed | known
+        found = settled(tx, window)
+        changed = changed_since(tx, commands)
+    return changed | {dead_letter: end.said for dead_letter, end in found.items()}

@@ -25,6 +25,7 @@ from orderd.ctl.lint.limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint.queue_facts import mapping, queue_facts
 from orderd.ctl.lint.rules import (
     Contradiction,
+    judge_bindings,
     judge_delivery_limit,
     judge_former,
     judge_leftovers,
@@ -32,7 +33,8 @@ from orderd.ctl.lint.rules import (
     judge_queue,
 )
 from orderd.ctl.management import Management, ManagementFault
-from orderd.protocol.names import EVENTS_EXCHANGE
+from orderd.protocol.names import EVENTS_EXCHANGE, dead_letter_queue
+from orderd.protocol.tenants import NOTIFY
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -69,6 +71,7 @@ def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Manage
     judges: dict[str, Callable[[], list[Contradiction]]] = {
         "policies and arguments": lambda: _judge_queues(found, settings, publisher, management),
         "delivery limits": lambda: _judge_delivery_limits(found, publisher, management, wanted),
+        "bindings": lambda: _judge_bindings(management, wanted),
         "listeners": lambda: _judge_listeners(management),
         "permissions": lambda: _judge_permissions(management, user, held),
         "limits": lambda: _judge_limits(management, user, held),
@@ -113,14 +116,16 @@ def _judge_topology(
         except ChannelFault as fault:
             if fault.code != _ACCESS_REFUSED:
                 raise
-            yield Contradiction(each.name, fault.reason, "rabbitmqctl set_permissions")
+            # What only orderd-notify needs, orderd's user need not declare.
+            if not each.is_optional:
+                yield Contradiction(each.name, fault.reason, "rabbitmqctl set_permissions")
 
 
 def _judge_sharing(
     lint: Lint, settings: "Settings", publisher: ConfirmedPublisher, wanted: Sequence[Needed]
 ) -> Iterator[Contradiction]:
     for each in wanted:
-        if each.kind is not Kind.COMMANDS:
+        if not each.is_consumed:
             continue
         # Who may not ask has been told so.
         with suppress(ChannelFault):
@@ -170,6 +175,18 @@ def _judge_delivery_limits(
             limit = delivery_limit(queue, version)
             lint.delivery_limits[each.name] = limit
             found += judge_delivery_limit(each, queue, limit)
+    return found
+
+
+def _judge_bindings(management: Management, wanted: Sequence[Needed]) -> list[Contradiction]:
+    """Judge the queues that orderd-notify has made: with a queue for dead letters."""
+    there = queue_facts(management)
+    found: list[Contradiction] = []
+    for each in wanted:
+        if each.kind is Kind.NOTIFICATIONS and dead_letter_queue(each.name) in there:
+            told = management.ask("queues", management.vhost, each.name, "bindings")
+            bound = {(row["source"], row["routing_key"]) for row in told}
+            found += judge_bindings(each.name, NOTIFY.bindings_of(each.name), bound)
     return found
 
 

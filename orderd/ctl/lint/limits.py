@@ -21,7 +21,7 @@ def judge_permissions(
 ) -> Iterator[Contradiction]:
     """Yield what *user* may not do; *granted* are regular expressions, which need not match all."""
     names = [each.name for each in wanted if not each.is_optional]
-    exchanges = [each.name for each in wanted if each.is_exchange]
+    exchanges = [each.name for each in wanted if each.is_exchange and not each.is_optional]
     queues = [name for name in names if name not in exchanges]
     needs = {"configure": names, "write": ["amq.default", *exchanges], "read": queues}
     for kind, resources in needs.items():

@@ -1,13 +1,14 @@
 """What of a broker contradicts orderd's settings, and how to mend it: pure, from facts to words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from orderd.amqp.inspection import Kind, Needed
 from orderd.amqp.renewal import ASSUMED_LIMIT
 from orderd.ctl.lint.delivery_limits import DeliveryLimit
 from orderd.ctl.lint.queue_facts import LENGTHS, RECREATE, QueueFacts, limit_of, refuses_when_full
-from orderd.protocol.names import EVENTS_EXCHANGE, Queue, delay_name
+from orderd.protocol.names import EVENTS_EXCHANGE, delay_name, is_retry_queue
+from orderd.protocol.tenants import Binding
 from orderd.protocol.values import value
 
 
@@ -23,7 +24,7 @@ class Contradiction:
 def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Contradiction]:
     """Yield what is wrong with one queue; orderd may keep a message unacked for *held_s*."""
     # Declaring the command queues has already found such a conflict.
-    is_used_as_found = wanted.kind is not Kind.COMMANDS
+    is_used_as_found = not wanted.is_consumed
     if is_used_as_found and not facts.is_durable:
         yield Contradiction(facts.name, "not durable: a restart of the broker empties it", RECREATE)
     if is_used_as_found and facts.type == "stream":
@@ -34,7 +35,7 @@ def judge_queue(wanted: Needed, facts: QueueFacts, held_s: float) -> Iterator[Co
             text = f"{limit.source}: {key} {limit.value}: {consequence}"
             yield Contradiction(facts.name, text, limit.fix)
     timeout = limit_of(facts, "consumer-timeout")
-    if timeout is not None and wanted.kind is Kind.COMMANDS and timeout.value < held_s * 1000:
+    if timeout is not None and wanted.is_consumed and timeout.value < held_s * 1000:
         problem = (
             f"{timeout.source}: consumer-timeout {timeout.value} ms: orderd may hold messages for "
             f"{held_s:g} s, and would lose its connection each time"
@@ -55,11 +56,12 @@ def _consequences(wanted: Needed, facts: QueueFacts) -> Iterator[tuple[str, str]
     """Yield the keys that do harm in a queue of this kind, and which."""
     drops = not refuses_when_full(facts)
     match wanted.kind:
-        case Kind.COMMANDS:
-            yield "message-ttl", "the broker drops commands that wait longer, without an outcome"
-            yield "expires", "the broker deletes the queue and its commands when it is unused"
+        case Kind.COMMANDS | Kind.NOTIFICATIONS:
+            what = str(wanted.kind)
+            yield "message-ttl", f"the broker drops {what} that wait longer, without an outcome"
+            yield "expires", f"the broker deletes the queue and its {what} when it is unused"
             full = (
-                "the broker drops its oldest commands"
+                f"the broker drops its oldest {what}"
                 if drops
                 else "producers are refused, and retries come back later"
             )
@@ -117,6 +119,17 @@ def judge_delivery_limit(
     yield Contradiction(facts.name, problem, limit.fix)
 
 
+def judge_bindings(
+    queue: str, wanted: Sequence[Binding], found: Collection[tuple[str, str]]
+) -> Iterator[Contradiction]:
+    """Yield what *queue* of notifications is not bound to; *found* are exchanges and patterns."""
+    for each in wanted:
+        if (each.exchange, each.pattern) not in found:
+            problem = f"not bound to {each.exchange} by {each.pattern}: none of these is told"
+            fix = "orderctl topology apply --events, or restart orderd-notify"
+            yield Contradiction(queue, problem, fix)
+
+
 def judge_listeners(listeners: Sequence[QueueFacts]) -> Iterator[Contradiction]:
     """Yield the queues bound to the exchange of events that refuse events when they are full."""
     for facts in listeners:
@@ -141,7 +154,7 @@ def judge_leftovers(
 ) -> Iterator[Contradiction]:
     """Yield the retry queues of delays that are not configured any more."""
     for queue in facts:
-        is_retry = any(queue.name.startswith(f"{command}.retry.") for command in Queue)
+        is_retry = is_retry_queue(queue.name)
         if is_retry and queue.name not in retry_names and queue.messages:
             yield Contradiction(
                 queue.name,

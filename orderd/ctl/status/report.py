@@ -6,7 +6,7 @@ from typing import Any, Final
 from orderd.ctl.findings import Finding
 from orderd.ctl.status.thresholds import AGE, DEAD_LETTERS, MESSAGES, Figures, Judged, Level
 from orderd.protocol.exit_codes import ExitCode
-from orderd.protocol.names import Queue, dead_letter_queue
+from orderd.protocol.names import QUEUES, dead_letter_queue
 from orderd.protocol.values import value
 
 UNKNOWN: Final = "unknown (no connection)"
@@ -65,8 +65,8 @@ def rows_of(findings: Sequence[Finding]) -> Sequence[dict[str, Any]]:
 def figures_of(findings: Sequence[Finding]) -> Figures:
     """Return what can have a threshold; None for what is not known."""
     rows = {row["queue"]: row for row in rows_of(findings) if row["ready"] is not None}
-    commands = [rows[queue] for queue in Queue if queue in rows]
-    dead = [rows[name]["ready"] for name in map(dead_letter_queue, Queue) if name in rows]
+    commands = [rows[queue] for queue in QUEUES if queue in rows]
+    dead = [rows[name]["ready"] for name in map(dead_letter_queue, QUEUES) if name in rows]
     if not rows:
         return dict.fromkeys((MESSAGES, AGE, DEAD_LETTERS))
     ages = [row["oldest_s"] for row in commands]

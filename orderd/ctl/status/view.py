@@ -9,7 +9,7 @@ from orderd.ctl.status.report import UNKNOWN, Report, rows_of
 from orderd.ctl.status.thresholds import Level
 from orderd.ctl.tables import Column, Table
 from orderd.ctl.terminal import BOLD, RED, YELLOW
-from orderd.protocol.names import Queue
+from orderd.protocol.names import QUEUES
 
 _PARTS: Final = (Column("part"), Column("state"), Column("details", is_long=True))
 _QUEUES: Final = (
@@ -51,7 +51,8 @@ def _verdict(report: Report) -> tuple[str, str]:
 
 
 def _part_rows(report: Report) -> list[tuple[str, str, str]]:
-    found = sorted(report.findings, key=_weight)
+    shown = [one for one in report.findings if one.facts.get("is_used", True)]
+    found = sorted(shown, key=_weight)
     states = {0: "NOT OK", 1: "unknown", 2: "ok"}
     beyond = [
         (one.name, "NOT OK" if one.level == Level.CRITICAL else one.level.name, one.summary)
@@ -71,7 +72,7 @@ def _is_idle(row: dict[str, Any]) -> bool:
     """Return whether a queue is as it should be, and nothing waits in it."""
     if row["ready"] != 0:
         return False
-    return row["queue"] not in tuple(Queue) or row["consumers"] > 0
+    return row["queue"] not in QUEUES or row["consumers"] > 0
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartDaemon
 from tests.integration.ctl.conftest import Orderctl
+from tests.integration.ctl.letters import Broker
 from tests.support.exporter import serving
 
 NOWHERE = "127.0.0.1:1"
@@ -54,6 +55,38 @@ def test_what_the_daemon_wrote_and_what_the_servers_say(
     assert found["orderd_ledger_rows",] == 1
     assert found["orderd_schema_outdated",] == 0
     assert ("orderd_outbox_rows",) in found
+
+
+def test_the_files_of_several_daemons_are_joined(
+    orderctl: Orderctl, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.prom"
+    other.write_text(WRITTEN.replace('"a"', '"b"'))
+
+    done = orderctl("metrics", "--file", str(file), "--file", str(other))
+
+    assert done.out.count("# TYPE orderd_state gauge") == 1
+    (states,) = [
+        family
+        for family in text_string_to_metric_families(done.out)
+        if family.name == "orderd_state"
+    ]
+    assert {sample.labels["daemon"] for sample in states.samples} == {"a", "b"}
+
+
+def test_queues_of_notifications_are_counted_where_they_exist(
+    orderctl: Orderctl, broker: Broker, file: Path
+) -> None:
+    without = samples(orderctl("metrics", "--file", str(file)).out)
+    broker.channel.queue_declare("user_notifications", durable=True)
+    broker.channel.basic_publish("", "user_notifications", b"{}", mandatory=True)
+
+    found = samples(orderctl("metrics", "--file", str(file)).out)
+
+    assert ("orderd_queue_messages", "user_notifications") not in without
+    assert found["orderd_queue_messages", "user_notifications"] == 1
+    assert found["orderd_queue_consumers", "user_notifications"] == 0
+    assert ("orderd_queue_messages", "user_notifications.dlq") not in found
 
 
 def test_what_cannot_be_had_is_said_and_the_rest_printed(

@@ -38,10 +38,18 @@ def test_what_is_older_than_the_setting_goes_and_nothing_else(
 ) -> None:
     done = orderctl("prune", "--yes")
 
-    assert (done.code, done.out) == (0, "2500 requests older than 90d were deleted\n")
+    assert (done.code, done.out) == (
+        0,
+        "2500 requests and 0 notifications older than 90d were deleted\n",
+    )
     assert left(filled) == {"mid": 10, "new": 5}
     again = orderctl("prune", "--yes", "--json")
-    assert again.document == {"pruned": 0, "older_than": "90d", "dry_run": False}
+    assert again.document == {
+        "pruned": 0,
+        "pruned_notifications": 0,
+        "older_than": "90d",
+        "dry_run": False,
+    }
 
 
 def test_with_nothing_to_delete_no_confirmation_is_asked_for(orderctl: Orderctl) -> None:
@@ -84,7 +92,10 @@ def test_nothing_goes_unless_that_is_meant(
     for both in (arguments, (*arguments, "--yes")) if arguments else (arguments,):
         done = orderctl("prune", *both, "--limit", "2000")
 
-        assert (done.code, done.out) == (code, "2000 requests older than 90d would be deleted\n")
+        assert (done.code, done.out) == (
+            code,
+            "2000 requests and 0 notifications older than 90d would be deleted\n",
+        )
     assert ("pass --yes" in done.err) == (code == 2)
     assert left(filled) == {"old": 2_500, "mid": 10, "new": 5}
 
@@ -123,7 +134,10 @@ def test_who_prunes_beside_another_goes_on_with_what_that_one_leaves(
         other.commit()
         done = pruning.result()
 
-    assert (done.code, done.out) == (0, "1500 requests older than 90d were deleted\n")
+    assert (done.code, done.out) == (
+        0,
+        "1500 requests and 0 notifications older than 90d were deleted\n",
+    )
     assert left(filled) == {"mid": 10, "new": 5}
 
 

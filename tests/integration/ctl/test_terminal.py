@@ -154,4 +154,4 @@ def test_a_watch_of_daemons_ends_with_the_prompt_in_a_line_of_its_own(
     window.type("C-c")
     window.wait_for("code 130", at_end=True)
 
-    assert window.screen()[0].split()[:2] == ["instance", "host"]
+    assert window.screen()[0].split()[:2] == ["instance", "program"]

@@ -11,8 +11,6 @@ LISTENERS = (
     "order_processing",
     "order_completed",
     "system_events",
-    "user_notifications",
-    "admin_notifications",
 )
 
 
@@ -43,7 +41,9 @@ def test_listeners_are_declared_and_hear(
 
     assert [broker.ready(queue) for queue in LISTENERS[:2]] == [1, 1]
     assert broker.ready("system_events") > 0
-    assert [broker.ready(queue) for queue in LISTENERS[3:]] == [0, 0]
+    # Created, processing, shipped, delivered; out of stock, and what daemons tell.
+    assert broker.ready("user_notifications") == 4
+    assert broker.ready("admin_notifications") > 0
 
 
 def test_a_queue_that_orderd_cannot_use_is_said(topology: Any, broker: Broker) -> None:
@@ -97,10 +97,81 @@ def test_without_the_management_api_the_rest_is_still_shown(orderctl: Orderctl) 
     assert (shown.code, "as needed" in shown.out) == (0, True)
     assert "arguments and policies: http://127.0.0.1:1" in shown.err
     assert (linted.code, linted.document["ok"]) == (3, False)
-    assert [text.split(":")[0] for text in linted.document["not_checked"]][:5] == [
+    assert [text.split(":")[0] for text in linted.document["not_checked"]][:6] == [
         "policies and arguments",
         "delivery limits",
+        "bindings",
         "listeners",
         "permissions",
         "limits",
     ]
+
+
+def test_the_queues_of_notifications_are_declared_as_orderd_notify_would(
+    topology: Any, broker: Broker
+) -> None:
+    before = {row["name"]: row for row in topology("show", "--json").document["items"]}
+    assert topology("apply").code == 0
+    plain = topology("lint", "--json")
+
+    applied = topology("apply", "--events", "--json")
+    shown = {row["name"]: row for row in topology("show", "--json").document["items"]}
+
+    assert before["user_notifications"]["state"] == "not declared, for orderd-notify only"
+    assert before["user_notifications.dlq"]["ok"] is True
+    assert plain.document["items"] == []
+    assert "admin_notifications.retry.5min" in applied.document["there"]
+    assert (shown["notifications"]["kind"], shown["notifications"]["state"]) == (
+        "exchange",
+        "as needed",
+    )
+    for exchange, key, queue in (
+        ("orderd.events", "order.shipped", "user_notifications"),
+        ("orderd.events", "system.started", "admin_notifications"),
+        ("notifications", "user.moved", "user_notifications"),
+        ("notifications", "admin.backup", "admin_notifications"),
+    ):
+        ready = broker.ready(queue)
+        broker.channel.basic_publish(exchange, key, b"{}", mandatory=True)
+        broker.wait_for(queue, ready + 1)
+
+
+def test_a_binding_that_is_missing_is_named_and_declared_again(
+    topology: Any, broker: Broker
+) -> None:
+    assert topology("apply", "--events").code == 0
+    broker.channel.queue_unbind("user_notifications", "orderd.events", "order.shipped")
+
+    linted = topology("lint", "--json")
+
+    assert linted.code == 1
+    (found,) = linted.document["items"]
+    assert found["subject"] == "user_notifications"
+    assert "not bound to orderd.events by order.shipped" in found["problem"]
+    assert topology("apply", "--events").code == 0
+    assert topology("lint", "--json").document["items"] == []
+
+
+def test_a_queue_of_notifications_that_only_listens_is_not_judged_by_what_it_lacks(
+    topology: Any, orderctl: Orderctl, daemon: StartDaemon, broker: Broker
+) -> None:
+    daemon()
+    broker.channel.queue_declare("user_notifications", durable=True)
+
+    assert topology("lint", "--json").document["items"] == []
+    assert orderctl("status").code == 0
+
+
+def test_a_queue_of_notifications_without_a_consumer_is_not_well(
+    topology: Any, orderctl: Orderctl, daemon: StartDaemon
+) -> None:
+    daemon()
+    assert topology("apply", "--events").code == 0
+
+    status = orderctl("status", "--json")
+
+    assert status.code == 1
+    assert (
+        "no consumers on: user_notifications, admin_notifications"
+        in (status.document["queues"]["summary"])
+    )

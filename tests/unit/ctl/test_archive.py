@@ -12,10 +12,12 @@ from orderd.amqp.faults import Unpublishable
 from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.wire.properties import decode, encode
 from orderd.ctl.dlq.archive import NotALetter, fingerprint, line_of, message_of, stored_properties
+from orderd.protocol.names import QUEUES, dead_letter_queue
 from tests.integration.amqp.headers import HEADERS
 from tests.support.any_properties import properties as any_properties
 from tests.support.raw_amqp import write_properties
 
+DEAD_LETTER_QUEUES = ", ".join(dead_letter_queue(queue) for queue in QUEUES)
 ODD_BODY = bytes(range(256)) + "ü\u2028\x00".encode()
 
 
@@ -85,8 +87,8 @@ def test_people_can_read_body_and_properties() -> None:
         (b"", "is not JSON"),
         (b"[1]\n", "must be a JSON object; got a list"),
         (line()[:-9], "is not JSON"),
-        (line(queue="order"), "queue must be one of user.dlq, product.dlq, order.dlq; got 'order'"),
-        (line(queue=None), "queue must be one of user.dlq, product.dlq, order.dlq; got null"),
+        (line(queue="order"), f"queue must be one of {DEAD_LETTER_QUEUES}; got 'order'"),
+        (line(queue=None), f"queue must be one of {DEAD_LETTER_QUEUES}; got null"),
         (line(body=7), "body must be a string; got 7"),
         (line(body="\ud800"), "body must not contain lone surrogates"),
         (line(body=None), "must have one of body and body_base64"),

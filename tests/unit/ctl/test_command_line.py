@@ -137,7 +137,10 @@ def test_options_may_stand_between_the_other_arguments(
     [
         (
             ("dlq", "list", "orders"),
-            "argument QUEUE: must be one of user, product, order; got 'orders'",
+            (
+                "argument QUEUE: must be one of user, product, order, user_notifications, "
+                "admin_notifications; got 'orders'"
+            ),
         ),
         (
             ("prune", "--older-than", "1s"),

@@ -10,7 +10,7 @@ from orderd.amqp.message import Delivery, Properties
 from orderd.amqp.wire.field_reader import Epoch
 from orderd.ctl.dlq.dead_letters import DeadLetter, dead_letter_queues
 from orderd.ctl.dlq.filters import WINDOW_BYTES_MAX, WINDOW_LETTERS, Filters, windows
-from orderd.protocol.names import Queue
+from orderd.protocol.names import QUEUES
 from orderd.protocol.strict_json import dumps
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -155,4 +155,4 @@ def test_letters_are_moved_in_windows_that_fit_into_memory() -> None:
 
 def test_a_queue_is_named_with_or_without_its_ending() -> None:
     assert dead_letter_queues("user") == dead_letter_queues("user.dlq") == ["user.dlq"]
-    assert dead_letter_queues(None) == [f"{queue}.dlq" for queue in Queue]
+    assert dead_letter_queues(None) == [f"{queue}.dlq" for queue in QUEUES]

@@ -194,3 +194,29 @@ def test_a_probe_loads_nothing_that_it_can_do_without(file: Path) -> None:
     )
 
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("program", ["orderd", "orderd-notify"])
+def test_the_file_of_each_program_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    program: str,
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    # The directory that systemd gives is that of another unit.
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("orderd.ctl.commands.health._DIRECTORIES", {program: f"/nowhere/{program}"})
+
+    assert main(["health", "--program", program]) == 69
+
+    assert f"/nowhere/{program}/health" in capsys.readouterr().out
+
+
+def test_a_file_that_is_set_comes_before_the_program(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(file)
+
+    assert main(["health", "--program", "orderd-notify"]) == 0
+    assert "live, ready" in capsys.readouterr().out

@@ -6,8 +6,9 @@ import pytest
 from orderd.amqp.inspection import needed
 from orderd.ctl.lint.limits import judge_frames, judge_limits, judge_permissions
 from orderd.ctl.lint.queue_facts import QueueFacts
-from orderd.ctl.lint.rules import judge_leftovers, judge_listeners, judge_queue
-from orderd.protocol.names import Queue
+from orderd.ctl.lint.rules import judge_bindings, judge_leftovers, judge_listeners, judge_queue
+from orderd.protocol.names import QUEUES, Queue
+from orderd.protocol.tenants import NOTIFY
 
 HELD_S = 90.0
 WANTED = needed([5.0, 300.0])
@@ -159,5 +160,21 @@ def test_a_connection_needs_frames_that_hold_the_headers_of_a_dead_letter() -> N
 
 def test_what_is_needed_has_no_arguments_but_in_retry_queues() -> None:
     assert [each.name for each in WANTED if each.arguments] == [
-        f"{queue}.retry.{delay}" for queue in Queue for delay in ("5s", "5min")
+        f"{queue}.retry.{delay}" for queue in QUEUES for delay in ("5s", "5min")
     ]
+
+
+def test_bindings_that_are_missing_are_named() -> None:
+    wanted = NOTIFY.bindings_of("user_notifications")
+    bound = {(each.exchange, each.pattern) for each in wanted}
+
+    assert list(judge_bindings("user_notifications", wanted, bound)) == []
+    (found,) = judge_bindings("user_notifications", wanted, bound - {("notifications", "user.*")})
+    assert "not bound to notifications by user.*" in found.problem
+
+
+def test_rights_and_room_for_what_only_orderd_notify_needs_are_not_asked_for() -> None:
+    own = r"^(user|product|order|orderd)(\..+)?$"
+    granted = {"configure": own, "write": r"^(amq\.default|orderd\.events)$", "read": own}
+
+    assert list(judge_permissions(granted, "orderd", WANTED)) == []

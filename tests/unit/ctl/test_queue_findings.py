@@ -49,3 +49,15 @@ def test_a_missing_queue_is_a_fault() -> None:
 
     assert not finding.is_well
     assert finding.summary.endswith("missing: user and 1 more")
+
+
+def test_queues_of_notifications_need_a_consumer_once_orderd_notify_has_made_them() -> None:
+    listening = {"user_notifications": QueueDepth(ready=4, consumers=0)}
+    made = listening | {"user_notifications.dlq": QueueDepth(ready=2, consumers=0)}
+
+    listener, notifier = judge_queues(depths() | listening), judge_queues(depths() | made)
+
+    assert listener.is_well
+    assert listener.summary.startswith("0 commands and 4 notifications ready, 0 waiting")
+    assert not notifier.is_well
+    assert "2 dead letters; no consumers on: user_notifications" in notifier.summary

@@ -8,10 +8,12 @@ from typing import Final
 from orderd.config.settings import Settings
 from orderd.daemon.exposition import Exposition
 from orderd.daemon.lifecycle import Lifecycle
+from orderd.notify.labels import notice_labels
 from orderd.pipeline.measures import Measures
 from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.metrics import BUILD_INFO, DAEMON_LABEL, METRICS, Kind, Metric
-from orderd.protocol.names import Queue, dead_letter_queue, retry_queue
+from orderd.protocol.names import QUEUES as CONSUMED
+from orderd.protocol.names import dead_letter_queue, retry_queue
 from tests.unit.monitoring.promql import Matcher, Selector, names
 
 # Of Prometheus itself and of node_exporter, with their labels.
@@ -26,9 +28,9 @@ EVERYWHERE: Final = {"job", "instance", DAEMON_LABEL}
 BUCKET_LABEL: Final = "le"
 DELAYS_S: Final = Settings.model_fields["retry_delays"].default
 QUEUES: Final = [
-    *Queue,
-    *(retry_queue(queue, delay_s) for queue in Queue for delay_s in DELAYS_S),
-    *(dead_letter_queue(queue) for queue in Queue),
+    *CONSUMED,
+    *(retry_queue(queue, delay_s) for queue in CONSUMED for delay_s in DELAYS_S),
+    *(dead_letter_queue(queue) for queue in CONSUMED),
 ]
 
 
@@ -87,12 +89,12 @@ def is_selected(series: str, matchers: Sequence[Matcher]) -> bool:
 
 @cache
 def _exposed() -> dict[Metric, list[tuple[str, ...]]]:
-    """Return the labels of what a daemon exposes from its start, and of the live figures."""
-    samples = Exposition("shop1", Measures(shop_labels()), Lifecycle(), lambda: 0).samples()
-    exposed = {
-        metric: [tuple(map(str, labels)) for labels, _ in found]
-        for metric, found in samples.items()
-    }
+    """Return the labels of what both daemons expose from their start, and of the live figures."""
+    exposed: dict[Metric, list[tuple[str, ...]]] = {}
+    for labels in (shop_labels(), notice_labels()):
+        samples = Exposition("shop1", Measures(labels), Lifecycle(), lambda: 0).samples()
+        for metric, found in samples.items():
+            exposed.setdefault(metric, []).extend(tuple(map(str, own)) for own, _ in found)
     for metric in METRICS:
         if metric.is_live:
             exposed[metric] = [(str(queue),) for queue in QUEUES] if metric.labels else [()]

@@ -1,0 +1,1 @@
+"""`orderctl notify`: notifications on record, sent again, and looked at before they are sent."""

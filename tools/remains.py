@@ -16,7 +16,10 @@ _OWNER = "owner"
 def mark(scratch: Path) -> None:
     """Note in *scratch* whose it is."""
     os.environ[VARIABLE] = str(scratch)
-    (scratch / _OWNER).write_text(_identity(os.getpid()))
+    # In one step: another tool that begins must not read half of it.
+    unfinished = scratch / f"{_OWNER}.new"
+    unfinished.write_text(_identity(os.getpid()))
+    unfinished.rename(scratch / _OWNER)
 
 
 def clear() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -213,6 +213,13 @@ class NotifySettings(BaseModel):
         """Return the credential of the channel, or an empty text."""
         secret = self.credentials.get(channel.name)
         return "" if secret is None else secret.get_secret_value()
+
+    def with_any_passwords(self) -> Self:
+        """Return the same with a password for each mail server, whatever it is."""
+        given = {
+            each.name: SecretStr("?") for each in self.channel if isinstance(each, SmtpChannel)
+        }
+        return self.model_copy(update={"credentials": {**given, **self.credentials}})
 
 
 def channel_keys(model: type[BaseChannel]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from orderd.ctl.errors import Misconfigured
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
     from orderd.ctl.console import Console
+    from orderd.protocol.tenants import Tenant
 
 TOKEN_VARIABLE: Final = "ORDERD_TOKEN"  # noqa: S105 (where it stands, not what it is)
 
@@ -43,8 +44,23 @@ class Context:
             problems = [f"configuration: {problem}" for problem in error.problems]
             raise Misconfigured("\n".join(problems)) from error
         installed.require_credentials(self._options.command, settings)
-        installed.become_user(self._options.command)
+        installed.become_user(self._acting)
         return settings
+
+    @property
+    def tenant(self) -> "Tenant":
+        """The daemon whose settings they are."""
+        from orderd.protocol.tenants import ORDERD, TENANTS  # noqa: PLC0415
+
+        program = getattr(self._options, "program", ORDERD.program)
+        return next(each for each in TENANTS if each.program == program)
+
+    @property
+    def _acting(self) -> str:
+        """The command whose account is used: settings of orderd-notify are its own."""
+        from orderd.protocol.tenants import NOTIFY  # noqa: PLC0415
+
+        return "notify" if self.tenant == NOTIFY else str(self._options.command)
 
     def load_settings(self) -> "Settings":
         """Return the settings, or raise ConfigError with everything that is wrong with them."""
@@ -57,9 +73,10 @@ class Context:
         file = self._options.config
         # The token is whose turn it is to ask, and no setting of any daemon.
         environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        environ = installed.environment(self._options.command, environ)
+        environ = installed.environment(self._acting, environ)
         return load(
             None if file is None else Path(file),
             environ=environ,
             default_file=installed.default_file(self._options.command),
+            tenant=self.tenant,
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OF_OWNER: Final = frozenset({"migrate", "prune"})
 _WITHOUT_BROKER: Final = _OF_OWNER | {"ledger", "outbox"}
 _WITHOUT_SERVER: Final = frozenset({"config"})
+# Also what is done for orderd-notify by `orderctl config`.
 _OF_NOTIFIER: Final = frozenset({"notify"})
 _DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
 
@@ -74,7 +75,7 @@ def default_file(command: str) -> Path:
 
     Its settings are the daemon's; a user without the right to read them has his own variables.
     """
-    is_for_others = command not in _WITHOUT_SERVER and _are_hidden()
+    is_for_others = command not in _WITHOUT_SERVER and are_hidden()
     return Path(CONFIG_FILE if not is_for_others or os.access(CONFIG_FILE, os.R_OK) else os.devnull)
 
 
@@ -83,7 +84,7 @@ def require_credentials(command: str, settings: "Settings") -> None:
 
     As the user orderd, the default database is the right one.
     """
-    if command in _WITHOUT_SERVER or not _are_hidden():
+    if command in _WITHOUT_SERVER or not are_hidden():
         return
     account = _account(command)
     user = _user(account)
@@ -100,12 +101,24 @@ def require_credentials(command: str, settings: "Settings") -> None:
     )
 
 
+def are_hidden(account: Account = DAEMON) -> bool:
+    """Return whether the machine has credentials of the daemon that this user may not read.
+
+    They are hidden from ExecReload= of the daemon's own unit as well.
+    """
+    return (
+        os.path.isdir(account.credentials)  # noqa: PTH112 (raises nothing)
+        and not os.access(account.credentials, os.R_OK)
+        and _DIRECTORY not in os.environ
+    )
+
+
 def _account(command: str) -> Account:
     """Return as which daemon the command works."""
     if command not in _OF_NOTIFIER:
         return DAEMON
-    is_set_up = Path(NOTIFIER.running_credentials).is_dir() or _has_files(NOTIFIER.credentials)
-    return NOTIFIER if is_set_up else DAEMON
+    is_running = os.path.isdir(NOTIFIER.running_credentials)  # noqa: PTH112 (raises nothing)
+    return NOTIFIER if is_running or _has_files(NOTIFIER.credentials) else DAEMON
 
 
 def _has_files(directory: str) -> bool:
@@ -128,15 +141,6 @@ def _user(account: Account) -> "struct_passwd | None":
         return pwd.getpwnam(account.user)
     except KeyError:
         return None
-
-
-def _are_hidden() -> bool:
-    """Return whether the machine has credentials that this user may not read."""
-    return (
-        os.path.isdir(DAEMON.credentials)  # noqa: PTH112 (raises nothing)
-        and not os.access(DAEMON.credentials, os.R_OK)
-        and _DIRECTORY not in os.environ
-    )
 
 
 def _credentials(command: str, account: Account) -> str:

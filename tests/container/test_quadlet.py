@@ -40,6 +40,7 @@ StopTimeout=2
 WatchdogSec=6s
 TimeoutAbortSec=2s
 """
+CHANNEL: Final = '[[notify.channel]]\nkind = "log"\nname = "journal"\nfor = "admins"\n'
 START_TIMEOUT_S: Final = 60
 SHOWN: Final = ("ActiveState", "Result", "ExecMainStatus", "NRestarts", "StatusText", "MainPID")
 
@@ -89,6 +90,32 @@ def test_systemd_hears_ready_status_and_watchdog_and_a_stop_drains(unit: Guest) 
         "0",
     )
     assert _events(unit)[-1] == "daemon.stopped"
+
+
+def test_orderd_notify_has_a_quadlet_that_tells_the_same_and_takes_its_file(
+    unit: Guest, image: str
+) -> None:
+    name, place = "orderd-notify.container", unit.root / UNITS
+    shutil.copyfile(TREE / "systemd" / name, place / name)
+    (place / f"{name}.d").mkdir()
+    (place / f"{name}.d" / "local.conf").write_text(f"[Container]\nImage={image}\nNetwork=host\n")
+    for key, value in SECRETS.items():
+        secret = key.replace("orderd_", "orderd_notify_")
+        unit.run("podman", "secret", "create", secret, "-", stdin=value)
+    (unit.root / "etc/orderd").mkdir()
+    (unit.root / "etc/orderd/orderd.toml").write_text(CHANNEL)
+    unit.run("systemctl", "daemon-reload")
+
+    unit.run("systemctl", "start", "orderd-notify.service", timeout_s=START_TIMEOUT_S)
+    shown = unit.run("podman", "exec", "orderd-notify", "orderctl", "config", "show")
+    unit.run("systemctl", "reload", "orderd-notify.service")
+    status = unit.unit("orderd-notify.service", "StatusText")["StatusText"]
+    unit.run("systemctl", "stop", "orderd-notify.service")
+
+    ended = unit.unit("orderd-notify.service", "ActiveState", "Result", "ExecMainStatus")
+    assert ended == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}
+    assert status.startswith("running")
+    assert "journal" in shown
 
 
 def test_it_runs_as_nobody_with_no_privilege_and_its_secrets_are_files(unit: Guest) -> None:

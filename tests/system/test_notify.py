@@ -16,6 +16,7 @@ PORT: Final = 2525
 MAILS: Final = "/root/mails"
 SETTINGS: Final = "/etc/orderd/conf.d/notify.toml"
 CREDENTIALS: Final = "/etc/orderd/notify-credentials"
+TEMPLATE: Final = "/etc/orderd/templates/order.created.txt"
 WATCHDOG_S: Final = 6
 CHANNELS: Final = f"""
 [[notify.channel]]
@@ -82,7 +83,12 @@ def test_it_is_off_until_it_is_enabled_and_then_ready(notify: Machine, was_off: 
     listed = notify.run("ls", f"/run/credentials/{UNIT}.service").split()
     user = notify.run("ps", "-o", "euser=,egroup=", "-p", f"{notify.pid(UNIT)}").split()
     health = notify.run("orderctl", "health", "--file=/run/orderd-notify/health")
-    metrics = notify.shell("runuser -u nobody -- cat /run/orderd-notify/metrics.prom")
+    as_nobody = ("runuser", "-u", "nobody", "--")
+    metrics = wait_until(
+        lambda: notify.guest.result(*as_nobody, "cat", "/run/orderd-notify/metrics.prom").stdout,
+        timeout_s=PATIENCE_S,
+        what="metrics",
+    )
 
     assert was_off == "disabled"
     assert shown == {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
@@ -110,28 +116,44 @@ def test_a_user_is_mailed_once_what_became_of_an_order(notify: Machine) -> None:
     assert int(notify.sql(connected)) > 0
 
 
+def test_root_tries_a_channel_with_the_account_of_orderd_notify(notify: Machine) -> None:
+    before = len(_mails(notify))
+
+    notify.run("orderctl", "notify", "test", "users", "--to", "ops@example.com")
+    listed = notify.run("orderctl", "notify", "list", "--limit=5")
+
+    assert _await_mails(notify, before + 1)[-1]["to"] == ["ops@example.com"]
+    assert "order.created" in listed
+
+
 def test_a_reload_takes_other_channels_and_a_wrong_one_leaves_them(notify: Machine) -> None:
     pid = notify.pid(UNIT)
     product_id = notify.product("Torch", stock=10)
     before = len(_mails(notify))
-    notify.write(SETTINGS, CHANNELS.replace('kind = "log"', 'kind = "smpt"'))
-    refused = notify.guest.result("systemctl", "reload", UNIT)
+    ends = []
+    for file, text in (
+        (SETTINGS, CHANNELS.replace("log", "lgo")),
+        (TEMPLATE, "subject: {{ order\n"),
+    ):
+        notify.write(file, text)
+        ends.append(notify.guest.result("systemctl", "reload", UNIT).returncode)
+        notify.shell(f"rm {file}")
+    notify.write(SETTINGS, CHANNELS)
     _order(notify, "torch-1", product_id)
     _await_mails(notify, before + 1)
 
-    notify.write(SETTINGS, "[[notify.channel]]\nkind = 'log'\nname = 'users'\nfor = 'users'\n")
+    notify.write(TEMPLATE, "subject: Torch {{ data.id }}\n\nThank you.\n")
+    notify.write(SETTINGS, CHANNELS.replace("@example.com>", "@example.org>"))
     notify.run("systemctl", "reload", UNIT)
-    after = f"--after-cursor={notify.cursor()}"
+    notify.run("rm", TEMPLATE)
     _order(notify, "torch-2", product_id)
 
-    wait_until(
-        lambda: notify.log(after, "--grep=notification.sent", unit=UNIT),
-        timeout_s=PATIENCE_S,
-        what="a line in the journal",
-    )
-    assert refused.returncode != 0
+    former, latter = _await_mails(notify, before + 2)[before:]
+    assert ends == [1, 1]
     assert notify.pid(UNIT) == pid
-    assert len(_mails(notify)) == before + 1
+    assert former["id"].endswith("@example.com>")
+    assert latter["id"].endswith("@example.org>")
+    assert latter["subject"].startswith("Torch ")
 
 
 def test_killed_or_frozen_it_is_started_again_and_loses_nothing(notify: Machine) -> None:

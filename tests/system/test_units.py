@@ -39,6 +39,7 @@ OF_NOTIFY = {
     "Description=orderd-notify, notifications by mail and webhooks",
     "Documentation=man:orderd-notify(8) man:orderd.toml(5)",
     "ExecStart=/usr/bin/orderd-notify",
+    "ExecReload=/usr/bin/orderctl config check --program orderd-notify",
     "EnvironmentFile=-/etc/orderd/orderd-notify.env",
     "LoadCredential=orderd:/etc/orderd/notify-credentials",
     "RuntimeDirectory=orderd-notify",

@@ -57,7 +57,7 @@ def test_every_log_event_that_a_page_names_exists(page: Path) -> None:
     events = event_names()
     subjects = "|".join(sorted({name.partition(".")[0] for name in events}))
     named = re.findall(rf"`((?:{subjects})\.[a-z_]+)`", prose(page))
-    files = re.compile(r".*\.(md|py|toml|sql|log|prom|env|conf|lock|dlq|retry)")
+    files = re.compile(r".*\.(md|py|toml|sql|log|prom|env|conf|lock|dlq|retry|txt)")
 
     unknown = {
         name

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderd.ctl.client import endpoint_of
@@ -10,7 +11,9 @@ from orderd.ctl.database import checked_dsn
 from orderd.ctl.errors import Misconfigured
 from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
+from orderd.protocol.tenants import NOTIFY, ORDERD, TENANTS
 from orderd.runtime.config_errors import ConfigError, Problem
+from orderd.runtime.installation import NOTIFIER
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -23,6 +26,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(run=show)
     checked = verbs.add_parser("check", help="report every error; exit with 78 if there is one")
     checked.set_defaults(run=check)
+    for verb in (shown, checked):
+        verb.add_argument(
+            "--program",
+            choices=[tenant.program for tenant in TENANTS],
+            default=ORDERD.program,
+            help="the daemon whose settings they are; default: orderd",
+        )
     example = verbs.add_parser(
         "example", help="print an example file with every setting and its default"
     )
@@ -87,4 +97,30 @@ def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
         except Misconfigured as failure:
             reason = str(failure.__cause__).removeprefix(f"{key}: ")
             found.append(Problem(key, reason, settings.origins.get((key,), "")))
+    if context.tenant == NOTIFY:
+        found += _of_notifications(settings)
     return settings, tuple(found)
+
+
+def _of_notifications(settings: "Settings") -> list[Problem]:
+    """Return why orderd-notify could not send: what its channels and templates lack.
+
+    A password that may be among credentials which this user may not read counts as given.
+    """
+    from orderd.ctl.installed import are_hidden  # noqa: PLC0415 - as above
+    from orderd.notify.channels.build import build_channels  # noqa: PLC0415 - as above
+    from orderd.notify.templates import Templates  # noqa: PLC0415 - as above
+
+    own = settings.notify.templates
+    if are_hidden(NOTIFIER):
+        settings = settings.model_copy(update={"notify": settings.notify.with_any_passwords()})
+    found: list[Problem] = []
+    for build in (
+        lambda: build_channels(settings, lambda: None),
+        lambda: Templates.load(Path(own) if own else None),
+    ):
+        try:
+            build()
+        except ConfigError as error:
+            found += error.problems
+    return found

@@ -169,6 +169,7 @@ _shtab_orderctl_config_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
+  "--program[the daemon whose settings they are\; default\: orderd]:program:(orderd orderd-notify)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -187,6 +188,7 @@ _shtab_orderctl_config_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
   "--json[print one JSON document instead of text]"
+  "--program[the daemon whose settings they are\; default\: orderd]:program:(orderd orderd-notify)"
 )
 
 # guard to ensure default positional specs are added only once per session

@@ -202,6 +202,6 @@ def test_daemons_are_listed(shop: Shop, daemon: StartDaemon, orderctl: Orderctl)
     two.stop()
     shop.query("UPDATE daemons SET seen_at = now() - interval '61 s' WHERE instance = 'one'")
     table = orderctl("daemons").out.splitlines()
-    assert [line.split()[4] for line in table[1:]] == ["gone", "stopped"]
+    assert [line.split()[5] for line in table[1:]] == ["gone", "stopped"]
     shop.query("UPDATE daemons SET seen_at = now() - interval '25 hours'")
     assert orderctl("daemons", "--json").document == {"items": []}

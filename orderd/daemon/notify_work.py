@@ -27,18 +27,17 @@ class NotifyWork:
     def __init__(self, parts: Parts) -> None:
         """Work with *parts*."""
         self._parts = parts
-        self._routes = self._built(parts.settings)
+        self._routes = self._next_routes = self._built(parts.settings)
         records = Records(parts.database)
-        self._sender = Sender(records, parts.policy)
         self.decoder = NoticeDecoder(parts.policy, parts.database, parts.measures)
         self.committer = Deliverer(
             records,
-            self._sender,
+            Sender(records, parts.policy),
             lambda: self._routes,
             assert_able=parts.assert_able,
             keep_alive=parts.keep_alive,
         )
-        self._digests = Digests(parts.database, self._sender, lambda: self._routes)
+        self._digests = Digests(parts.database, lambda: self._routes)
 
     @property
     def has_committed(self) -> bool:
@@ -58,14 +57,14 @@ class NotifyWork:
         """Do nothing: there is nothing to put on record first."""
 
     def examine(self, settings: Settings) -> None:
-        """Raise `ConfigError` where a template or a channel cannot be used."""
-        self._built(settings)
+        """Raise `ConfigError` where a template or a channel cannot be used; keep them."""
+        self._next_routes = self._built(settings)
 
-    def take_over(self, settings: Settings) -> None:
-        """Send by these settings from now on."""
-        former, self._routes = self._routes, self._built(settings)
-        former.close()
-        self._sender.forget_away()
+    def take_over(self, _settings: Settings) -> None:
+        """Send by what was examined from now on."""
+        if self._next_routes is not self._routes:
+            self._routes.close()
+            self._routes = self._next_routes
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:
         """Return none: notices are in no line; a copy of one without an id keeps its given one."""
@@ -76,8 +75,9 @@ class NotifyWork:
         """Do nothing: the records have what has failed."""
 
     def turn(self) -> None:
-        """Send the digests that are due."""
+        """Send the digests that are due; let connections go that have had nothing to send."""
         self._digests.turn()
+        self._routes.rest()
 
     def wait_s(self, longest_s: float) -> float:
         """Return *longest_s*: a digest may be as late as that."""

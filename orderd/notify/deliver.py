@@ -8,9 +8,9 @@ from orderd.logs.logger import LogEvent, emit
 from orderd.notify.decoder import Task
 from orderd.notify.faults import Unrenderable
 from orderd.notify.notice import Notice
-from orderd.notify.records import Beginning, Begun, Records, Target, User
+from orderd.notify.records import Beginning, Begun, Failed, Records, Target, User
 from orderd.notify.routes import Route, Routes
-from orderd.notify.sending import Sender, Verdict, fields_of
+from orderd.notify.sending import Sender, Verdict, elsewhere, fields_of, undeliverable
 from orderd.pipeline.results import Result
 from orderd.protocol.names import DeferralCode
 from orderd.protocol.values import value
@@ -23,11 +23,14 @@ _WORST_FIRST = (Unreachable, Waiting, Deferred, Undeliverable)
 
 @value
 class _Plan:
-    """What is due for one notice; `is_elsewhere`: another daemon sends some of it now."""
+    """What is due for one notice, to *user* if it is for one; `settled` are verdicts before that.
+
+    These are on what failed in an earlier try, and on what another daemon sends now.
+    """
 
     due: Sequence[tuple[Route, Target]]
     user: User | None
-    is_elsewhere: bool
+    settled: Sequence[Verdict]
 
 
 class Deliverer:
@@ -56,6 +59,8 @@ class Deliverer:
         Raises `DatabaseOutage`, `BrokerFault` and `Withheld`; of what was not yielded by then, the
         records know what was sent.
         """
+        # A server that is away is asked once for all of them.
+        self._sender.forget_away()
         for task in requests:
             self._keep_alive()
             self._assert_able()
@@ -79,7 +84,7 @@ class Deliverer:
         notice = task.notice
         plan = self._begin(task)
         reach("notification_recorded", (notice.sender_id,))
-        verdicts: list[Verdict] = []
+        verdicts = [*plan.settled]
         for route, target in plan.due:
             try:
                 message = route.message(notice, target, plan.user)
@@ -87,15 +92,13 @@ class Deliverer:
                 verdicts.append(self._sender.fail_to_render(notice, route, target, fault))
                 continue
             verdicts.append(self._sender.send(notice, route, target, message))
-        if plan.is_elsewhere:
-            verdicts.append(Waiting("another daemon is sending it", place=notice.place))
         return _whole(verdicts)
 
     def _begin(self, task: Task) -> _Plan:
         """Put on record what is about to be sent, what is not and why, what waits for a digest."""
         notice = task.notice
         due: list[tuple[Route, Target]] = []
-        is_elsewhere = False
+        settled: list[Verdict] = []
         with self._records.begin() as beginning:
             user = None if notice.user_id is None else beginning.user(notice.user_id)
             obstacle = _obstacle(task, user)
@@ -106,16 +109,19 @@ class Deliverer:
                     if obstacle:
                         beginning.skip(notice, target, obstacle)
                         continue
-                    begun = _started(beginning, notice, route, target, user)
-                    is_elsewhere |= begun is Begun.ELSEWHERE
-                    if begun is Begun.DUE:
-                        due.append((route, target))
-        return _Plan(due, user, is_elsewhere)
+                    match _started(beginning, notice, route, target, user):
+                        case Begun.DUE:
+                            due.append((route, target))
+                        case Begun.ELSEWHERE:
+                            settled.append(elsewhere(notice))
+                        case Failed(error):
+                            settled.append(undeliverable(route, error))
+        return _Plan(due, user, settled)
 
 
 def _started(
     beginning: Beginning, notice: Notice, route: Route, target: Target, user: User | None
-) -> Begun:
+) -> Begun | Failed:
     if route.digest_s and beginning.is_collecting(notice, target, route.digest_s):
         text = route.rendered(notice, user)
         return beginning.collect(notice, target, text.subject, text.text)

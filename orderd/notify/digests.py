@@ -11,7 +11,6 @@ from orderd.logs.logger import LogEvent, emit
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable, Unrenderable
 from orderd.notify.records import stored
 from orderd.notify.routes import Digest, DigestLine, Route, Routes
-from orderd.notify.sending import Sender
 from orderd.protocol.notifications import State
 from orderd.runtime.crash_points import reach
 
@@ -26,13 +25,11 @@ class Digests:
     def __init__(
         self,
         database: Database,
-        sender: Sender,
         routes: Callable[[], Routes],
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send by *sender* what is collected in *database*."""
+        """Send what is collected in *database*, by the routes that are in force."""
         self._database = database
-        self._sender = sender
         self._routes = routes
         self._now_s = now_s
         self._look_at_s = 0.0
@@ -88,7 +85,7 @@ class Digests:
     def _tried(self, route: Route, digest: Digest) -> tuple[State, str | None, bool]:
         """Send *digest*; return its state then, why, and whether the channel works."""
         try:
-            self._sender.try_channel(route, route.digest(digest))
+            route.channel.send(route.digest(digest))
         except (Unreachable, RefusedForNow) as fault:
             return State.COLLECTED, str(fault), False
         except RefusedForGood as fault:

@@ -18,8 +18,15 @@ class Begun(Enum):
     """What is to be done with a notification that was looked up or put on record."""
 
     DUE = auto()  # it is to be sent
-    OVER = auto()  # it was sent, skipped or collected, or has failed for good
+    OVER = auto()  # it was sent, skipped or collected
     ELSEWHERE = auto()  # another daemon is sending it
+
+
+@value
+class Failed:
+    """It has failed for good in an earlier try of the same message; *error* says why."""
+
+    error: str
 
 
 @value
@@ -103,23 +110,29 @@ class Beginning:
         rows = self._tx.rows("read_recipient", user_id=user_id)
         return User(user_id, *rows[0]) if rows else None
 
-    def start(self, notice: Notice, target: Target, *, may_retry_failed: bool) -> Begun:
-        """Put on record that it is about to be sent, unless it was."""
+    def start(self, notice: Notice, target: Target, *, may_retry_failed: bool) -> Begun | Failed:
+        """Put on record that it is about to be sent, unless that is over."""
         key = _key(notice, target)
         rows = self._tx.rows("lock_notification", **key)
         if not rows:
             is_new = self._insert(notice, target, State.SENDING, attempts=1)
             return Begun.DUE if is_new else Begun.ELSEWHERE
-        state = State(rows[0][0])
-        is_over = state in _OVER or (state is State.FAILED and not may_retry_failed)
-        if is_over:
+        state, error = rows[0]
+        if state in _OVER:
             return Begun.OVER
+        if state == State.FAILED and not may_retry_failed:
+            return Failed(error or "")
         self._tx.later("try_notification", **key, address=stored(target.address))
         return Begun.DUE
 
     def skip(self, notice: Notice, target: Target, why: str) -> None:
-        """Put on record that it is not sent, and why."""
-        self._insert(notice, target, State.SKIPPED, attempts=0, error=why)
+        """Put on record that it is not sent, and why, unless it was sent before."""
+        rows = self._tx.rows("lock_notification", **_key(notice, target))
+        if not rows:
+            self._insert(notice, target, State.SKIPPED, attempts=0, error=why)
+        elif rows[0][0] not in _OVER:
+            # An earlier try was deferred, or cut off.
+            Entry(self._tx, _key(notice, target)).note(State.SKIPPED, why)
 
     def is_collecting(self, notice: Notice, target: Target, digest_s: float) -> bool:
         """Return whether one of its type went to the recipient within the time of a digest."""
@@ -128,10 +141,10 @@ class Beginning:
         )
         return bool(is_so)
 
-    def collect(self, notice: Notice, target: Target, subject: str, body: str) -> Begun:
+    def collect(self, notice: Notice, target: Target, subject: str, body: str) -> Begun | Failed:
         """Keep it for a digest, unless it is on record already."""
         rows = self._tx.rows("lock_notification", **_key(notice, target))
-        if rows and State(rows[0][0]) not in _OVER:
+        if rows and rows[0][0] not in _OVER:
             # It was about to be sent when a daemon ended.
             return self.start(notice, target, may_retry_failed=not notice.attempt)
         said = {"subject": stored(subject), "body": stored(body)}

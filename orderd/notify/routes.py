@@ -156,8 +156,13 @@ class Routes:
         """The channels that may have gathered what came at once."""
         return [route for route in self._routes if route.is_for_admins]
 
+    def rest(self) -> None:
+        """Let connections go that have been idle for long; to be called freely."""
+        for route in self._routes:
+            route.channel.rest()
+
     def close(self) -> None:
-        """Let idle connections go."""
+        """Let all connections go."""
         for route in self._routes:
             route.channel.close()
 

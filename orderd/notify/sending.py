@@ -1,9 +1,6 @@
 """One sending: what became of it, on record and as a verdict on its message."""
 
-import time
 import traceback
-from collections.abc import Callable
-from typing import Final
 
 from orderd.logs.events import LogFields
 from orderd.logs.logger import LogEvent, emit
@@ -19,36 +16,30 @@ from orderd.runtime.crash_points import reach
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
 
-# What needs a server that was just found away does not wait for it once more.
-AWAY_S: Final = 10.0
-
 Verdict = Done | Deferred | Undeliverable | Waiting | outcomes.Unreachable
 
 
 class Sender:
-    """Sends messages one by one, each between two records."""
+    """Sends messages one by one, each between two records.
 
-    def __init__(
-        self,
-        records: Records,
-        policy: Policy,
-        now_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    A server that is found away is not asked again until `forget_away`.
+    """
+
+    def __init__(self, records: Records, policy: Policy) -> None:
         """Keep *records*; *policy* tells when a refusal for now is the last."""
         self._records = records
         self._policy = policy
-        self._now_s = now_s
-        self._away: dict[str, tuple[float, str]] = {}
+        self._away: dict[str, str] = {}
 
     def forget_away(self) -> None:
-        """Try every server again."""
+        """Ask every server again."""
         self._away.clear()
 
     def send(self, notice: Notice, route: Route, target: Target, message: Message) -> Verdict:
         """Send *message*, which is on record as being sent; raises `DatabaseOutage`."""
         with self._records.sending(notice, target) as entry:
             if entry is None:
-                return Waiting("another daemon is sending it", place=notice.place)
+                return elsewhere(notice)
             verdict = self._sent(notice, route, entry, message)
         reach("notification_noted", (notice.sender_id,))
         return verdict
@@ -65,14 +56,13 @@ class Sender:
         return Deferred(DeferralCode.UNEXPECTED, text, trace, place=notice.place)
 
     def try_channel(self, route: Route, message: Message) -> None:
-        """Send it; a server that was just found away is not asked again. Raises as channels do."""
-        since_s, why = self._away.get(route.name, (float("-inf"), ""))
-        if self._now_s() - since_s < AWAY_S:
-            raise Unreachable(why)
+        """Send it; raises as channels do."""
+        if route.name in self._away:
+            raise Unreachable(self._away[route.name])
         try:
             route.channel.send(message)
         except Unreachable as fault:
-            self._away[route.name] = (self._now_s(), str(fault))
+            self._away[route.name] = str(fault)
             raise
 
     def _sent(self, notice: Notice, route: Route, entry: Entry, message: Message) -> Verdict:
@@ -86,7 +76,7 @@ class Sender:
         except RefusedForGood as fault:
             entry.note(State.FAILED, fault.answer)
             emit(LogEvent.NOTIFICATION_FAILED, _told(route, fault.answer), **fields_of(notice))
-            return Undeliverable(UNDELIVERABLE, _told(route, fault.answer))
+            return undeliverable(route, fault.answer)
         except Exception as error:  # noqa: BLE001 - a fault of the channel costs this message alone
             text = _told(route, f"{type(error).__name__}: {error}")
             entry.note(self._state_now(notice), text)
@@ -127,6 +117,16 @@ def fields_of(notice: Notice) -> LogFields:
     if notice.user_id is not None:
         fields["user_id"] = notice.user_id
     return fields
+
+
+def undeliverable(route: Route, answer: str) -> Undeliverable:
+    """Return the verdict on what the server of *route* has refused for good with *answer*."""
+    return Undeliverable(UNDELIVERABLE, _told(route, answer))
+
+
+def elsewhere(notice: Notice) -> Waiting:
+    """Return the verdict on what another daemon sends at this moment."""
+    return Waiting("another daemon is sending it", place=notice.place)
 
 
 def _told(route: Route, answer: str) -> str:

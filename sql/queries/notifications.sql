@@ -7,7 +7,7 @@ WHERE id = %(user_id)s
 
 -- name: lock_notification
 -- Nothing where there is none, and nothing where another session holds it: that one sends it.
-SELECT state, attempts
+SELECT state, error
 FROM notifications
 WHERE event_id = %(event_id)s AND channel = %(channel)s AND recipient = %(recipient)s
 FOR UPDATE SKIP LOCKED

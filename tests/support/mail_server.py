@@ -53,6 +53,7 @@ class MailServer:
     options: Mapping[str, Any] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    quits: int = 0
     port: int = 0
     on_message: Callable[[], object] = lambda: None
 
@@ -179,6 +180,12 @@ class _Handler:
         self, _server: SMTP, _session: Session, _envelope: Envelope
     ) -> str:
         return self._owner.answers.get("RSET", "250 OK")
+
+    async def handle_QUIT(  # noqa: N802
+        self, _server: SMTP, _session: Session, _envelope: Envelope
+    ) -> str:
+        self._owner.quits += 1
+        return "221 Bye"
 
     async def handle_DATA(  # noqa: N802
         self, _server: SMTP, session: Session, envelope: Envelope

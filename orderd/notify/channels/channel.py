@@ -22,5 +22,8 @@ class Channel(Protocol):
         Raises `Unreachable`, `RefusedForNow` and `RefusedForGood`, and what keep-alive work raises.
         """
 
+    def rest(self) -> None:
+        """Let a connection go that has been idle for long; to be called freely."""
+
     def close(self) -> None:
         """Let an idle connection go; the next message opens one."""

@@ -22,5 +22,8 @@ class LogChannel:
         text = line(f"{message.subject}: {message.text}", _TEXT_CHARS_MAX)
         emit(LogEvent.NOTIFICATION_SENT, text, id=message.id, action=message.type)
 
+    def rest(self) -> None:
+        """Do nothing: there is no connection."""
+
     def close(self) -> None:
         """Do nothing: there is no connection."""

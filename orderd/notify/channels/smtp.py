@@ -56,6 +56,11 @@ class SmtpChannel:
         finally:
             self._used_s = time.monotonic()
 
+    def rest(self) -> None:
+        """Let the connection go after a minute without a mail."""
+        if self._session is not None and time.monotonic() - self._used_s >= IDLE_S:
+            self.close()
+
     def close(self) -> None:
         """Let the connection go."""
         session, self._session = self._session, None

@@ -64,6 +64,9 @@ class WebhookChannel:
         finally:
             connection.close()
 
+    def rest(self) -> None:
+        """Do nothing: each message has a connection of its own."""
+
     def close(self) -> None:
         """Do nothing: each message has a connection of its own."""
 

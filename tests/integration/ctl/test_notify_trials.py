@@ -80,7 +80,7 @@ def test_a_test_mail_arrives(orderctl: Orderctl, mail: MailServer) -> None:
 
     done = orderctl("notify", "test", "mail", "--to", "ada@example.org", **env)
     document = orderctl("notify", "test", "mail", "--to", "ada@example.org", "--json", **env)
-    nobody = orderctl("notify", "test", "mail", **env)
+    without_address = orderctl("notify", "test", "mail", **env)
     unknown = orderctl("notify", "test", "post", **env)
 
     assert done.code == 0, done.err
@@ -88,7 +88,7 @@ def test_a_test_mail_arrives(orderctl: Orderctl, mail: MailServer) -> None:
     assert document.document["to"] == ["ada@example.org"]
     assert [each.recipients for each in mail.received] == [["ada@example.org"]] * 2
     assert mail.received[0].mail["Subject"] == "Test of orderd-notify"
-    assert (nobody.code, "--to is required" in nobody.err) == (2, True)
+    assert (without_address.code, "--to is required" in without_address.err) == (2, True)
     assert (unknown.code, "there are: mail" in unknown.err) == (2, True)
 
 

@@ -50,6 +50,9 @@ class ScriptedChannel:
         self.taken.append(message)
         self.on_taken()
 
+    def rest(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -77,16 +80,16 @@ class Office:
         self.routes = Routes(settings, list(self.channels.values()), Templates.load(None))
         self.now_s = 1_000.0
         records = Records(self.database)
-        self.sender = Sender(records, policy(), lambda: self.now_s)
+        sender = Sender(records, policy())
         self.decoder = NoticeDecoder(policy(), self.database, Measures(notice_labels()))
         self.deliverer = Deliverer(
             records,
-            self.sender,
+            sender,
             lambda: self.routes,
             assert_able=lambda: None,
             keep_alive=lambda: None,
         )
-        self.digests = Digests(self.database, self.sender, lambda: self.routes, lambda: self.now_s)
+        self.digests = Digests(self.database, lambda: self.routes, lambda: self.now_s)
 
     def send(self, *deliveries: Any) -> list[Outcome]:
         """Return what became of *deliveries*, all of them readable."""

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable
-from orderd.notify.sending import AWAY_S
-from orderd.protocol.names import HEADER_PLACE, DeferralCode, NoticeQueue
+from orderd.protocol.names import HEADER_EXPIRES_AT, HEADER_PLACE, DeferralCode, NoticeQueue
 from orderd.shop import outcomes
 from orderd.shop.outcomes import Deferred, Done, Undeliverable, Waiting
 from tests.integration.notify.deliveries import shipped, sold_out, told, unnamed
@@ -29,6 +28,7 @@ ADMINS = {
     "for": "admins",
     "to": ["one@example.org", "two@example.org"],
 }
+UNDELIVERABLE = Undeliverable("undeliverable", "channel mail: 550 no such user")
 REFUSED_FOR_NOW = Deferred(DeferralCode.TRANSIENT, "channel mail: 450 try later", delay_s=7.0)
 
 
@@ -130,7 +130,7 @@ def test_a_refusal_for_good_is_told_with_its_answer(office: Office) -> None:
 
     (outcome,) = office.send(shipped())
 
-    assert outcome == Undeliverable("undeliverable", "channel mail: 550 no such user")
+    assert outcome == UNDELIVERABLE
     errors = office.query("SELECT state, error FROM notifications WHERE channel = 'mail'")
     assert errors == [("failed", "550 no such user")]
     assert len(office.channels["hook"].taken) == 1
@@ -139,10 +139,30 @@ def test_a_refusal_for_good_is_told_with_its_answer(office: Office) -> None:
 def test_a_failure_is_tried_again_in_a_replay_and_not_in_a_retry(office: Office) -> None:
     office.channels["mail"].faults = [RefusedForGood("550 no such user")]
     office.channels["hook"].faults = [RefusedForNow("503")]
-    office.send(shipped("replayed"))
+    (first,) = office.send(shipped("replayed"))
+    assert isinstance(first, Deferred)
 
-    assert office.send(shipped("replayed", attempt=1)) == [Done(("hook",))]
+    # What had to wait for its neighbour is a dead letter all the same.
+    assert office.send(shipped("replayed", attempt=1)) == [UNDELIVERABLE]
+    assert [len(each.taken) for each in office.channels.values()] == [0, 1, 0]
     assert office.send(shipped("replayed")) == [Done(("mail",))]
+
+
+@pytest.mark.parametrize("why", ["user 1 is not active", "expired before it could be sent"])
+def test_what_is_not_to_be_sent_any_more_is_skipped_after_its_first_try(
+    office: Office, why: str
+) -> None:
+    office.channels["mail"].faults = [RefusedForNow("450 try later")]
+    office.send(shipped("late"))
+    headers = {HEADER_EXPIRES_AT: 1}
+    if "active" in why:
+        headers = {}
+        office.query("UPDATE users SET is_active = false WHERE id = 1")
+
+    assert office.send(shipped("late", attempt=1, headers=headers)) == [Done(())]
+
+    assert office.states == [("hook", "user/1", "sent", 1), ("mail", "user/1", "skipped", 1)]
+    assert office.query("SELECT error FROM notifications WHERE channel = 'mail'") == [(why,)]
 
 
 def test_a_server_that_is_away_costs_no_attempt_and_holds_up_no_other(office: Office) -> None:
@@ -154,14 +174,15 @@ def test_a_server_that_is_away_costs_no_attempt_and_holds_up_no_other(office: Of
     assert office.states == [("hook", "user/1", "sent", 1), ("mail", "user/1", "deferred", 0)]
 
 
-def test_a_server_that_was_just_found_away_is_left_alone_for_a_while(office: Office) -> None:
+def test_a_server_that_is_away_is_asked_once_for_all_of_a_batch(office: Office) -> None:
     tries: list[int] = []
     office.channels["mail"].on_send = lambda: tries.append(1)
     office.channels["mail"].faults = [Unreachable("connection refused")]
 
-    office.send(shipped(), shipped(), shipped())
+    outcome, *others = office.send(shipped(), shipped(), shipped())
+    assert isinstance(outcome, outcomes.Unreachable)
+    assert others == [outcome] * 2
     assert len(tries) == 1
-    office.now_s += AWAY_S
 
     assert office.send(shipped()) == [Done(("mail", "hook"))]
 

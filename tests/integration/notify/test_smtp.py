@@ -14,6 +14,7 @@ from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable
 from tests.integration.notify.conftest import KeepAlive, MakeMessage
 from tests.support.certificates import NEEDS_OPENSSL, Certificate
 from tests.support.mail_server import MailServer
+from tools.waiting import wait_until
 
 Trust = Callable[[Path], None]
 Connect = Callable[..., SmtpChannel]
@@ -98,6 +99,22 @@ def test_an_idle_connection_is_not_used_again(
         channel.send(message())
 
     assert server.connections == 2
+
+
+def test_a_connection_is_let_go_once_it_is_idle(
+    connect: Connect, message: MakeMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MailServer() as server:
+        channel = connect(server.port)
+        channel.send(message())
+        channel.rest()
+        channel.send(message())
+        assert (server.connections, server.quits) == (1, 0)
+
+        monkeypatch.setattr("orderd.notify.channels.smtp.IDLE_S", 0.0)
+        channel.rest()
+        wait_until(lambda: server.quits == 1, timeout_s=20, what="QUIT")
+        channel.rest()
 
 
 def test_a_stale_connection_costs_nothing(connect: Connect, message: MakeMessage) -> None:

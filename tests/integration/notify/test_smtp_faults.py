@@ -5,7 +5,6 @@ counts as tried.
 """
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -28,6 +27,7 @@ STEPS = {
     "RCPT": ("EHLO", "MAIL"),
     "DATA": ("EHLO", "MAIL", "RCPT"),
 }
+STALL_S_MAX = 20
 WHOLE = ("EHLO", "MAIL", "RCPT", "DATA")
 MAY_HAVE_COME = r"^no answer after the message: it may have been delivered \("
 
@@ -212,14 +212,17 @@ def test_a_server_that_does_not_read_is_left_and_keep_alive_work_goes_on(
 ) -> None:
     monkeypatch.setattr("orderd.notify.channels.smtp.MESSAGE_S", 2.0)
 
+    is_left = Event()
+
     def stall(conversation: Conversation) -> None:
         smtp_until(*WHOLE)(conversation)
-        time.sleep(4)
+        is_left.wait(STALL_S_MAX)
 
     with ScriptedServer(stall) as server:
         channel = channel_to(server.port)
         with pytest.raises(RefusedForNow, match="connection lost within the message: no answer in"):
             channel.send(message(text="x" * 20_000_000))
+        is_left.set()
 
     assert keep_alive.runs >= 5
 

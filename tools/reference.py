@@ -6,7 +6,7 @@ the only module of the documentation that imports orderd.
 
 import argparse
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any, Final, get_args
 
 from orderd.config import reference as settings_reference
@@ -14,7 +14,8 @@ from orderd.config.options import build_parser as build_orderd
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
-from orderd.logs.events import FIELD_NAMES, LogEvent
+from orderd.logs.events import LogEvent
+from orderd.logs.fields import FIELD_NAMES
 from orderd.protocol import names
 from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.commands import CommandData
@@ -25,6 +26,7 @@ from orderd.runtime.signals import EFFECTS
 from orderd.shop.entity import Action, refusal_event
 from orderd.shop.registry import SHOP, actions_of
 from tools import reference_texts as texts
+from tools.markdown import code, described, same, table
 from tools.parsers import subparsers_of
 
 # What every line of the log has, besides the fields of its subject.
@@ -32,45 +34,41 @@ _LINE_FIELDS: Final = ("timestamp", "level", "logger", "event", "message")
 _COMMON_OPTIONS: Final = ("-h", "--config", "--json")
 
 
-class TextsDiffer(Exception):
-    """A name has no text, or a text is about no name."""
-
-
 def settings() -> str:
     """Return the table of all settings."""
     rows = [
         (
-            _code(row.key),
-            _code(row.variable),
-            _code(row.default),
+            code(row.key),
+            code(row.variable),
+            code(row.default),
             "yes" if row.reloadable else "no",
             row.description,
         )
         for row in settings_reference.reference()
     ]
-    return _table(("Setting", "Variable", "Default", "Reload", "Meaning"), rows)
+    return table(("Setting", "Variable", "Default", "Reload", "Meaning"), rows)
 
 
 def channel_keys() -> str:
     """Return the table of the keys of a channel of notifications."""
     rows = [
-        (_code(row.key), ", ".join(map(_code, row.kinds)), _code(row.default), row.description)
+        (code(row.key), ", ".join(map(code, row.kinds)), code(row.default), row.description)
         for row in settings_reference.channel_reference()
     ]
-    return _table(("Key", "Kinds", "Default", "Meaning"), rows)
+    return table(("Key", "Kinds", "Default", "Meaning"), rows)
 
 
 def log_events() -> str:
     """Return the table of all events of the log."""
-    rows = [(_code(event), logging.getLevelName(event.level), event.meaning) for event in LogEvent]
-    return _table(("Event", "Level", "Meaning"), rows)
+    rows = [(code(event), logging.getLevelName(event.level), event.meaning) for event in LogEvent]
+    return table(("Event", "Level", "Meaning"), rows)
 
 
 def log_fields() -> str:
     """Return the table of the fields of a log line."""
     rows = {f"{queue}_id": f"the {queue}, of a command that was applied" for queue in names.Queue}
     known = (*_LINE_FIELDS, *FIELD_NAMES)
-    return _described(("Field", "Meaning"), known, rows | texts.LOG_FIELDS)
+    return described(("Field", "Meaning"), known, rows | texts.LOG_FIELDS)
 
 
 def actions() -> str:
@@ -85,11 +83,11 @@ def actions() -> str:
     told: set[Action[Any]] = set()
     for entity, action in (*changes, *queries):
         newest, oldest = action.models["v2"], action.models.get("v1")
-        name = _code(action.name) + ("" if oldest else " (v2)")
+        name = code(action.name) + ("" if oldest else " (v2)")
         effect = "the same" if action in told else action.effect
-        rows.append((_code(entity.queue), name, _fields(oldest, newest), effect))
+        rows.append((code(entity.queue), name, _fields(oldest, newest), effect))
         told.add(action)
-    return _table(("Queue", "Action", "Data", "Effect"), rows)
+    return table(("Queue", "Action", "Data", "Effect"), rows)
 
 
 def event_types() -> str:
@@ -97,15 +95,15 @@ def event_types() -> str:
     rows = []
     for entity in SHOP.entities:
         row = "the row" if entity.table.lines is None else "the row with its items"
-        rows.append((" ".join(map(_code, entity.events)), _code(entity.subject_of(1)), row))
-    refused = " ".join(_code(refusal_event(entity.queue)) for entity in SHOP.entities)
-    named = f"{_code(SHOP.entities[-1].subject_of(1))}, or {_code(SHOP.entities[-1].queue)} where"
+        rows.append((" ".join(map(code, entity.events)), code(entity.subject_of(1)), row))
+    refused = " ".join(code(refusal_event(entity.queue)) for entity in SHOP.entities)
+    named = f"{code(SHOP.entities[-1].subject_of(1))}, or {code(SHOP.entities[-1].queue)} where"
     request = "`{action, code, error, request: {id, version, action, data}}`"
     rows.append((refused, f"{named} the command names no row", request))
-    _same(SystemEvent, [kind for kinds in texts.SYSTEM_EVENTS for kind in kinds])
+    same(SystemEvent, [kind for kinds in texts.SYSTEM_EVENTS for kind in kinds])
     for kinds, (subject, content) in texts.SYSTEM_EVENTS.items():
-        rows.append((" ".join(map(_code, kinds)), _code(subject), _code(content)))
-    return _table(("Type", "Subject", "`data`"), rows)
+        rows.append((" ".join(map(code, kinds)), code(subject), code(content)))
+    return table(("Type", "Subject", "`data`"), rows)
 
 
 def grants() -> str:
@@ -141,100 +139,99 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO "orderd-notify";
 
 def refusal_codes() -> str:
     """Return the table of the codes of refused commands."""
-    _same(names.RefusalCode, texts.REFUSALS)
+    same(names.RefusalCode, texts.REFUSALS)
     own = {code: when for entity in SHOP.entities for code, when in entity.refusals.items()}
     meanings = {str(code): when for code, when in (own | texts.REFUSALS).items()}
-    return _described(("Code", "When"), meanings, meanings)
+    return described(("Code", "When"), meanings, meanings)
 
 
 def invalid_codes() -> str:
     """Return the table of the codes of invalid messages."""
-    return _described(("Code", "When"), names.InvalidCode, texts.INVALID)
+    return described(("Code", "When"), names.InvalidCode, texts.INVALID)
 
 
 def unavailable_codes() -> str:
     """Return the table of the codes of queries without an answer."""
-    return _described(("Code", "When"), names.UnavailableCode, texts.UNAVAILABLE)
+    return described(("Code", "When"), names.UnavailableCode, texts.UNAVAILABLE)
 
 
 def deferral_codes() -> str:
     """Return the table of the codes of commands that are tried again or given up."""
     codes = (*names.DeferralCode, names.RETRIES_EXHAUSTED, names.POISON)
-    return _described(("Code", "When"), codes, texts.DEFERRALS)
+    return described(("Code", "When"), codes, texts.DEFERRALS)
 
 
 def headers() -> str:
     """Return the table of the headers that orderd adds to messages."""
     known = [value for name, value in vars(names).items() if name.startswith("HEADER_")]
-    return _described(("Header", "Meaning"), known, texts.HEADERS)
+    return described(("Header", "Meaning"), known, texts.HEADERS)
 
 
 def event_queues() -> str:
     """Return the table of the queues that `orderctl topology apply --events` declares."""
-    rows = [(_code(queue), _code(key)) for queue, key in names.EVENT_QUEUES.items()]
-    return _table(("Queue", "Routing key"), rows)
+    rows = [(code(queue), code(key)) for queue, key in names.EVENT_QUEUES.items()]
+    return table(("Queue", "Routing key"), rows)
 
 
 def sqlstates() -> str:
     """Return the table of what each SQLSTATE means for the current batch."""
     faults = _BY_SQLSTATE | {f"{state}…": fault for state, fault in _BY_CLASS.items()}
-    _same(faults, texts.SQLSTATES)
+    same(faults, texts.SQLSTATES)
     rows = [
-        (_code(state), texts.SQLSTATES[state], fault.name.lower())
-        for state, fault in faults.items()
+        (code(state), texts.SQLSTATES[state], fault.name.lower()) for state, fault in faults.items()
     ]
     rows.append(("all others", "the database does not accept what a command wrote", "row"))
-    return _table(("SQLSTATE", "Meaning", "Fault"), rows)
+    return table(("SQLSTATE", "Meaning", "Fault"), rows)
 
 
 def metrics(*, is_live: bool) -> str:
     """Return the table of the metrics that orderctl asks for, or of those that daemons write."""
     rows = [
         (
-            _code(metric.name),
+            code(metric.name),
             str(metric.kind),
-            ", ".join(map(_code, metric.labels)),
+            ", ".join(map(code, metric.labels)),
             metric.help,
         )
         for metric in METRICS
         if metric.is_live is is_live
     ]
-    return _table(("Metric", "Kind", "Labels", "Meaning"), rows)
+    return table(("Metric", "Kind", "Labels", "Meaning"), rows)
 
 
 def crash_points() -> str:
     """Return the table of where a daemon may be killed, and what the next start does."""
     points = get_args(Failpoint)
-    _same(points, texts.CRASH_POINTS)
-    rows = [(_code(point), *texts.CRASH_POINTS[point]) for point in points]
-    return _table(("Killed at", "State then", "The next start, or another daemon"), rows)
+    same(points, texts.CRASH_POINTS)
+    rows = [(code(point), *texts.CRASH_POINTS[point]) for point in points]
+    return table(("Killed at", "State then", "The next start, or another daemon"), rows)
 
 
 def signals() -> str:
     """Return the table of the signals that the daemon handles."""
-    return _table(("Signal", "Effect"), list(EFFECTS.items()))
+    return table(("Signal", "Effect"), list(EFFECTS.items()))
 
 
 def exit_codes(program: str) -> str:
     """Return the table of the exit codes of orderd or orderctl."""
     ends = {"orderd": ENDS_OF_ORDERD, "orderctl": ENDS_OF_ORDERCTL}[program]
     rows = [(str(int(code)), meaning) for code, meaning in ends.items()]
-    return _table(("Exit code", "Meaning"), rows)
+    return table(("Exit code", "Meaning"), rows)
 
 
 def orderd_options() -> str:
     """Return the table of the options of orderd."""
-    return _table(("Option", "Meaning"), list(_options(build_orderd(), ("-h",))))
+    return table(("Option", "Meaning"), list(_options(build_orderd(), ("-h",))))
 
 
 def orderctl_commands() -> str:
     """Return the table of the commands of orderctl, each with its verbs."""
     parsers = subparsers_of(build_orderctl())
     rows = [
-        (f"[`{name}`](#{name})", ", ".join(map(_code, subparsers_of(parsers[name]))), purpose)
+        (f"[`{name}`](#{name})", ", ".join(map(code, subparsers_of(parsers[name]))), purpose)
         for name, purpose in COMMANDS.items()
     ]
-    return _table(("Command", "Verbs", "Does"), rows)
+    return table(("Command", "Verbs", "Does"), rows)
 
 
 def orderctl_command(name: str) -> str:
@@ -246,10 +243,10 @@ def orderctl_command(name: str) -> str:
     rows: dict[tuple[str, str], list[str]] = {}
     for call, inner in calls.items():
         for row in _options(inner, _COMMON_OPTIONS):
-            rows.setdefault(row, []).append(_code(call.removeprefix(f"{name} ")))
+            rows.setdefault(row, []).append(code(call.removeprefix(f"{name} ")))
     titles = ("Option", "Meaning", "Of") if verbs else ("Option", "Meaning")
     found = [(*row, ", ".join(of)) if verbs else row for row, of in rows.items()]
-    return f"\n```text\n{usages}\n```\n" + (_table(titles, found) if found else "\n")
+    return f"\n```text\n{usages}\n```\n" + (table(titles, found) if found else "\n")
 
 
 def event_names() -> frozenset[str]:
@@ -272,48 +269,16 @@ def _options(parser: argparse.ArgumentParser, known: Collection[str]) -> Iterato
         choices = f"{{{','.join(map(str, action.choices))}}}" if action.choices else action.dest
         metavar = str(action.metavar or choices)
         value = "" if action.nargs == 0 else f" {metavar}"
-        term = ", ".join(_code(f"{name}{value}") for name in action.option_strings)
-        yield term or _code(metavar), (action.help or "").replace("%%", "%")
+        term = ", ".join(code(f"{name}{value}") for name in action.option_strings)
+        yield term or code(metavar), (action.help or "").replace("%%", "%")
 
 
 def _fields(oldest: type[CommandData] | None, newest: type[CommandData]) -> str:
     """Return the fields of an action, those of v2 alone marked as such."""
     known = (oldest or newest).model_fields
     fields = [
-        _code(name if field.is_required() else f"{name}?") + ("" if name in known else " (v2)")
+        code(name if field.is_required() else f"{name}?") + ("" if name in known else " (v2)")
         for name, field in newest.model_fields.items()
     ]
     # Inherited, `if_revision` would come first.
     return " ".join(sorted(fields, key=lambda field: field == "`if_revision?`"))
-
-
-def _described(titles: Sequence[str], known: Iterable[str], meanings: Mapping[str, str]) -> str:
-    order = list(map(str, known))
-    _same(order, meanings)
-    return _table(titles, [(_code(name), meanings[name]) for name in order])
-
-
-def _same(known: Iterable[object], described: Iterable[object]) -> None:
-    """Fail where the names in the code are not those that have a text."""
-    first, second = {_key(name) for name in known}, {_key(name) for name in described}
-    if first != second:
-        missing, extra = sorted(first - second), sorted(second - first)
-        raise TextsDiffer(f"tools/reference_texts.py: no text for {missing}, no name {extra}")
-
-
-def _key(name: object) -> str:
-    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table between empty lines, as cog's marks want it."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    # A bar inside a cell would end it, in code as well.
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return (
-        "\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells).replace("|  |", "| |") + "\n"
-    )

@@ -8,7 +8,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from orderd.logs.events import FIELD_NAMES, LogEvent
+from orderd.logs.events import LogEvent
+from orderd.logs.fields import FIELD_NAMES
 from orderd.logs.redaction import redact
 
 # The journal splits lines at 48 KiB; a JSON text may need six characters for one.

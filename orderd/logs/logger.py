@@ -4,7 +4,8 @@ import logging
 from typing import Literal, Unpack
 
 from orderd.logs.descriptors import occupy
-from orderd.logs.events import LogEvent, LogFields
+from orderd.logs.events import LogEvent
+from orderd.logs.fields import LogFields
 from orderd.logs.handlers import STDERR, STDOUT, JournalHandler, LineHandler, is_journal
 from orderd.logs.journal import PATH, JournalSocket
 from orderd.logs.lines import JsonLines, TextLines

@@ -2,7 +2,7 @@
 
 import traceback
 
-from orderd.logs.events import LogFields
+from orderd.logs.fields import LogFields
 from orderd.logs.logger import LogEvent, emit
 from orderd.notify.faults import RefusedForGood, RefusedForNow, Unreachable, Unrenderable
 from orderd.notify.message import Message

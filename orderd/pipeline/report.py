@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Final, cast
 
 from orderd.amqp.publish_confirms import RETURNED
-from orderd.logs.events import LogFields
+from orderd.logs.fields import LogFields
 from orderd.logs.logger import LogEvent, emit, is_enabled
 from orderd.logs.rate_limit import RateLimit
 from orderd.pipeline.results import Result

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from orderd.logs.events import FIELD_NAMES, LogEvent
+from orderd.logs.events import LogEvent
+from orderd.logs.fields import FIELD_NAMES
 from orderd.logs.handlers import JournalHandler
 from orderd.logs.journal import JournalSocket, fault, field_name
 from orderd.logs.logger import configure, emit

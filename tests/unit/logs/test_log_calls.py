@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orderd
-from orderd.logs.events import FIELD_NAMES
+from orderd.logs.fields import FIELD_NAMES
 from orderd.protocol.names import Queue
 
 PACKAGE = Path(orderd.__file__).parent

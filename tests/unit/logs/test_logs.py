@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import orderd
-from orderd.logs.events import FIELD_NAMES, LogEvent
+from orderd.logs.events import LogEvent
+from orderd.logs.fields import FIELD_NAMES
 from orderd.logs.handlers import LineHandler, is_journal
 from orderd.logs.logger import configure, emit, is_enabled
 from orderd.logs.stream import LogStream

@@ -4,19 +4,20 @@ import pytest
 
 from tools import reference
 from tools import reference_texts as texts
+from tools.markdown import TextsDiffer
 
 
 def test_a_code_without_a_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(texts.REFUSALS, "expired")
 
-    with pytest.raises(reference.TextsDiffer, match="no text for \\['expired'\\]"):
+    with pytest.raises(TextsDiffer, match="no text for \\['expired'\\]"):
         reference.refusal_codes()
 
 
 def test_a_text_about_no_event_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(texts.SYSTEM_EVENTS, ("system.slept",), ("instance/NAME", "{}"))
 
-    with pytest.raises(reference.TextsDiffer, match=r"no name \['system\.slept'\]"):
+    with pytest.raises(TextsDiffer, match=r"no name \['system\.slept'\]"):
         reference.event_types()
 
 

@@ -19,6 +19,7 @@ class Management:
     """Requests to `http://user:password@host:port`."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         parts = urlsplit(url)
         self.user = unquote(parts.username or "guest")
         self.password = unquote(parts.password or "guest")

@@ -220,6 +220,9 @@ def environment_file(path: Path, one: Running) -> Iterator[None]:
         "SANDBOX_LOG": str(log_path(one.servers)),
         "SANDBOX_MAILS": str(mails_path(one.servers)),
     }
+    if (management := one.servers.rabbit.management) is not None:
+        # By which orderctl knows how old messages are, and what policies there are.
+        files["RABBITMQ_MANAGEMENT_URL"] = management.url
     text = environment_text({**one.env, **files}, rabbitmqadmin_argv(one.servers))
     write_environment(path, text)
     try:

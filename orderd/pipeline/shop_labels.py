@@ -50,6 +50,8 @@ def _outcomes_of(action: Action[Any]) -> Iterator[tuple[OutcomeName, Iterable[st
     yield OutcomeName.REFUSED, refusals
     yield OutcomeName.DEFERRED, [*DeferralCode, NO_CODE]
     yield _QUARANTINED
+    if action.owner is not None:
+        yield OutcomeName.INVALID, [InvalidCode.FORBIDDEN]
     if action.is_change:
         yield OutcomeName.APPLIED, [NO_CODE]
         yield OutcomeName.DUPLICATE, [NO_CODE]

@@ -74,6 +74,18 @@ def test_whatever_can_come_is_there_from_the_start() -> None:
             assert (queue, "health_check", "deferred", str(deferral)) in messages
 
 
+def test_commands_on_rows_of_others_are_there_from_the_start() -> None:
+    found = {
+        labels[:2]
+        for labels in Measures(shop_labels()).messages
+        if labels[2:] == ("invalid", "forbidden") and labels[1] != "other"
+    }
+
+    assert ("order", "update_status") in found
+    assert ("user", "get") in found
+    assert ("product", "create") not in found
+
+
 @pytest.mark.parametrize(
     ("ahead_s", "bound"),
     [(-3, 5.0), (-40, 60.0), (-400, OVER_ALL)],

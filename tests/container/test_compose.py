@@ -103,6 +103,7 @@ def test_its_orderd_has_no_privilege_and_passwords_are_in_files_alone(stack: Gue
 
 
 def test_down_drains_the_daemons_and_up_again_finds_what_there_was(stack: Guest) -> None:
+    before = _products(stack)
     for service in ("orderd", "notify"):
         # By the engine: Compose would want to know the profile.
         stack.run("podman", "stop", f"orderd-{service}-1")
@@ -111,7 +112,8 @@ def test_down_drains_the_daemons_and_up_again_finds_what_there_was(stack: Guest)
 
     _script(stack, "up")
 
-    assert [name for name, _, _ in _products(stack)] == ["Laptop"]
+    assert [name for name, _, _ in before] == ["Laptop"]
+    assert _products(stack) == before
 
 
 def _script(guest: Guest, name: str) -> None:

@@ -15,6 +15,9 @@ from hypothesis import settings
 
 from orderd.db.connection import Database
 from orderd.db.migrations import migrate
+from orderd.protocol.roles import Role
+from tests.support.grants import Roles, granted_roles
+from tests.support.orderctl import orderctl_on
 from tests.support.versions import Broker, Brokers, NotHere, chosen_installation
 from tools.broker import ServerRefused
 from tools.daemon import EVENT_TIMEOUT_S, PROGRAM, DaemonProcess
@@ -107,6 +110,26 @@ def template_database(servers: Servers) -> Iterator[str]:
     name = f"{RUN_NAME}_template"
     with closing(Database(servers.postgres.create_database(name))) as database:
         migrate(database)
+    yield name
+    servers.postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def roles(servers: Servers) -> Iterator[Roles]:
+    """The roles of this run, which what `orderctl grants` prints makes."""
+    with granted_roles(servers, RUN_NAME) as roles:
+        yield roles
+
+
+@pytest.fixture(scope="session")
+def granted_database(servers: Servers, roles: Roles) -> Iterator[str]:
+    """The name of an empty database, to be copied, whose owner has migrated it."""
+    name = f"{RUN_NAME}_granted"
+    url = servers.postgres.create_database(name)
+    assert "run orderctl migrate" in roles.grant_database(url)
+    migrated = orderctl_on({"ORDERD_DATABASE_URL": roles.url(url, Role.OWNER)})("migrate")
+    assert migrated.code == 0, migrated.err
+    assert not roles.grant_database(url)
     yield name
     servers.postgres.drop_database(name)
 

@@ -33,6 +33,12 @@ ORDERCTL: Final[Examples] = {
     "Keep a dead letter as JSON before it is discarded:": (
         "orderctl --json dlq show --id web-1 >web-1.json\norderctl dlq discard --id web-1 --yes"
     ),
+    "Make a key for JWTs, and send a command with a token that is valid for 15 minutes:": (
+        "orderctl token keygen\n"
+        "orderctl token issue --key private.pem --subject shop \\\n"
+        "    --scope order.create >shop.jwt\n"
+        "orderctl call order create @order.json --auth-file shop.jwt"
+    ),
     "Check settings, schema and topology before an upgrade's restart:": (
         "orderctl config check\norderctl migrate --check\norderctl topology lint"
     ),

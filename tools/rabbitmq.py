@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -44,7 +45,7 @@ class PrivateRabbit(RabbitServer):
     """A node with all of its files in `scratch`, on 127.0.0.1 only.
 
     Nodes that are to be joined share `epmd`, which is then whoever gave it who ends it. What is in
-    `environment` is set for the node besides.
+    `environment` is set for the node besides, and `configuration` stands in its rabbitmq.conf.
     """
 
     def __init__(
@@ -53,8 +54,11 @@ class PrivateRabbit(RabbitServer):
         installation: Installation = HERE,
         epmd: Epmd | None = None,
         environment: Mapping[str, str] | None = None,
+        *,
+        configuration: str = "",
     ) -> None:
         self._scratch = scratch
+        self._configuration = configuration
         self._installation = installation
         self._scripts = scripts_directory(installation)
         self._is_epmd_own = epmd is None
@@ -138,6 +142,25 @@ class PrivateRabbit(RabbitServer):
             raise RuntimeError(f"rabbitmqctl {' '.join(args)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def rabbitmqctl_folder(self) -> Path:
+        """Return a folder with a program rabbitmqctl that leads to this node, to put into PATH."""
+        folder = self._scratch / "bin"
+        folder.mkdir(exist_ok=True)
+        settings = [f"{name}={value}" for name, value in self._env.items() if name != "PATH"]
+        command = self._command(str(self._scripts / "rabbitmqctl"))
+        program = folder / "rabbitmqctl"
+        program.write_text(
+            f"#!/bin/sh\ncd {shlex.quote(str(self._scratch))}\n"
+            f'exec env {shlex.join([*settings, *command])} "$@"\n'
+        )
+        program.chmod(0o755)
+        return folder
+
+    def configure(self, configuration: str) -> None:
+        """Give the node another `configuration`, from its next start on."""
+        self._configuration = configuration
+        self._write_files()
+
     def log_tail(self) -> str:
         """Return the last lines of the node's log and of its console."""
         return f"{tail(self._scratch / 'log' / 'console.log')}\n{tail(self.log_path)}"
@@ -180,7 +203,7 @@ class PrivateRabbit(RabbitServer):
         (self._scratch / "enabled_plugins").write_text("[rabbitmq_management].\n")
         (self._scratch / "rabbitmq-env.conf").touch()
         text = CONFIGURATION.format(management_port=self.management_port)
-        (self._scratch / "rabbitmq.conf").write_text(text)
+        (self._scratch / "rabbitmq.conf").write_text(f"{text}{self._configuration}")
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {

@@ -9,11 +9,13 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Any, Final, get_args
 
+from orderd.amqp.permissions import permissions_of
 from orderd.config import reference as settings_reference
 from orderd.config.options import build_parser as build_orderd
 from orderd.ctl.main import COMMANDS
 from orderd.ctl.main import build_parser as build_orderctl
 from orderd.db.faults import _BY_CLASS, _BY_SQLSTATE
+from orderd.db.privileges import WITH_IDS, by_privileges
 from orderd.logs.events import LogEvent
 from orderd.logs.fields import FIELD_NAMES
 from orderd.protocol import names
@@ -21,6 +23,7 @@ from orderd.protocol.cloud_events import SystemEvent
 from orderd.protocol.commands import CommandData
 from orderd.protocol.exit_codes import ENDS_OF_ORDERCTL, ENDS_OF_ORDERD
 from orderd.protocol.metrics import METRICS
+from orderd.protocol.roles import DEFAULT_NAMES, Role
 from orderd.runtime.crash_points import Failpoint
 from orderd.runtime.signals import EFFECTS
 from orderd.shop.entity import Action, refusal_event
@@ -106,35 +109,37 @@ def event_types() -> str:
     return table(("Type", "Subject", "`data`"), rows)
 
 
-def grants() -> str:
-    """Return the statements that give a role what a daemon needs."""
-    rows = [entity.table.name for entity in SHOP.entities]
-    lines = [each.name for each in SHOP.lines]
-    kept = ", ".join([*rows, "last_authorization"])
-    gone = ", ".join([*lines, "outbox", "message_tries", "deferrals", "queue_pauses", "daemons"])
-    return f"""
-```sql
-GRANT SELECT, INSERT, UPDATE ON {kept} TO orderd;
-GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO orderd;
-GRANT SELECT, INSERT ON processed_requests TO orderd;
-GRANT SELECT ON schema_migrations, notifications TO orderd;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO orderd;
-```
-
-"""
+def grants(role: str) -> str:
+    """Return the statements that give *role* what it needs, as `orderctl grants` does."""
+    name = DEFAULT_NAMES[Role(role)]
+    whom = f'"{name}"' if "-" in name else name
+    lines = [
+        f"GRANT {', '.join(privileges)} ON {', '.join(tables)} TO {whom};\n"
+        for privileges, tables in by_privileges(Role(role))
+    ]
+    if tables := WITH_IDS.get(Role(role)):
+        sequences = ", ".join(f"{table}_id_seq" for table in tables)
+        lines.append(f"GRANT USAGE ON SEQUENCE {sequences} TO {whom};\n")
+    return f"\n```sql\n{''.join(lines)}```\n\n"
 
 
-def notify_grants() -> str:
-    """Return the statements that give a role what orderd-notify needs."""
-    gone = "message_tries, deferrals, queue_pauses, daemons"
-    return f"""
-```sql
-GRANT SELECT ON users, schema_migrations TO "orderd-notify";
-GRANT SELECT, INSERT, UPDATE ON notifications TO "orderd-notify";
-GRANT SELECT, INSERT, UPDATE, DELETE ON {gone} TO "orderd-notify";
-```
+def permissions() -> str:
+    """Return the table of the permissions of each role in RabbitMQ."""
+    rows = []
+    for role in Role:
+        own = permissions_of(role)
+        rows.append((code(role), *map(code, (own.configure, own.write, own.read))))
+    return table(("Role", "Configure", "Write", "Read"), rows)
 
-"""
+
+def topic_permissions() -> str:
+    """Return the table of the routing keys to which roles are limited."""
+    rows = [
+        (code(role), *map(code, (topic.exchange, topic.write, topic.read)))
+        for role in Role
+        for topic in permissions_of(role).topics
+    ]
+    return table(("Role", "Exchange", "Write", "Read"), rows)
 
 
 def refusal_codes() -> str:

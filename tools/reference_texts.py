@@ -93,6 +93,8 @@ LOG_FIELDS: Final = {
     "action": "the action of the command",
     "id": "the request's id",
     "correlation_id": "the property `correlation_id` of the message, else its id",
+    "actor": "who sent it: `sub` of its JWT, the name of its token, or the RabbitMQ user that "
+    "RabbitMQ has checked; see [Authorize commands](../how-to/authorize.md#who-sent-it)",
     "outcome": "applied, answered, unavailable, duplicate, refused, invalid, deferred "
     "or quarantined; "
     "see [Outcomes](outcomes.md)",
@@ -117,7 +119,10 @@ HEADERS: Final = {
     "orderd-expiration": "The property `expiration` of the original, moved here so that the copy "
     "stays.",
     "orderd-user-id": "The property `user_id` of the original, moved here because RabbitMQ accepts "
-    "only the publisher's own.",
+    "only the publisher's own. One that a producer wrote itself is left out.",
+    "orderd-received": "When the message first came, in milliseconds since 1970, and orderd's "
+    "signature over that, the header above, queue, id and body; see "
+    "[Authorize commands](../how-to/authorize.md#tokens-that-expire-while-a-command-waits).",
     "orderd-expires-at": "Retries and renewed messages: when the command expires, in milliseconds "
     "since 1970, counted from its first delivery to orderd.",
     "orderd-replayed": "Only where `orderctl dlq replay` has published the message again: how "

@@ -17,13 +17,14 @@ from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswe
 from orderd.amqp.joined_writes import Prepared, WatchedServices, publish, watched_services
 from orderd.amqp.refusals import cause_of, refusal
 from orderd.amqp.resource_shortage import shortage_as_fault
+from orderd.amqp.tls_refusals import tls_refusal
 from orderd.amqp.wire import properties
 
 SLICE_S: Final = 1.0
 CALL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 3.0
 # In which what pika has to say at the end goes to the socket, and the socket is closed.
-_LAST_TURNS: Final = 3
+_LAST_TURNS: Final = 4
 
 
 OnFrame = Callable[[Any], None]
@@ -43,6 +44,7 @@ class ConfirmConnection:
         self._endpoint = endpoint
         self._connection: Any = None
         self._services: WatchedServices | None = None
+        self._target: Target | None = None
         self._opened = False
         self._loss: str | None = None
         self._is_refused = False
@@ -169,7 +171,8 @@ class ConfirmConnection:
 
     def abandon(self) -> None:
         """Give the connection up without waiting for the broker's answer; never raises."""
-        connection, self._connection, self._services = self._connection, None, None
+        connection, services, self._connection = self._connection, self._services, None
+        self._services = None
         self._opened = False
         if connection is None:
             return
@@ -178,7 +181,9 @@ class ConfirmConnection:
         with contextlib.suppress(pika.exceptions.AMQPError, AssertionError, OSError):
             if not (connection.is_closed or connection.is_closing):
                 connection.close()
-            for _ in range(_LAST_TURNS):
+            for turn in range(_LAST_TURNS):
+                if turn + 1 == _LAST_TURNS and services is not None:
+                    services.abort()
                 connection.ioloop.call_later(0, connection.ioloop.stop)
                 connection.ioloop.start()
         with contextlib.suppress(AssertionError):
@@ -187,7 +192,7 @@ class ConfirmConnection:
     def begin(self, target: Target) -> None:
         """Begin to connect to *target*, which goes on while the connection is serviced."""
         properties.register()
-        self.where, self.user = target.name, target.user
+        self.where, self.user, self._target = target.name, target.user, target
         self._loss, self._opened, self.blocked = None, False, False
         self._is_refused = False
         self._services = watched_services()
@@ -215,6 +220,8 @@ class ConfirmConnection:
     def _on_lost(self, connection: Any, error: Any) -> None:
         if connection is self._connection:
             refused = refusal(error, self.where, self.user)
+            if refused is None and self._target is not None and not self._opened:
+                refused = tls_refusal(error, self._target)
             self._is_refused = refused is not None
             self._loss = refused or f"{self.where}: {cause_of(error)}"
             self.wake()

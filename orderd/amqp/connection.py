@@ -19,6 +19,7 @@ from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, BrokerRefused, ChannelFault, NoAnswer
 from orderd.amqp.refusals import LOSSES, OF_A_CHANNEL, OF_A_MESSAGE, fault_of, refusal
 from orderd.amqp.resource_shortage import shortage_as_fault
+from orderd.amqp.tls_refusals import tls_refusal
 from orderd.amqp.wire import properties
 
 PIKA_VERSION: Final[str] = pika.__version__
@@ -190,7 +191,9 @@ class Connection:
             with self._edge("connecting"), shortage_as_fault(self.where), self._bounded():
                 self._raw = pika.BlockingConnection(target.parameters)
         except BrokerFault as fault:
-            refused = refusal(fault.__cause__, self.where, self.user)
+            cause = fault.__cause__
+            refused = refusal(cause, self.where, self.user) or tls_refusal(cause, target)
+            target.end()
             raise fault if refused is None else BrokerRefused(refused) from fault
         self.note_heard()
 

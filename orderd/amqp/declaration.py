@@ -37,7 +37,7 @@ class Declaration:
 
     def look(self, keep_alive: Callable[[], None] = nothing) -> None:
         """Find out what the broker can do; call it on a connection that was just opened."""
-        self.hindrance = retry_queues.hindrance(self._connection)
+        self.hindrance = retry_queues.hindrance(self._connection, self._tenant.queues[0])
         if not self._connection.is_open:
             self._connection.open(keep_alive)
         self._declaring.forget()

@@ -48,6 +48,11 @@ class WatchedServices(_Services):
 
         return super().create_streaming_connection(*arguments, on_done=on_made, **named)
 
+    def abort(self) -> None:
+        """Close the socket, where the broker has not answered to a close: with TLS it may stay."""
+        if self.transport is not None and hasattr(self.transport, "abort"):
+            self.transport.abort()
+
 
 def watched_services() -> WatchedServices | None:
     """Return services for a SelectConnection, with a loop of its own; None where pika has none."""

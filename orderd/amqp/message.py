@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from orderd.protocol.values import value
 
-# The delivery mode of a message that outlives a restart of the broker.
+# The delivery modes of messages that do not outlive a restart of the broker, and that do.
+TRANSIENT: Final = 1
 PERSISTENT: Final = 2
 
 

@@ -20,6 +20,7 @@ from orderd.amqp.faults import (
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.publish_confirms import UNANSWERED, PublishConfirms, returned
 from orderd.amqp.refused_targets import RefusedTargets
+from orderd.amqp.reply_address import REPLY_TO, AddressFamily, family_of
 from orderd.amqp.wire.properties import encode_for
 
 CONFIRM_TIMEOUT_S: Final = 15.0
@@ -28,8 +29,8 @@ _ALARM_WAIT_S: Final = 5.0
 _ALONE_WAIT_S: Final = 5.0
 # What concerns the target of a message, and not its size or content.
 _OF_TARGETS: Final = (ACCESS_REFUSED, NOT_FOUND)
-# No queue can have this name.
-_TO_NOWHERE: Final = OutgoingMessage("", "", b"", Properties(), mandatory=False)
+# No queue can have this name: the broker returns it, with the reply address of the channel.
+TO_NOWHERE: Final = OutgoingMessage("", "", b"", Properties(reply_to=REPLY_TO), mandatory=True)
 
 
 class Publisher:
@@ -42,6 +43,8 @@ class Publisher:
     def __init__(self, endpoint: BrokerEndpoint) -> None:
         self.connection = ConfirmConnection(endpoint)
         self.patience = ConfirmPatience()
+        # Of the channel's own reply address: those of callers on the same node have the same.
+        self.own_family: AddressFamily | None = None
         self._channel: ConfirmChannel | None = None
         self._next_tag = 1
         self._unanswered: list[PublishConfirms] = []
@@ -81,6 +84,7 @@ class Publisher:
         try:
             self.connection.open(on_slice)
             self._open_channel()
+            self._listen_for_replies()
         except Exception:
             self.close()
             raise
@@ -140,9 +144,10 @@ class Publisher:
     def find_alarm(self) -> None:
         """Learn whether the broker takes messages: it says `blocked` only once one was published.
 
-        The message goes to no queue, so no queue can delay the confirm. Raises BrokerFault.
+        The message goes to no queue, so no queue can delay the confirm. Its return brings
+        `own_family`. Raises BrokerFault.
         """
-        confirms = self.publish([_TO_NOWHERE])
+        confirms = self.publish([TO_NOWHERE])
 
         def is_known() -> bool:
             self._mend_if_closed()
@@ -191,6 +196,10 @@ class Publisher:
     def _open_channel(self) -> None:
         self._next_tag = 1
         self._channel = self.connection.open_channel(self._on_confirm, self._on_return)
+
+    def _listen_for_replies(self) -> None:
+        """Give the channel a reply address; without one, what needs it is refused, nothing else."""
+        self.channel.raw.basic_consume(REPLY_TO, lambda *_: None, auto_ack=True)
 
     def _mend_if_closed(self) -> None:
         """Find the message over which the broker closed the channel, where it has done so.
@@ -252,6 +261,8 @@ class Publisher:
             self.connection.wake()
 
     def _on_return(self, _raw: Any, method: Any, found: Any, body: bytes) -> None:
+        if not method.routing_key and found.decoded.reply_to:
+            self.own_family = family_of(found.decoded.reply_to)
         message = OutgoingMessage(
             method.exchange, method.routing_key, body, found.decoded, mandatory=True
         )

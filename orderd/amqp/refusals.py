@@ -55,11 +55,17 @@ def refusal(error: Any, where: str, user: str | None) -> str | None:
 
 def cause_of(error: Any) -> str:
     """Return the innermost cause that pika gives, in words."""
-    while (inner := _inner(error)) is not None:
-        error = inner
+    error = innermost(error)
     if isinstance(error, pika.exceptions.ConnectionClosed):
         return f"{error.reply_code} {error.reply_text}"
     return explained(f"{type(error).__name__}: {error}")
+
+
+def innermost(error: Any) -> Any:
+    """Return the cause that pika has wrapped in its own errors."""
+    while (inner := _inner(error)) is not None:
+        error = inner
+    return error
 
 
 def _inner(error: Any) -> BaseException | None:

@@ -5,9 +5,9 @@ delivery limit the broker drops the message where the queue has no dead letter e
 that is published to the same queue begins at nought, whatever arguments and policies the queue has.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from orderd.amqp.message import PERSISTENT, Delivery, OutgoingMessage, Properties
 from orderd.protocol.names import (
@@ -16,6 +16,7 @@ from orderd.protocol.names import (
     HEADER_EXPIRATION,
     HEADER_EXPIRES_AT,
     HEADER_PLACE,
+    HEADER_RECEIVED,
     HEADER_RENEWALS,
     HEADER_USER_ID,
 )
@@ -55,15 +56,23 @@ def renewed(delivery: Delivery) -> OutgoingMessage:
 
 
 def renewed_command(
-    delivery: Delivery, *, is_clean_stop: bool = False, place: str | None = None
+    delivery: Delivery,
+    receipt: Mapping[str, Any],
+    *,
+    is_clean_stop: bool = False,
+    place: str | None = None,
 ) -> OutgoingMessage:
     """Return such a copy of a command; it tells that it is one, so that its tries still count.
 
+    *receipt* are the headers of its receipt: what it has of these is not believed.
     With *is_clean_stop* the last of the tries on record was none that ended in a crash. *place* is
     the key of the place that it keeps in the line of its row.
     """
     message = renewed(delivery)
     headers = dict(message.properties.headers or {})
+    for name in (HEADER_RECEIVED, HEADER_USER_ID):
+        headers.pop(name, None)
+    headers |= receipt
     headers |= lifetime(delivery)
     headers[HEADER_RENEWALS] = count_in(delivery, HEADER_RENEWALS) + 1
     if is_clean_stop:

@@ -62,9 +62,10 @@ def depends_on_a_flag(connection: Connection) -> bool:
     return _AT_LEAST_ONCE_FROM <= connection.version < _FLAGGED_UNTIL
 
 
-def hindrance(connection: Connection) -> str | None:
+def hindrance(connection: Connection, queue: str = "user") -> str | None:
     """Return what has to be done before the broker can dead-letter at least once, None if nothing.
 
+    The user has to have the right to declare the retry queues of *queue*.
     Where the answer depends on a feature flag that is disabled, *connection* is lost by asking.
     """
     if not depends_on_a_flag(connection):
@@ -72,7 +73,7 @@ def hindrance(connection: Connection) -> str | None:
         return _VERSION_ADVICE if is_too_old else None
     # A stream has to be durable: so none is declared, and which fault is found first tells.
     stream = {"x-queue-type": "stream"}
-    name = retry_queue("user", 0)
+    name = retry_queue(queue, 0)
     try:
         connection.open_channel().call("queue_declare", queue=name, durable=False, arguments=stream)
     except BrokerFault as fault:

@@ -6,7 +6,8 @@ from collections import deque
 from orderd.amqp.confirm_connection import ConfirmChannel
 from orderd.amqp.endpoint import BrokerEndpoint, Target
 from orderd.amqp.faults import BrokerFault, NoAnswer
-from orderd.amqp.publisher import Publisher
+from orderd.amqp.publish_confirms import PublishConfirms
+from orderd.amqp.publisher import TO_NOWHERE, Publisher
 from orderd.amqp.resource_shortage import shortage_as_fault
 
 
@@ -25,6 +26,13 @@ class StepwisePublisher(Publisher):
         self._opening: ConfirmChannel | None = None
         self._faults: list[str] = []
         self._until_s = 0.0
+        self._asked: PublishConfirms | None = None
+        self._may_ask = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether messages can be published."""
+        return super().is_ready and not self.is_connecting
 
     @property
     def is_connecting(self) -> bool:
@@ -46,15 +54,15 @@ class StepwisePublisher(Publisher):
             return self.is_ready
         try:
             self._go_on()
+            is_opened = self._is_opened()
         except BrokerFault as fault:
             self._faults.append(str(fault))
             self._begin_next()
             return False
-        opening = self._opening
-        if opening is None or not opening.is_confirming:
+        if not is_opened:
             return False
         self._endpoint.note_reached(self._target)
-        self._target, self._channel = None, opening
+        self._target = None
         return True
 
     def serve(self, timeout_s: float) -> None:
@@ -63,16 +71,27 @@ class StepwisePublisher(Publisher):
 
     def close(self) -> None:
         """Give the connection up, or what there is of it; never raises."""
-        self._channel = self._opening = self._target = None
-        self._next_tag = 1
-        self._unanswered = []
+        self._forget()
         self._targets.clear()
         self._faults.clear()
-        self.connection.abandon()
+
+    def _is_opened(self) -> bool:
+        """Return whether the channel is open, and its own reply address known where it can be."""
+        opening = self._opening
+        if opening is None or not opening.is_confirming:
+            return False
+        self._channel = opening
+        if self._asked is None and self._may_ask:
+            # Where the broker closes the channel over that, it is not asked again.
+            self._may_ask = False
+            self._listen_for_replies()
+            self._asked = self.publish([TO_NOWHERE])
+        is_answered = self._asked is None or self._asked.done
+        self._may_ask = self._may_ask or self.own_family is not None
+        return is_answered or self.blocked
 
     def _begin_next(self) -> None:
-        self._opening = self._target = None
-        self.connection.abandon()
+        self._forget()
         while self._targets:
             self._target = target = self._targets.popleft()
             self._until_s = time.monotonic() + self._endpoint.stack_timeout_s
@@ -85,6 +104,12 @@ class StepwisePublisher(Publisher):
             else:
                 return
         raise BrokerFault("; ".join(self._faults))
+
+    def _forget(self) -> None:
+        self._channel = self._opening = self._target = self._asked = None
+        self._next_tag = 1
+        self._unanswered = []
+        self.connection.abandon()
 
     def _go_on(self) -> None:
         self.connection.run(0)

@@ -11,13 +11,14 @@ from orderd.protocol.explain import shown
 from orderd.protocol.fields import BIGINT_MAX
 from orderd.protocol.strict_json import MalformedJson, loads
 from orderd.protocol.values import value
-from orderd.shop.authorize import OWN, Scope, TurnedAway
+from orderd.shop.authorize import OWN, Expired, Scope, TurnedAway
 
 TOKEN_CHARACTERS_MAX: Final = 16_384
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _SCOPE: Final = re.compile(rf"(?:\*|(?:product|order|user)\.(?:\*|[a-z_]{{1,64}}))(?:{OWN})?")
 _TIME_MAX: Final = 1 << 53
+_SUBJECT_CHARACTERS_MAX: Final = 255
 
 
 @value
@@ -36,10 +37,13 @@ class Claims:
     expires_at_s: float
     not_before_s: float
 
-    def assert_valid_at(self, now_s: float, leeway_s: float) -> None:
-        """Raise `TurnedAway` where the token has expired, or is not valid yet."""
-        if now_s >= self.expires_at_s + leeway_s:
-            raise TurnedAway("has expired")
+    def assert_valid_at(self, now_s: float, received_s: float, leeway_s: float) -> None:
+        """Raise `Expired` where the token had expired when it came, `TurnedAway` before its time.
+
+        *received_s* is when it came.
+        """
+        if received_s >= self.expires_at_s + leeway_s:
+            raise Expired(self.scope)
         if now_s < self.not_before_s - leeway_s:
             raise TurnedAway("is not valid yet")
 
@@ -84,6 +88,11 @@ def read_claims(token: str, issuer: str, audience: str) -> Claims:
     return Claims(_scope(claims), expires_at_s, max(begins_s, default=0.0))
 
 
+def is_scope(word: str) -> bool:
+    """Return whether *word*, of the claim `scope`, has the form of those that orderd looks at."""
+    return _SCOPE.fullmatch(word) is not None
+
+
 def _object(part: str, name: str) -> Mapping[str, Any]:
     try:
         found = loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -120,9 +129,24 @@ def _scope(claims: Mapping[str, Any]) -> Scope:
         raise _malformed(f"scope must be a string; got {shown(text)}")
     if user_id is not None and not _is_id(user_id):
         raise _malformed(f"orderd_user_id must be the id of a user; got {shown(user_id)}")
-    words = [word for word in text.split(" ") if _SCOPE.fullmatch(word)]
+    subject = _subject(claims)
+    words = [word for word in text.split(" ") if is_scope(word)]
     own = tuple(word.removesuffix(OWN) for word in words if word.endswith(OWN))
-    return Scope(tuple(word for word in words if not word.endswith(OWN)), own, user_id)
+    return Scope(tuple(word for word in words if not word.endswith(OWN)), own, user_id, subject)
+
+
+def _subject(claims: Mapping[str, Any]) -> str | None:
+    """Return who the token was issued to: a name of one line, as it is stored and logged."""
+    found = claims.get("sub")
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        raise _malformed(f"sub must be a string; got {shown(found)}")
+    if not (1 <= len(found) <= _SUBJECT_CHARACTERS_MAX and found.isprintable()):
+        raise _malformed(
+            f"sub must have 1 to {_SUBJECT_CHARACTERS_MAX} printable characters; got {shown(found)}"
+        )
+    return found
 
 
 def _is_id(found: object) -> bool:

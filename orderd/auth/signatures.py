@@ -1,19 +1,25 @@
 """Public keys from a JWKS or PEM file, and the signatures that they verify.
 
-The one module that knows PyJWT and cryptography; it is loaded where JWTs are configured. Each key
-is bound to one algorithm by its type, so that no token can choose what a key is used for.
+With `signing`, the only module that knows PyJWT and cryptography; it is loaded where JWTs are
+configured. Each key is bound to one algorithm by its type, so that no token can choose what a key
+is used for.
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
@@ -27,7 +33,7 @@ RSA_BITS_MIN: Final = 2_048
 HMAC_BYTES_MIN: Final = 32
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _PUBLIC: Final = frozenset({b"PUBLIC KEY", b"RSA PUBLIC KEY"})
-_READERS: Final[Mapping[object, Any]] = {
+READERS: Final[Mapping[str, Any]] = {
     "OKP": OKPAlgorithm,
     "EC": ECAlgorithm,
     "RSA": RSAAlgorithm,
@@ -48,6 +54,14 @@ class Key:
     algorithm: str
     kid: str | None
     material: Any = field(repr=False)
+
+    @property
+    def identity(self) -> tuple[str | None, str, bytes]:
+        """Return what another key has not: two with the same are the same."""
+        material = self.material
+        if not isinstance(material, bytes):
+            material = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return self.kid, self.algorithm, sha256(material).digest()
 
     def verifies(self, token: str) -> bool:
         """Return whether the signature of *token* is by this key, and by its algorithm."""
@@ -91,14 +105,14 @@ def _from_jwk(jwk: Mapping[str, Any], position: int) -> Key | None:
     name = f"key {position}"
     if kid is not None and not isinstance(kid, str):
         raise UnusableKeys(f"{name}: kid must be a string; got {shown(kid)}")
-    reader = _READERS.get(kty) if isinstance(kty := jwk.get("kty"), str) else None
+    reader = READERS.get(kty) if isinstance(kty := jwk.get("kty"), str) else None
     if reader is None or not _is_for_signatures(jwk):
         return None
     if not _PRIVATE.isdisjoint(jwk):
         raise UnusableKeys(f"{name} is a private key; orderd takes only public ones")
     try:
         material = reader.from_jwk(dict(jwk))
-        algorithm = _algorithm_of(material)
+        algorithm = algorithm_of(material)
     except UnusableKeys as error:
         raise UnusableKeys(f"{name}: {error}") from error
     except (PyJWTError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
@@ -122,7 +136,7 @@ def _from_pem(content: bytes) -> list[Key]:
             raise UnusableKeys(f"key {position} is a {kind}; orderd takes only a PUBLIC KEY")
         try:
             material = load_pem_public_key(block[0])
-            algorithm = _algorithm_of(material)
+            algorithm = algorithm_of(material)
         except UnusableKeys as error:
             raise UnusableKeys(f"key {position}: {error}") from error
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -134,7 +148,7 @@ def _from_pem(content: bytes) -> list[Key]:
     return found
 
 
-def _algorithm_of(material: object) -> str | None:
+def algorithm_of(material: object) -> str | None:
     """Return the one algorithm of a key, None where none is; raises UnusableKeys if it is weak."""
     match material:
         case Ed25519PublicKey():

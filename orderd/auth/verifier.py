@@ -44,8 +44,16 @@ class JwtVerifier:
         self._read_s = steady_s()
         self._known: OrderedDict[bytes, Claims] = OrderedDict()
 
-    def verify(self, token: str, now_s: float) -> Scope:
-        """Return what *token* allows at *now_s*, in seconds since 1970; raises `TurnedAway`."""
+    @property
+    def keys(self) -> Sequence[Key]:
+        """The keys by which it verifies now."""
+        return self._keys
+
+    def verify(self, token: str, now_s: float, received_s: float) -> Scope:
+        """Return what *token* allows, which came at *received_s*; in seconds since 1970.
+
+        Raises `Expired` where it had expired by then, and `TurnedAway` where it is not valid.
+        """
         if len(token) > TOKEN_CHARACTERS_MAX:
             # Also where it is not ASCII, no digest of it is taken.
             read_header(token)
@@ -53,10 +61,10 @@ class JwtVerifier:
         claims = self._known.get(digest)
         if claims is None:
             claims = self._verified(token)
-            claims.assert_valid_at(now_s, self._rules.leeway_s)
             self._keep(digest, claims)
         else:
-            self._assert_still_valid(digest, claims, now_s)
+            self._known.move_to_end(digest)
+        claims.assert_valid_at(now_s, received_s, self._rules.leeway_s)
         return claims.scope
 
     def _verified(self, token: str) -> Claims:
@@ -91,11 +99,3 @@ class JwtVerifier:
         self._known[digest] = claims
         if len(self._known) > TOKENS_KEPT_MAX:
             self._known.popitem(last=False)
-
-    def _assert_still_valid(self, digest: bytes, claims: Claims, now_s: float) -> None:
-        try:
-            claims.assert_valid_at(now_s, self._rules.leeway_s)
-        except TurnedAway:
-            del self._known[digest]
-            raise
-        self._known.move_to_end(digest)

@@ -9,8 +9,9 @@ from pydantic_core import ErrorDetails
 from orderd.config.jwt import JwtSettings
 from orderd.config.layers import merged_origins, merged_values
 from orderd.config.notify import MODELS, NotifySettings, channel_keys
-from orderd.config.settings import SECRET, Settings, Token, has_mark
+from orderd.config.settings import SECRET, Settings, has_mark
 from orderd.config.sources import KeyPath, Layer
+from orderd.config.tokens import Token
 from orderd.logs.redaction import redact
 from orderd.runtime.config_errors import Problem
 

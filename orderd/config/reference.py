@@ -8,8 +8,9 @@ from orderd.config.durations import format_duration
 from orderd.config.jwt import JwtSettings
 from orderd.config.notify import MODELS, BaseChannel, NotifySettings
 from orderd.config.notify_urls import shown_url
-from orderd.config.settings import RELOADABLE, Settings, Token, has_mark
+from orderd.config.settings import RELOADABLE, Settings, has_mark
 from orderd.config.sources import PREFIX
+from orderd.config.tokens import Token
 from orderd.logs.redaction import redact
 from orderd.protocol.values import value
 

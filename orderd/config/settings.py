@@ -4,21 +4,23 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from orderd.config.jwt import JwtSettings
 from orderd.config.layers import LayeredSettings
 from orderd.config.notify import NotifySettings
+from orderd.config.tokens import Token
 from orderd.config.types import (
     EXCLUSIVE,
     SHARED,
     AmqpUrls,
-    Checksum,
     DatabaseUrl,
+    FilePath,
     Listed,
     Lowered,
     Mapped,
     Modes,
+    QueuePattern,
     Seconds,
     WholeNumber,
 )
@@ -45,20 +47,6 @@ RELOADABLE = Mark("reloadable")
 SECRET = Mark("secret")
 
 _Delay = Annotated[Seconds, Field(ge=0.1, le=86_400)]
-_Permission = Annotated[
-    str, Field(pattern=r"^(\*|(product|order|user)\.(\*|[a-z_]{1,64}))$", max_length=80)
-]
-
-
-class Token(BaseModel):
-    """Who may send what: the SHA-256 of a bearer token and the commands that it allows."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
-    )
-
-    sha256: Annotated[str, Lowered, Checksum, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
-    allow: Annotated[tuple[_Permission, ...], Listed, Field(min_length=1, max_length=100)]
 
 
 class Settings(LayeredSettings):
@@ -73,6 +61,21 @@ class Settings(LayeredSettings):
         min_length=1,
         max_length=20,
         description="RabbitMQ: an amqp:// or amqps:// URL, or several, which are tried in turn",
+    )
+    rabbitmq_ca_file: FilePath = Field(
+        default="",
+        description="certification authorities in PEM that sign RabbitMQ's certificate (amqps://), "
+        "or the credential of this name; default: those of the system",
+    )
+    rabbitmq_cert_file: FilePath = Field(
+        default="",
+        description="client certificate for RabbitMQ in PEM, with its chain, or the credential of "
+        "this name; default: none",
+    )
+    rabbitmq_key_file: Annotated[FilePath, SECRET] = Field(
+        default="",
+        description="private key of rabbitmq_cert_file in PEM, without a passphrase, or the "
+        "credential of this name",
     )
     batch_max: Annotated[WholeNumber, RELOADABLE] = Field(
         default=200, ge=1, le=1_000, description="maximum commands per transaction, 1 to 1000"
@@ -102,6 +105,12 @@ class Settings(LayeredSettings):
         le=4 * _MIB,
         description="maximum reply to a query in bytes, 65536 to 4194304: pages end earlier, and a "
         "larger row is reply_too_large",
+    )
+    reply_queues: Annotated[tuple[QueuePattern, ...], Listed, RELOADABLE] = Field(
+        default=("*",),
+        max_length=100,
+        description="names of queues to which replies may be sent, with * for any text; direct "
+        "reply-to is always allowed, a queue of orderd never",
     )
     shutdown_timeout: Annotated[Seconds, RELOADABLE] = Field(
         default=30.0,
@@ -199,18 +208,14 @@ class Settings(LayeredSettings):
         description="minimum retention of requests and notifications: `orderctl prune` deletes "
         "older ones, 1d to 36500d",
     )
-    health_file: str = Field(
+    health_file: FilePath = Field(
         default_factory=lambda: path_to_write(os.environ),
-        max_length=255,
-        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
         examples=["/run/orderd/health"],
         description="file for `orderctl health`, best on a tmpfs; default: `health` in "
         "$RUNTIME_DIRECTORY, else in /run/orderd if that can be written; empty: none",
     )
-    metrics_file: str = Field(
+    metrics_file: FilePath = Field(
         default_factory=lambda: metrics_path(os.environ),
-        max_length=255,
-        pattern=r"^(/[^\x00\n]*[^/\x00\n])?$",
         examples=["/var/lib/prometheus/node-exporter/orderd.prom"],
         description="file for metrics in Prometheus' text format, written every 10 s; default: "
         "`metrics.prom` in $RUNTIME_DIRECTORY; empty: none",

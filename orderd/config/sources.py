@@ -13,6 +13,7 @@ from orderd.config import bounded_read
 from orderd.config.json_tables import json_table
 from orderd.protocol.values import value
 from orderd.runtime.config_errors import ConfigError, Problem
+from orderd.runtime.tls import CA_FILE, CERT_FILE, KEY_FILE
 
 PREFIX = "ORDERD_"
 # Variables that are orderd's, but no settings.
@@ -42,8 +43,11 @@ MAPPINGS = frozenset({"consume", "jwt", "notify", "tokens"})
 _PARSED = frozenset({*((key,) for key in MAPPINGS), ("notify", "channel")})
 # A credential of one channel of notifications: `notify_NAME`.
 _OF_CHANNEL = re.compile(r"notify_(?!_)(?P<channel>.+)")
-# The credential that is a file of keys, of which the setting is the path.
-_JWT_KEYS = "jwt_keys"
+# Credentials that are files themselves, of which a setting is the path.
+_FILES = {
+    "jwt_keys": ("jwt", "keys"),
+    **{name: (name,) for name in (CA_FILE, CERT_FILE, KEY_FILE)},
+}
 
 
 @value
@@ -132,8 +136,8 @@ def from_credentials(directory: Path, known: Collection[str], *, is_ours: bool =
     problems: list[Problem] = []
     for file in entries(directory, must_exist=is_ours):
         name = file.name.lower().removeprefix(PREFIX.lower())
-        if name == _JWT_KEYS:
-            layer.put(("jwt", "keys"), str(file), f"credential {file}")
+        if name in _FILES:
+            layer.put(_FILES[name], str(file), f"credential {file}")
             continue
         channel = _OF_CHANNEL.fullmatch(name)
         path = ("notify", "credentials", _printable(channel["channel"])) if channel else _path(name)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 
 from orderd.config.durations import parse_duration
 from orderd.config.json_tables import DuplicateName, json_table
@@ -133,7 +133,10 @@ WholeNumber = Annotated[int, BeforeValidator(_not_bool)]
 Listed = BeforeValidator(_listed)
 Mapped = BeforeValidator(_mapped)
 Lowered = BeforeValidator(_lower)
+# Absolute, so that it is the same wherever a program is started; empty: none.
+FilePath = Annotated[str, Field(max_length=255, pattern=r"^(/[^\x00\n]*[^/\x00\n])?$")]
 Checksum = BeforeValidator(_checksum)
+QueuePattern = Annotated[str, Field(min_length=1, max_length=255)]
 Modes = Annotated[Mode | Mapping[str, Mode], PlainValidator(_modes)]
 AmqpUrls = Annotated[tuple[SecretStr, ...], BeforeValidator(_url_list), AfterValidator(_amqp_urls)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from orderd.amqp.faults import ACCESS_REFUSED
 from orderd.amqp.inspection import needed
 from orderd.amqp.topology import QueueDepth
 from orderd.ctl.client import Client, NoAnswer, Request, client_of
@@ -41,7 +42,7 @@ def look_at_broker(settings: "Settings", token: str | None, timeout_s: float) ->
             daemon = _ask_daemon(client, depths, token, timeout_s)
             ages = dict(QueueAges(settings).look(client.connection, depths))
             _bound(ages, daemon)
-            if daemon.is_well:
+            if daemon.is_well and "queue" in daemon.facts:
                 _bound_by_asking(ages, client, depths, token, timeout_s)
             findings += [judge_queues(depths, former, ages), daemon]
     except Failure as failure:
@@ -137,6 +138,13 @@ def _bound_by_asking(
                 ages[queue] = time.monotonic() - started_s
 
 
+def _not_asked(client: Client, taken: Iterable[str]) -> Finding:
+    """Return what a user who only reads can know: that the queues are consumed."""
+    user = client.connection.user
+    summary = f"consumes {', '.join(taken)}; not asked: user {user} may not publish"
+    return Finding("daemon", is_well=True, summary=summary)
+
+
 def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: float) -> Finding:
     """Ask through the queue in which the question waits least."""
     taken = {
@@ -154,6 +162,8 @@ def _ask_daemon(client: Client, depths: Depths, token: str | None, timeout_s: fl
         summary = f"no answer in {timeout_s:g} s: {waits}"
         return Finding("daemon", is_well=False, summary=summary)
     except Failure as failure:
+        if getattr(failure.__cause__, "code", None) == ACCESS_REFUSED:
+            return _not_asked(client, taken)
         return Finding("daemon", is_well=False, summary=str(failure))
     elapsed_ms = (time.monotonic() - started_s) * 1000
     facts = {"version": answer["version"], "round_trip_ms": Decimal(f"{elapsed_ms:.1f}")}

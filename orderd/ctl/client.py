@@ -28,6 +28,7 @@ from orderd.logs.logger import silence_libraries
 from orderd.protocol.names import Queue
 from orderd.protocol.strict_json import MalformedJson, dumps, loads
 from orderd.protocol.values import value
+from orderd.runtime.config_errors import ConfigError
 
 if TYPE_CHECKING:
     from orderd.amqp.connection import Connection
@@ -181,13 +182,20 @@ def client_of(settings: "Settings") -> Iterator[Client]:
 
 
 def endpoint_of(settings: "Settings") -> BrokerEndpoint:
-    """Return where the broker is; raises Misconfigured for a URL that cannot be used."""
+    """Return where the broker is; raises Misconfigured for a URL or file that cannot be used."""
+    # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.config.broker_tls import broker_tls  # noqa: PLC0415
+
     try:
         return BrokerEndpoint(
             urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
             connection_name=f"orderctl {__version__} {settings.instance_name} {os.getpid()}",
+            tls=broker_tls(settings),
             heartbeat_s=int(settings.heartbeat),
         )
+    except ConfigError as error:
+        problems = [f"configuration: {problem}" for problem in error.problems]
+        raise Misconfigured("\n".join(problems)) from error
     except ValueError as error:
         raise Misconfigured(f"configuration: rabbitmq_url: {error}") from error
 

@@ -4,12 +4,14 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from orderd.ctl.json_text import compact, error_document, items_text, pretty
 from orderd.ctl.layout import lines_of, wrapped
-from orderd.ctl.tables import Table, plain, printable
+from orderd.ctl.tables import Table, Whole, plain, printable
 from orderd.ctl.terminal import painted, width
+from orderd.protocol.masking import masked
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -22,7 +24,10 @@ _HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 
 
 class Console:
-    """Stdout and stderr; `is_json` says in which form results are wanted."""
+    """Stdout and stderr; `is_json` says in which form results are wanted.
+
+    Tokens are masked in all that is printed, but for what goes through `exact`.
+    """
 
     def __init__(self, *, is_json: bool) -> None:
         self.is_json = is_json
@@ -61,6 +66,8 @@ class Console:
 
         A terminal shows it as wide as it is; elsewhere it is as wide as its content.
         """
+        # A token that is broken into lines could not be found any more.
+        table = replace(table, rows=[[_masked_cell(cell) for cell in row] for row in table.rows])
         if not sys.stdout.isatty():
             self.line(plain(table))
         elif table.rows or not empty:
@@ -70,7 +77,7 @@ class Console:
 
     def say(self, text: str, style: str = "") -> None:
         """Print *text*, a sentence, on stdout; a terminal shows it in lines, painted in *style*."""
-        lines = _lines(printable(text), sys.stdout)
+        lines = _lines(printable(masked(text)), sys.stdout)
         self.line("\n".join(painted(line, style) if style else line for line in lines))
 
     def new_screen(self) -> None:
@@ -84,6 +91,10 @@ class Console:
 
     def write(self, text: str) -> None:
         """Print *text*, which has ends of lines of its own, as it is."""
+        self.exact(masked(text))
+
+    def exact(self, text: str) -> None:
+        """Print *text* to the byte, tokens in it as well."""
         before, self._before = self._before, ""
         sys.stdout.write(f"{before}{text}")
 
@@ -92,7 +103,7 @@ class Console:
         self.flush()
         # Without a reader of stderr the work goes on.
         with suppress(OSError):
-            for line in _lines(printable(text), sys.stderr):
+            for line in _lines(printable(masked(text)), sys.stderr):
                 sys.stderr.write(f"{line}\n")
 
     def complain(self, text: str) -> None:
@@ -150,6 +161,10 @@ class Console:
     def flush(self) -> None:
         """Write out what is still in memory; a closed pipe is found out here."""
         sys.stdout.flush()
+
+
+def _masked_cell(cell: str) -> str:
+    return Whole(masked(cell)) if isinstance(cell, Whole) else masked(cell)
 
 
 def _lines(text: str, stream: TextIO) -> list[str]:

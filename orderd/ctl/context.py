@@ -44,6 +44,7 @@ class Context:
             problems = [f"configuration: {problem}" for problem in error.problems]
             raise Misconfigured("\n".join(problems)) from error
         installed.require_credentials(self._options.command, settings)
+        settings = installed.with_files_held(self._acting, settings)
         installed.become_user(self._acting)
         return settings
 

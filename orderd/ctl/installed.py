@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderd.ctl.errors import Misconfigured
 from orderd.runtime import installation
+from orderd.runtime.config_errors import ConfigError
 from orderd.runtime.installation import DAEMON, NOTIFIER, Account
 from orderd.runtime.paths import CONFIG_FILE
 
@@ -58,10 +59,28 @@ def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     return whole
 
 
+def with_files_held(command: str, settings: "Settings") -> "Settings":
+    """Return *settings* with copies, in memory, of the files of TLS that root alone may read.
+
+    For who gives up root afterwards, see `become_user`. Raises Misconfigured where one is unusable.
+    """
+    if command in _WITHOUT_BROKER or not _gives_up_root(command):
+        return settings
+    from orderd.config.broker_tls import broker_tls  # noqa: PLC0415 (only needed here)
+
+    try:
+        files = broker_tls(settings).given
+    except ConfigError as error:
+        problems = [f"configuration: {problem}" for problem in error.problems]
+        raise Misconfigured("\n".join(problems)) from error
+    held = {setting: _held(setting, path) for setting, path in files.items()}
+    return settings.model_copy(update=held)
+
+
 def become_user(command: str) -> None:
     """Give up root for the user of the command, for good; do nothing where none is installed."""
     user = _user(_account(command))
-    if user is None or os.geteuid() != 0 or _DIRECTORY in os.environ:
+    if user is None or not _gives_up_root(command):
         return
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
@@ -111,6 +130,18 @@ def are_hidden(account: Account = DAEMON) -> bool:
         and not os.access(account.credentials, os.R_OK)
         and _DIRECTORY not in os.environ
     )
+
+
+def _gives_up_root(command: str) -> bool:
+    is_root = os.geteuid() == 0 and _DIRECTORY not in os.environ
+    return is_root and _user(_account(command)) is not None
+
+
+def _held(setting: str, path: str) -> str:
+    """Return the path of a copy of the file that lasts as long as this process, and is its own."""
+    copy = os.memfd_create(setting)
+    os.write(copy, Path(path).read_bytes())
+    return f"/proc/self/fd/{copy}"
 
 
 def _account(command: str) -> Account:

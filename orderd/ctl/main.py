@@ -33,11 +33,13 @@ COMMANDS: Final = {
     "explain": "show everything known about one request or event",
     "dlq": "group, list, replay, edit, export or delete dead letters",
     "notify": "list, show, retry or preview notifications, or test a channel",
+    "token": "make keys for JWTs, issue tokens, or show what is in one",
     "ledger": "show or list the outcomes of requests",
     "outbox": "list unsent events, or have them sent",
     "topology": "declare, show or check the broker's queues",
     "prune": "delete requests and notifications past their retention",
     "migrate": "bring the database's schema up to date",
+    "grants": "print what each role needs of PostgreSQL and RabbitMQ, and no more",
     "config": "show or check the settings, or print an example file",
     "demo": "run the reference scenario on an empty database",
     "completion": "print a shell completion script",
@@ -171,6 +173,10 @@ class SuggestingParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say how the command is used and what is wrong; raises WrongArguments."""
+        # Loaded only for the sake of an error.
+        from orderd.protocol.masking import masked  # noqa: PLC0415
+
+        message = masked(message)
         self.print_usage(sys.stderr)
         self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
         raise WrongArguments(message)

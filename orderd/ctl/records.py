@@ -7,13 +7,13 @@ from orderd.db.transaction import Transaction
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import MalformedJson, loads
 
-LEDGER_FIELDS: Final = ("id", "queue", "action", "outcome", "code", "created_at")
+LEDGER_FIELDS: Final = ("id", "queue", "action", "outcome", "code", "actor", "created_at")
 
 
 def read_ledger(tx: Transaction, wanted: str) -> dict[str, Any] | None:
     """Return the row of a request with its response, None where there is none."""
-    for queue, action, outcome, code, created_at, response in tx.rows("read_ledger", id=wanted):
-        row = ledger_row(wanted, queue, action, outcome, code, created_at)
+    for *fields, response in tx.rows("read_ledger", id=wanted):
+        row = ledger_row(wanted, *fields)
         return {**row, "response": loads(response.encode())}
     return None
 

@@ -60,15 +60,10 @@ def in_broker(
         if (depth := queue_depth(publisher.connection, name)) is not None and depth.ready
     }
     search = _Search(publisher, Renewals(settings, publisher, list(depths), tell), request_id)
-    search.look({name: ready for name, ready in depths.items() if not _is_of_notices(name)})
+    own = {name: ready for name, ready in depths.items() if not _is_of_notices(name)}
+    _look_where_allowed(search, own, tell)
     for name in filter(_is_of_notices, depths):
-        try:
-            search.look({name: depths[name]})
-        except ChannelFault as fault:
-            if fault.code != ACCESS_REFUSED:
-                raise
-            search.messages.not_looked_at[name] = depths[name]
-            tell(f"{name}: {fault.reason}")
+        _look_where_allowed(search, {name: depths[name]}, tell)
     messages = search.messages
     for queue in QUEUES:
         depth = queue_depth(publisher.connection, queue)
@@ -78,8 +73,26 @@ def in_broker(
     return messages
 
 
+def _look_where_allowed(
+    search: "_Search", depths: Mapping[str, int], tell: Callable[[str], None]
+) -> None:
+    """Look into all queues at once, or one by one where the user may not read each of them."""
+    try:
+        search.look(depths)
+    except ChannelFault as fault:
+        if fault.code != ACCESS_REFUSED:
+            raise
+        if len(depths) > 1:
+            search.forget()
+            for name, ready in depths.items():
+                _look_where_allowed(search, {name: ready}, tell)
+            return
+        search.messages.not_looked_at |= depths
+        tell(f"{', '.join(depths)}: {fault.reason}")
+
+
 def _is_of_notices(name: str) -> bool:
-    """Return whether it is a queue of notifications, which orderd's user need not read."""
+    """Return whether it is a queue of notifications."""
     return name.partition(".")[0] in tuple(NoticeQueue)
 
 
@@ -155,6 +168,10 @@ class _Search:
                 if ready > limit:
                     self.messages.not_looked_at[name] = ready - limit
                 self._look_into(browser, name, min(ready, limit))
+
+    def forget(self) -> None:
+        """Begin anew: what was found is given back, and will be found again."""
+        self.messages = Messages()
 
     def _look_into(self, browser: Browser, name: str, count: int) -> None:
         is_dead = name.endswith(dead_letter_queue(""))

@@ -1,15 +1,13 @@
 """What is built from what: all parts of the daemon, made from its settings; nothing is global."""
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from orderd import __version__
 from orderd.amqp.consumer import Consumer
-from orderd.amqp.endpoint import BrokerEndpoint
 from orderd.amqp.publisher import Publisher
 from orderd.amqp.stepwise import StepwisePublisher
 from orderd.config.settings import Settings
 from orderd.daemon.announcer import Announcer
+from orderd.daemon.broker import broker_endpoint
 from orderd.daemon.fleet_entry import FleetEntry
 from orderd.daemon.keepalive import KeepAlive
 from orderd.daemon.lifecycle import Lifecycle
@@ -33,6 +31,7 @@ from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.overlap import Overlap
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.replacement import Replacement
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.settle import Settler
@@ -40,13 +39,10 @@ from orderd.pipeline.stats import Stats
 from orderd.runtime.health import Health
 from orderd.runtime.signals import Signals
 from orderd.runtime.systemd import Notifier
-from orderd.shop.authorize import Grants
+from orderd.shop.authorize import Grant, Grants
 
 if TYPE_CHECKING:
     from orderd.daemon.exposition import Exposition
-
-# An alarm of the broker may last; the loop waits for its end in slices and holds what it has.
-BLOCKED_TIMEOUT_S: Final = 86_400
 
 
 class App:
@@ -131,7 +127,8 @@ class App:
     def _build_pipeline(self, program: Program) -> None:
         self.policy = policy_of(self.settings)
         self.quarantine = Quarantine(self.database)
-        reporter, confirmed = Reporter(), Confirmed()
+        self.receipts = Receipts()
+        reporter, confirmed = Reporter(self.stats.measures.replies_unsent), Confirmed()
         self.direct_replies = DirectReplies(self._replier, self.publisher, reporter)
         self.work = program.work(self._parts(confirmed))
         self.settler = Settler(
@@ -143,13 +140,21 @@ class App:
             confirmed,
             quarantine=self.quarantine,
             note_dead=self.work.note_dead,
-            outbound=OutboundMessages(self.policy, reporter, self.database.clock.now),
+            outbound=OutboundMessages(
+                self.policy, self.receipts, reporter, self.database.clock.now
+            ),
             direct_replies=self.direct_replies,
             reporter=reporter,
             stats=self.stats,
             keep_alive=self.keepalive,
         )
-        self.replacement = Replacement(self.consumer, self.publisher, reporter, self.keepalive)
+        self.replacement = Replacement(
+            self.consumer,
+            self.publisher,
+            reporter,
+            receipt=self.receipts.headers,
+            keep_alive=self.keepalive,
+        )
         self.kill_switch = KillSwitch(self.policy)
         self.pipeline = Pipeline(
             self.consumer.inbox,
@@ -172,6 +177,7 @@ class App:
             consumer=self.consumer,
             publisher=self.publisher,
             quarantine=self.quarantine,
+            receipts=self.receipts,
             confirmed=confirmed,
             measures=self.stats.measures,
             announcer=self.announcer,
@@ -273,6 +279,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         body_bytes_max=settings.body_bytes_max,
         reply_bytes_max=settings.reply_bytes_max,
+        reply_queues=settings.reply_queues,
         retry_delays_s=settings.retry_delays,
         lock_patience_s=settings.lock_patience,
         poison_after=settings.poison_after,
@@ -286,15 +293,5 @@ def grants_of(settings: Settings) -> Grants:
     """Return which token may send what; None where every command is allowed."""
     if settings.authorization_mode == "none":
         return None
-    tokens = settings.tokens.values() if settings.takes_tokens else ()
-    return {token.sha256: token.allow for token in tokens}
-
-
-def broker_endpoint(settings: Settings, program: str) -> BrokerEndpoint:
-    """Return where RabbitMQ is, and the name this process of *program* has on its connections."""
-    return BrokerEndpoint(
-        urls=tuple(url.get_secret_value() for url in settings.rabbitmq_url),
-        connection_name=f"{program} {__version__} {settings.instance_name} {os.getpid()}",
-        heartbeat_s=int(settings.heartbeat),
-        blocked_timeout_s=BLOCKED_TIMEOUT_S,
-    )
+    tokens = settings.tokens.items() if settings.takes_tokens else ()
+    return {token.sha256: Grant(name, token.allow) for name, token in tokens}

@@ -46,6 +46,7 @@ class Exposition:
             metrics.CRITICAL_TIME: _by_name(measures.critical),
             metrics.EVENTS_PUBLISHED: _by_name(measures.events.published),
             metrics.EVENTS_REFUSED: _by_name(measures.events.refused),
+            metrics.REPLIES_UNSENT: _by_name(measures.replies_unsent),
             metrics.RETRIES: measures.retries.items(),
             metrics.DEAD_LETTERS: measures.dead_letters.items(),
             metrics.STATE: [((phase,), phase is lifecycle.phase) for phase in Phase],

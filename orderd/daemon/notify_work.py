@@ -60,11 +60,12 @@ class NotifyWork:
         """Raise `ConfigError` where a template or a channel cannot be used; keep them."""
         self._next_routes = self._built(settings)
 
-    def take_over(self, _settings: Settings) -> None:
-        """Send by what was examined from now on."""
+    def take_over(self, _settings: Settings) -> Sequence[str]:
+        """Send by what was examined from now on; nothing is different but the settings."""
         if self._next_routes is not self._routes:
             self._routes.close()
             self._routes = self._next_routes
+        return ()
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:
         """Return none: notices are in no line; a copy of one without an id keeps its given one."""

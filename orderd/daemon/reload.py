@@ -5,12 +5,14 @@ from typing import Final
 
 from orderd.amqp.faults import BrokerFault, TopologyMismatch
 from orderd.config.authorization import AUTHORIZATION, NONE, described, ignored
+from orderd.config.broker_tls import unencrypted_brokers
 from orderd.config.load import ConfigError
 from orderd.config.notify_checks import doubts
 from orderd.config.reference import shown
 from orderd.config.reload import Reload, reload_settings
 from orderd.config.settings import SECRET, Settings, has_mark
 from orderd.daemon.app import App, policy_of
+from orderd.db.options import unchecked_hosts
 from orderd.logs import journal
 from orderd.logs.logger import LogEvent, configure, emit
 
@@ -57,7 +59,9 @@ def doubt(settings: Settings) -> None:
             f"prefetch {settings.prefetch_count} is less than twice batch_max "
             f"{settings.batch_max}: batches will not reach batch_max",
         )
-    for doubtful in doubts(settings.notify):
+    dsn = settings.database_url.get_secret_value()
+    in_clear = (*unencrypted_brokers(settings), *unchecked_hosts(dsn))
+    for doubtful in (*doubts(settings.notify), *in_clear):
         emit(LogEvent.CONFIG_WARNING, doubtful)
     if settings.log_format == "journal" and (fault := journal.fault()):
         emit(LogEvent.CONFIG_WARNING, f"lines go to stderr as JSON: no journal at {fault}")
@@ -75,7 +79,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     configure(settings.log_level, settings.log_format, settings.log_priority_prefix)
     app.status.expect_watchdog(settings.watchdog)
     app.policy.replace(policy_of(settings))
-    app.work.take_over(settings)
+    others = app.work.take_over(settings)
     changes = [
         f"{key}: {_change(before, settings, key)}"
         for key in outcome.changed
@@ -83,7 +87,7 @@ def _take_over(app: App, outcome: Reload, *remarks: str) -> None:
     ]
     changes += _authorization_change(before, settings)
     needs_restart = [f"{key} needs a restart" for key in outcome.needs_restart]
-    told = "; ".join([*changes, *needs_restart, *remarks])
+    told = "; ".join([*changes, *others, *needs_restart, *remarks])
     emit(LogEvent.CONFIG_RELOADED, told or "no setting has changed")
     if outcome.changed:
         doubt(settings)

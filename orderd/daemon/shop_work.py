@@ -9,7 +9,7 @@ from orderd.amqp.message import Delivery
 from orderd.config.authorization import described
 from orderd.config.settings import Settings
 from orderd.daemon.authorization_record import AuthorizationRecord
-from orderd.daemon.jwt_keys import verifier_of
+from orderd.daemon.jwt_keys import key_changes, verifier_of
 from orderd.daemon.work import Parts, Program
 from orderd.db.table_queries import PREPARED
 from orderd.pipeline.arrivals import Arrivals
@@ -34,8 +34,9 @@ class ShopWork:
         """Work with *parts*; raises `ConfigError` where no key for JWTs can be used."""
         self._parts = parts
         self._settings = parts.settings
-        self._authorization = AuthorizationRecord(parts.database)
-        parts.policy.verifier = self._next_verifier = verifier_of(self._settings)
+        self._authorization = AuthorizationRecord(parts.database, parts.receipts)
+        self._verifier = self._next_verifier = verifier_of(self._settings)
+        parts.policy.verifier = self._verifier
         self._deferrals = Deferrals(parts.database, parts.policy)
         self.sweeper = Sweeper(
             parts.database, parts.publisher, parts.confirmed, parts.measures.events
@@ -44,9 +45,10 @@ class ShopWork:
         self.decoder = Decoder(
             parts.policy,
             self._deferrals,
-            parts.measures,
-            parts.database.clock.seconds,
-            parts.keep_alive,
+            parts.receipts,
+            measures=parts.measures,
+            now_s=parts.database.clock.seconds,
+            keep_alive=parts.keep_alive,
         )
         arrivals = Arrivals(parts.consumer, parts.policy, parts.retried)
         self.committer = Committer(
@@ -82,11 +84,14 @@ class ShopWork:
         """Raise `ConfigError` where no key for JWTs can be used; keep the keys for `take_over`."""
         self._next_verifier = verifier_of(settings)
 
-    def take_over(self, settings: Settings) -> None:
-        """Decode by these settings, also what was decoded ahead."""
+    def take_over(self, settings: Settings) -> Sequence[str]:
+        """Decode by these settings, also what was decoded ahead; return which keys have changed."""
+        before, after = self._verifier, self._next_verifier
         self._settings = settings
-        self._parts.policy.verifier = self._next_verifier
+        self._parts.policy.verifier = self._verifier = after
         self.decoder.forget_ahead()
+        changes = "" if before is None or after is None else key_changes(before.keys, after.keys)
+        return [changes] if changes else []
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:
         """Keep the places of commands of which copies go to the end of their queues."""

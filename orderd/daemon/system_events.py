@@ -9,7 +9,7 @@ from orderd.config.settings import Settings
 from orderd.db.clock import Clock
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.protocol.cloud_events import CloudEvent, SystemEvent, new_id
+from orderd.protocol.cloud_events import CloudEvent, EventContext, SystemEvent, new_id
 from orderd.protocol.strict_json import dumps
 
 
@@ -30,7 +30,7 @@ class SystemEvents:
         data = dumps({"instance": self._instance, "version": __version__, **content})
         event = CloudEvent(event_type, f"instance/{self._instance}", data)
         event_id = new_id()
-        body = event.body(event_id, self._source, self._clock.now(), None)
+        body = event.body(event_id, EventContext(self._source, self._clock.now()))
         try:
             self._publisher.publish([event_message(OutboxRow(0, event_id, event_type, body))])
         except BrokerFault:

@@ -16,6 +16,7 @@ from orderd.pipeline.outbox.rows import Confirmed
 from orderd.pipeline.overlap import Job
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.results import Result
 from orderd.protocol.tenants import Tenant
 from orderd.protocol.values import value
@@ -36,6 +37,7 @@ class Parts:
     consumer: Consumer
     publisher: Publisher
     quarantine: Quarantine
+    receipts: Receipts
     confirmed: Confirmed
     measures: Measures
     announcer: Announcer
@@ -73,8 +75,11 @@ class Work(Protocol):
     def examine(self, settings: Settings) -> None:
         """Raise `ConfigError` where something that these settings name cannot be used."""
 
-    def take_over(self, settings: Settings) -> None:
-        """Work by these settings from now on, with batches that were not begun yet."""
+    def take_over(self, settings: Settings) -> Sequence[str]:
+        """Work by these settings from now on, with batches that were not begun yet.
+
+        Return what is different besides the settings, in words.
+        """
 
     def places(self, deliveries: Sequence[Delivery]) -> Mapping[int, str]:
         """Return the keys by which copies of *deliveries* keep their places, by tag."""

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - likewise
 from psycopg2.extensions import register_type
 
+from orderd.db.certificates import VERIFY_FAILED, reason_of_refusal
 from orderd.db.clock import Clock
 from orderd.db.faults import DatabaseOutage, DatabaseRefused, SchemaFault, translated
 from orderd.db.options import check_dsn, masked
@@ -133,7 +134,7 @@ class Database:
             try:
                 connection: Connection = psycopg2.connect(**parameters)
             except psycopg2.OperationalError as error:
-                faults.append(translated(error, self._parameters.get("user")))
+                faults.append(_explained(error, parameters))
             else:
                 return connection
             # A host may take all of its time, and its name as much again to be looked up.
@@ -192,6 +193,14 @@ class Database:
             self._connection = None
             with suppress(psycopg2.Error):
                 connection.close()
+
+
+def _explained(error: psycopg2.OperationalError, parameters: Mapping[str, Any]) -> Exception:
+    """Return the fault of a failed connect, with what is wrong with the certificate."""
+    fault = translated(error, parameters.get("user"))
+    if VERIFY_FAILED in str(fault) and (reason := reason_of_refusal(parameters)):
+        return DatabaseRefused(f"{fault}: {reason}")
+    return fault
 
 
 def _attempts(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:

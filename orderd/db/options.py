@@ -30,6 +30,7 @@ _WHOLE_NUMBERS: Final = (
     "tcp_user_timeout",
 )
 _PORT_MAX: Final = 65_535
+_CHECKED: Final = "verify-full"
 # No directory, so there can be no socket in it.
 _NOWHERE: Final = "/dev/null/orderd"
 # What a connection ends with there, or on a machine that has no socket left to try it.
@@ -88,6 +89,28 @@ def shown_dsn(dsn: str) -> str:
     return make_dsn(**hidden)
 
 
+def unchecked_hosts(dsn: str) -> list[str]:
+    """Return which hosts are connected to without a proof that they are who they should be.
+
+    Only `sslmode=verify-full` compares the name in the server's certificate.
+    """
+    try:
+        parameters = parse_dsn(dsn)
+    except (psycopg2.Error, UnicodeError):
+        # What can never work is refused for that.
+        return []
+    mode = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
+    if mode == _CHECKED or "service" in parameters or os.environ.get("PGSERVICE"):
+        return []
+    hosts = (_value(parameters, "hostaddr")[1] or _value(parameters, "host")[1]).split(",")
+    return [
+        f"database_url: sslmode={mode} does not check that the server is {host}; "
+        f"use sslmode={_CHECKED}"
+        for host in dict.fromkeys(hosts)
+        if not _is_local(host)
+    ]
+
+
 def masked(text: str, parameters: Mapping[str, Any]) -> str:
     """Return *text*, in libpq's words, without the passwords of *parameters*."""
     told = {value for name, value in parameters.items() if name not in _SECRETS}
@@ -136,6 +159,16 @@ def _is_address(text: str) -> bool:
 
 def _is_port(text: str) -> bool:
     return text == "" or (_NUMBER.fullmatch(text) is not None and 1 <= int(text) <= _PORT_MAX)
+
+
+def _is_local(host: str) -> bool:
+    """Return whether what goes to *host* stays on this machine: by a socket, or the loopback."""
+    if host in {"", "localhost"} or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _number_problems(parameters: Mapping[str, Any]) -> list[str]:

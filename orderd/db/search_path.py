@@ -1,9 +1,11 @@
 """Whose tables the names of orderd's tables lead to, by search_path."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
 from orderd.db.faults import SchemaFault
+from orderd.db.options import check_dsn
 from orderd.db.shape import TABLES
 from orderd.db.transaction import Transaction
 from orderd.protocol.values import value
@@ -12,6 +14,9 @@ _HISTORY: Final = "schema_migrations"
 _COLUMNS_OF_HISTORY: Final = frozenset({"version", "name", "checksum"})
 
 
+# In `options`, as PostgreSQL reads them: a backslash stands before a blank that ends nothing.
+_IN_OPTIONS: Final = re.compile(r"(?:-c\s*|--)search_path=((?:\\.|\S)+)")
+_DEFAULT_SCHEMA: Final = "public"
 _ADVICE: Final = "give orderd a schema of its own, first in search_path"
 
 
@@ -29,6 +34,19 @@ class _Found:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name} of role {self.owner}"
+
+
+def schema_of(dsn: str) -> str:
+    """Return the first schema of the search_path that *dsn* sets; `public` where it sets none.
+
+    What database or role set is not known here. Raises ValueError where *dsn* can never work.
+    """
+    found = _IN_OPTIONS.findall(check_dsn(dsn).get("options", ""))
+    path = re.sub(r"\\(.)", r"\1", found[-1]) if found else ""
+    for part in map(str.strip, path.split(",")):
+        if part and part.strip('"') != "$user":
+            return part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
+    return _DEFAULT_SCHEMA
 
 
 def is_migrated(tx: Transaction) -> bool:

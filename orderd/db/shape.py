@@ -158,6 +158,7 @@ WANTED: Final[Mapping[str, Mapping[str, _Wanted]]] = {
         "action": _Wanted("text", _text(30)),
         "outcome": _WORD,
         "code": _or_null(_Wanted("text", _text(30))),
+        "actor": _or_null(_Wanted("text", _text(255))),
         "response": _Wanted("jsonb", _exactly("jsonb")),
         "fingerprint": _Wanted("text", _text(64)),
         "created_at": _LEASE,

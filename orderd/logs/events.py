@@ -56,7 +56,7 @@ class LogEvent(StrEnum):
     BROKER_REFUSED = (
         "broker.refused",
         ERROR,
-        "RabbitMQ refuses the login or virtual host, or a limit is too low; repeated every minute.",
+        "RabbitMQ refuses login or virtual host, TLS fails, or a limit is too low; every minute.",
     )
     BROKER_BLOCKED = (
         "broker.blocked",
@@ -121,7 +121,7 @@ class LogEvent(StrEnum):
     DATABASE_REFUSED = (
         "database.refused",
         ERROR,
-        "PostgreSQL refuses the login or the database; repeated every minute.",
+        "PostgreSQL refuses the login or the database, or TLS fails; repeated every minute.",
     )
     SCHEMA_OUTDATED = (
         "schema.outdated",

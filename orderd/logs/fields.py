@@ -12,6 +12,7 @@ class LogFields(TypedDict, total=False):
     action: str | None
     id: str | None
     correlation_id: str | None
+    actor: str | None
     outcome: str | None
     code: str | None
     attempt: int | None

@@ -11,10 +11,11 @@ from pythonjsonlogger.json import JsonFormatter
 from orderd.logs.events import LogEvent
 from orderd.logs.fields import FIELD_NAMES
 from orderd.logs.redaction import redact
+from orderd.protocol.masking import masked, masked_trace
 
 # The journal splits lines at 48 KiB; a JSON text may need six characters for one.
 LINE_CHARS_MAX = 47_000
-# Cut before passwords are hidden, but far beyond what is kept: else half of one might stay.
+# Cut before secrets are hidden, but far beyond what is kept: else half of one might stay.
 _READ_CHARS_MAX = 65_536
 _MESSAGE_CHARS_MAX = 4_096
 _ERROR_CHARS_MAX = 4_096
@@ -54,13 +55,15 @@ class TextLines(logging.Formatter):
 
 
 def line_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what the line says: no value is None, over-long or holds a password of a URL."""
+    """Return what the line says: no value is None or over-long, or has a password or token."""
     fields: dict[str, Any] = {
         "timestamp": timestamp(record.created),
         "level": record.levelname,
         "logger": record.name,
         "event": getattr(record, "event", LogEvent.LIBRARY_LOGGED.value),
-        "message": _clean(redact(record.getMessage()[:_READ_CHARS_MAX]), _MESSAGE_CHARS_MAX),
+        "message": _clean(
+            masked(redact(record.getMessage()[:_READ_CHARS_MAX])), _MESSAGE_CHARS_MAX
+        ),
     }
     given: Mapping[str, object] = getattr(record, "fields", {})
     fields |= {name: _value(given[name]) for name in FIELD_NAMES if given.get(name) is not None}
@@ -82,11 +85,11 @@ def error_text(error: BaseException, *, trace: bool) -> str:
     cause = error.__cause__
     if cause is not None:
         summary = f"{summary}; caused by {_summary(cause)}"
-    summary = _clean(redact(summary), _SUMMARY_CHARS_MAX)
+    summary = _clean(masked_trace(redact(summary)), _SUMMARY_CHARS_MAX)
     if not trace:
         return summary
     # The innermost calls stand at the end and say most, so the beginning is what is cut.
-    lines = redact("".join(format_exception(error))[-_READ_CHARS_MAX:])
+    lines = masked_trace(redact("".join(format_exception(error))[-_READ_CHARS_MAX:]))
     return f"{summary}\n{_clean(lines[-(_ERROR_CHARS_MAX - len(summary) - 1) :], _ERROR_CHARS_MAX)}"
 
 
@@ -107,7 +110,7 @@ def _summary(error: BaseException) -> str:
 
 def _value(value: object) -> object:
     if isinstance(value, str):
-        return _clean(value, _FIELD_CHARS_MAX)
+        return _clean(masked(value), _FIELD_CHARS_MAX)
     if isinstance(value, float):
         return round(value, 3)
     return value if isinstance(value, int) else _clean(str(value), _FIELD_CHARS_MAX)

@@ -117,6 +117,11 @@ class Notice:
         return "" if self.sender_id is not None else self.event_id
 
     @property
+    def actor(self) -> str | None:
+        """Nobody: services publish notices, and orderd its events."""
+        return None
+
+    @property
     def is_query(self) -> bool:
         """Whether it is worth nothing without an answer: never."""
         return False

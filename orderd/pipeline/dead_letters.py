@@ -11,6 +11,7 @@ from orderd.amqp.wire.properties import encode
 from orderd.pipeline.messages import SHORT_STRING_BYTES_MAX, copied_properties
 from orderd.pipeline.results import Result
 from orderd.protocol.cloud_events import CloudEvent, SystemEvent
+from orderd.protocol.masking import masked, masked_trace
 from orderd.protocol.names import (
     DEAD_LETTER_HEADERS,
     HEADER_ATTEMPT,
@@ -23,28 +24,46 @@ from orderd.protocol.names import (
     HEADER_PLACE,
     HEADER_QUEUE,
     HEADER_REASON,
+    HEADER_RECEIVED,
     HEADER_REPLAYED,
     HEADER_USER_ID,
     dead_letter_queue,
 )
 from orderd.protocol.rows import rfc3339
 from orderd.protocol.strict_json import dumps
+from orderd.protocol.values import value
 
 # A header table has to fit into one frame, or the connection is closed each time.
 HEADERS_BYTES_MAX: Final = 16 * 1024
 REASON_CHARACTERS_MAX: Final = 1000
 _HEADER_OVERHEAD_BYTES: Final = 64
 # Short texts that producers can set as well, and then to anything.
-_SHORT_TEXTS: Final = frozenset({HEADER_EXPIRATION, HEADER_USER_ID, HEADER_EDITED_BY})
+_SHORT_TEXTS: Final = frozenset(
+    {HEADER_EXPIRATION, HEADER_USER_ID, HEADER_EDITED_BY, HEADER_RECEIVED}
+)
+
+
+@value
+class Verdict:
+    """Why a message becomes a dead letter; *error* is a trace, where there is one."""
+
+    code: str
+    reason: str
+    error: str = ""
 
 
 def dead_letter(
-    result: Result, code: str, reason: str, error: str, failed_at: datetime
+    result: Result, verdict: Verdict, failed_at: datetime, receipt: Mapping[str, Any]
 ) -> OutgoingMessage:
-    """Return the message for the dead letter queue; *error* is cut to what there is room for."""
+    """Return the message for the dead letter queue; the error is cut to what there is room for.
+
+    *receipt* are the headers of its receipt.
+    """
+    error = verdict.error
     ours: dict[str, Any] = {
-        HEADER_REASON: reason[:REASON_CHARACTERS_MAX],
-        HEADER_CODE: code,
+        **receipt,
+        HEADER_REASON: masked(verdict.reason)[:REASON_CHARACTERS_MAX],
+        HEADER_CODE: verdict.code,
         HEADER_FAILED_AT: rfc3339(failed_at),
         HEADER_QUEUE: str(result.delivery.queue),
         HEADER_ATTEMPT: result.attempt,
@@ -53,7 +72,9 @@ def dead_letter(
     room_bytes = HEADERS_BYTES_MAX - _size_of(properties, ours) - _HEADER_OVERHEAD_BYTES
     if error and room_bytes > 0:
         # The end of a trace says most.
-        ours[HEADER_ERROR] = error.encode(errors="replace")[-room_bytes:].decode(errors="ignore")
+        ours[HEADER_ERROR] = (
+            masked_trace(error).encode(errors="replace")[-room_bytes:].decode(errors="ignore")
+        )
         properties = copied_properties(result.delivery.properties, ours)
     queue = dead_letter_queue(result.delivery.queue)
     return OutgoingMessage("", queue, result.delivery.body, properties, mandatory=True)
@@ -82,12 +103,12 @@ def without_original_headers(message: OutgoingMessage) -> OutgoingMessage:
     return replace(message, properties=replace(message.properties, headers=ours))
 
 
-def dead_lettered_event(result: Result, code: str, reason: str) -> CloudEvent:
+def dead_lettered_event(result: Result, verdict: Verdict) -> CloudEvent:
     """Return the event that tells of a dead letter; never with the message's content."""
     told = {
         "queue": str(result.delivery.queue),
-        "code": code,
-        "reason": reason[:REASON_CHARACTERS_MAX],
+        "code": verdict.code,
+        "reason": masked(verdict.reason)[:REASON_CHARACTERS_MAX],
         "attempt": result.attempt,
         "request_id": result.request_id,
     }

@@ -13,13 +13,14 @@ from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.measures import Measures
 from orderd.pipeline.policy import Policy
 from orderd.pipeline.quarantine import was_tried
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result, attempt_of
 from orderd.protocol.amqp10 import TYPE_ENCODED, message_id_of
 from orderd.protocol.envelope import Command, Invalid, decode
 from orderd.protocol.metrics import BatchPhase
 from orderd.runtime.crash_points import reach
-from orderd.shop.authorize import authorize
+from orderd.shop.authorize import Arrival, authorize
 from orderd.shop.decide import response_to
 from orderd.shop.registry import SHOP
 
@@ -37,12 +38,18 @@ class Decoder:
         self,
         policy: Policy,
         deferrals: Deferrals,
+        receipts: Receipts,
+        *,
         measures: Measures,
         now_s: Callable[[], float],
         keep_alive: Callable[[], None],
     ) -> None:
-        """Tell by *now_s* what has expired; *deferrals* knows commands without an id again."""
+        """Tell by *now_s* what has expired; *deferrals* knows commands without an id again.
+
+        By *receipts* it is known when a message that was copied first came.
+        """
         self._policy = policy
+        self._receipts = receipts
         self._deferrals = deferrals
         self._measures = measures
         self._now_s = now_s
@@ -119,8 +126,23 @@ class Decoder:
             permit=partial(
                 authorize,
                 self._policy.grants,
+                arrival=self._arrival(delivery),
                 verifier=self._policy.verifier,
                 now_s=self._now_s(),
             ),
             is_encoded=properties.type == TYPE_ENCODED,
         )
+
+    def _arrival(self, delivery: Delivery) -> Arrival:
+        receipt = self._receipts.of(delivery)
+        sender = receipt.user_id
+        return Arrival(
+            receipt.received_ms / 1000,
+            None if sender is None else _in_one_line(sender),
+            delivery.redelivered,
+        )
+
+
+def _in_one_line(name: str) -> str:
+    """Return the name of a RabbitMQ user, which may be anything, as it can be stored and logged."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()

@@ -18,6 +18,7 @@ from orderd.protocol.metrics import (
     NO_CODE,
     OTHER,
     BatchPhase,
+    UnsentReason,
 )
 from orderd.protocol.names import OutcomeName
 from orderd.protocol.values import value
@@ -56,6 +57,7 @@ class Measures:
         self.phases = {str(phase): Histogram(BATCH_PHASES.buckets) for phase in BatchPhase}
         self.critical = {queue: Histogram(CRITICAL_TIME.buckets) for queue in labels.queues}
         self.events = EventCounts(labels.events)
+        self.replies_unsent = Counter({str(reason): 0 for reason in UnsentReason})
         self.retries = Counter(_by_queue(labels.queues, labels.retries))
         self.dead_letters = Counter(_by_queue(labels.queues, labels.dead_letters))
 

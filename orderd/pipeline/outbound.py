@@ -6,15 +6,16 @@ from enum import Enum, auto
 from typing import assert_never
 
 from orderd.amqp.message import OutgoingMessage
-from orderd.pipeline.dead_letters import dead_letter, dead_lettered_event
+from orderd.pipeline.dead_letters import Verdict, dead_letter, dead_lettered_event
 from orderd.pipeline.messages import reply_message, retry_message
 from orderd.pipeline.outbox.publish import event_message
 from orderd.pipeline.outbox.rows import OutboxRow
 from orderd.pipeline.policy import Policy
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
-from orderd.protocol.cloud_events import CloudEvent, new_id
-from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, NoticeQueue, is_retry_queue
+from orderd.protocol.cloud_events import CloudEvent, EventContext, new_id
+from orderd.protocol.names import POISON, RETRIES_EXHAUSTED, NoticeQueue
 from orderd.protocol.replies import Response
 from orderd.protocol.values import value
 from orderd.shop.outcomes import (
@@ -72,12 +73,20 @@ class OutboundMessage:
 class OutboundMessages:
     """Makes the messages that follow from results."""
 
-    def __init__(self, policy: Policy, reporter: Reporter, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        receipts: Receipts,
+        reporter: Reporter,
+        now: Callable[[], datetime],
+    ) -> None:
         """Follow *policy*; what is noteworthy on the way is told to *reporter*.
 
-        *now* tells the time, which is the database's wherever it stands in data.
+        *now* tells the time, which is the database's wherever it stands in data. Copies keep their
+        receipts by *receipts*.
         """
         self._policy = policy
+        self._receipts = receipts
         self._reporter = reporter
         self._now = now
 
@@ -96,14 +105,14 @@ class OutboundMessages:
             case Applied() | Answered() | Unavailable() | Refused() | Duplicate():
                 return self._reply(result, result.response)
             case Invalid(code, message):
-                return [self._dead_letter(result, code, message, result.response)]
+                return [self._dead_letter(result, Verdict(code, message), result.response)]
             case Undeliverable(code, message):
-                return [self._dead_letter(result, code, message, None)]
+                return [self._dead_letter(result, Verdict(code, message), None)]
             case Deferred() | Waiting() | Unreachable():
                 return [self._again(result, outcome)]
             case Quarantined(tries):
                 reason = f"the daemon died in each of {tries} tries"
-                return [self._dead_letter(result, POISON, reason, None)]
+                return [self._dead_letter(result, Verdict(POISON, reason), None)]
             case Done() | CommittedUnacked():
                 # The effect is in the tables and the event in the outbox; only a reply is lost.
                 return []
@@ -124,8 +133,10 @@ class OutboundMessages:
         else:
             reason = f"{outcome.code}: {outcome.message}"
             response = Response.failed(RETRIES_EXHAUSTED, reason)
-            return self._dead_letter(result, RETRIES_EXHAUSTED, reason, response, outcome.error)
-        copy = retry_message(result, delay_s, attempt, outcome.place)
+            verdict = Verdict(RETRIES_EXHAUSTED, reason, outcome.error)
+            return self._dead_letter(result, verdict, response)
+        receipt = self._receipts.headers(result.delivery)
+        copy = retry_message(result, delay_s, attempt, outcome.place, receipt)
         return OutboundMessage(Purpose.RETRY, copy, result, delay_s=delay_s)
 
     def _reply(self, result: Result, response: Response | None) -> list[OutboundMessage]:
@@ -134,25 +145,28 @@ class OutboundMessages:
             if result.command is not None and result.command.is_query:
                 self._reporter.query_unanswered(result)
             return []
-        if reply_to in self._policy.own_queues or is_retry_queue(reply_to):
-            self._reporter.reply_ignored(result, reply_to)
+        if unsent := self._policy.unsent(reply_to):
+            self._reporter.reply_ignored(result, reply_to, unsent)
             return []
         return [OutboundMessage(Purpose.REPLY, reply_message(result, response, reply_to), result)]
 
     def _dead_letter(
-        self, result: Result, code: str, reason: str, response: Response | None, error: str = ""
+        self, result: Result, verdict: Verdict, response: Response | None
     ) -> OutboundMessage:
         """Return the dead letter; notice and reply follow once the broker has it."""
-        copy = dead_letter(result, code, reason, error, self._now())
+        receipt = self._receipts.headers(result.delivery)
+        copy = dead_letter(result, verdict, self._now(), receipt)
         then = tuple(self._reply(result, response))
         # A letter about a notification to administrators would be one more of these.
         if result.delivery.queue != NoticeQueue.ADMIN:
-            then = (self.notice(dead_lettered_event(result, code, reason), result), *then)
+            then = (self.notice(dead_lettered_event(result, verdict), result), *then)
         return OutboundMessage(Purpose.DEAD_LETTER, copy, result, then=then)
 
     def notice(self, event: CloudEvent, result: Result) -> OutboundMessage:
         """Return an event of the system itself, which no outbox keeps."""
         event_id = new_id()
-        body = event.body(event_id, self._policy.events_source, self._now(), result.correlation_id)
+        source = self._policy.events_source
+        context = EventContext(source, self._now(), result.correlation_id, result.actor)
+        body = event.body(event_id, context)
         message = event_message(OutboxRow(0, event_id, event.type, body))
         return OutboundMessage(Purpose.NOTICE, message, result)

@@ -56,6 +56,7 @@ _LEDGER: Final[Mapping[str, _Encoder]] = {
     "action": lines,
     "outcome": lines,
     "code": lines,
+    "actor": lines,
     "response": lines,
     "fingerprint": lines,
 }
@@ -127,6 +128,7 @@ def _ledger_row(decision: Decision) -> tuple[Any, ...]:
         command.action,
         "applied" if refused is None else "refused",
         "" if refused is None else refused.code,
+        command.actor or "",
         "null" if decision.response is None else decision.response.stored(),
         command.fingerprint,
     )

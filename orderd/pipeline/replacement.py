@@ -1,6 +1,7 @@
 """Copies that take the place of deliveries which the broker, or a count, would soon give up."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from orderd.amqp.consumer import Consumer
 from orderd.amqp.faults import Unpublishable
@@ -18,12 +19,18 @@ class Replacement:
         consumer: Consumer,
         publisher: Publisher,
         reporter: Reporter,
+        *,
+        receipt: Callable[[Delivery], Mapping[str, Any]],
         keep_alive: Callable[[], None],
     ) -> None:
-        """Publish by *publisher* what *consumer* holds; *keep_alive* is called during waits."""
+        """Publish by *publisher* what *consumer* holds; *keep_alive* is called during waits.
+
+        *receipt* returns the headers of a delivery's receipt.
+        """
         self._consumer = consumer
         self._publisher = publisher
         self._reporter = reporter
+        self._receipt = receipt
         self._keep_alive = keep_alive
 
     def renew(self, places: Mapping[int, str]) -> None:
@@ -37,7 +44,8 @@ class Replacement:
             deliveries = list(worn)
             worn.clear()
             copies = [
-                (each, renewed_command(each, place=places.get(each.tag))) for each in deliveries
+                (each, renewed_command(each, self._receipt(each), place=places.get(each.tag)))
+                for each in deliveries
             ]
             kept = self._replace(copies)
             self._reporter.renewed(len(deliveries) - len(kept))
@@ -50,7 +58,12 @@ class Replacement:
         """
         held = [delivery for delivery in deliveries if self._consumer.holds(delivery)]
         if held and not self._publisher.blocked:
-            self._replace([(each, renewed_command(each, is_clean_stop=True)) for each in held])
+            self._replace(
+                [
+                    (each, renewed_command(each, self._receipt(each), is_clean_stop=True))
+                    for each in held
+                ]
+            )
 
     def _replace(self, copies: Sequence[tuple[Delivery, OutgoingMessage]]) -> list[Delivery]:
         """Publish *copies*; ack the deliveries whose copy was confirmed, and return the others."""

@@ -1,5 +1,6 @@
 """Logs what became of a delivery; all wording of that is here."""
 
+from collections import Counter
 from hashlib import sha256
 from typing import Final, cast
 
@@ -9,6 +10,7 @@ from orderd.logs.logger import LogEvent, emit, is_enabled
 from orderd.logs.rate_limit import RateLimit
 from orderd.pipeline.results import Result
 from orderd.protocol.amqp10 import is_address
+from orderd.protocol.metrics import UnsentReason
 from orderd.protocol.rows import Row
 from orderd.shop.outcomes import (
     Answered,
@@ -29,13 +31,18 @@ from orderd.shop.registry import SHOP
 
 _TOLD_EVERY_S: Final = 10.0
 _NO_QUEUE: Final = "this is an AMQP 1.0 address; set reply_to to the queue's name only"
+_IGNORED: Final = {
+    UnsentReason.OWN_QUEUE: "one of orderd's own queues",
+    UnsentReason.NOT_ALLOWED: "which reply_queues does not allow",
+}
 
 
 class Reporter:
     """Logs outcomes: refusals at WARNING, the ordinary course at DEBUG."""
 
-    def __init__(self) -> None:
-        """Start with nothing logged yet."""
+    def __init__(self, unsent: Counter[str] | None = None) -> None:
+        """Start with nothing logged yet; count replies that are not sent in *unsent*."""
+        self._unsent = Counter[str]() if unsent is None else unsent
         self._unidentified_seen = False
         self._are_rerouted = False
         self._refusals = RateLimit(_TOLD_EVERY_S)
@@ -121,17 +128,17 @@ class Reporter:
         """Tell that a query has no reply_to."""
         emit(LogEvent.QUERY_UNANSWERED, "the query has no reply_to", **_fields(result))
 
-    def reply_ignored(self, result: Result, reply_to: str) -> None:
-        """Tell that a reply would have gone to a queue of orderd's own."""
-        emit(
-            LogEvent.REPLY_IGNORED,
-            f"no reply sent: reply_to is {reply_to}, one of orderd's own queues",
-            **_fields(result),
-        )
+    def reply_ignored(self, result: Result, reply_to: str, reason: UnsentReason) -> None:
+        """Tell that a reply would have gone to a queue to which none may go."""
+        self._unsent[reason] += 1
+        text = f"no reply sent: reply_to is {reply_to!r}, {_IGNORED[reason]}"
+        emit(LogEvent.REPLY_IGNORED, text, **_fields(result))
 
     def reply_dropped(self, result: Result, why: str) -> None:
         """Log that the reply queue is gone, or that the broker refused the reply."""
         reply_to = result.delivery.properties.reply_to
+        if not why.startswith(RETURNED):
+            self._unsent[UnsentReason.REFUSED] += 1
         if is_address(reply_to or ""):
             emit(
                 LogEvent.REPLY_IGNORED,
@@ -183,6 +190,7 @@ def _fields(result: Result, code: str | None = None) -> LogFields:
         "action": None if result.command is None else result.command.action,
         "id": result.request_id,
         "correlation_id": result.correlation_id,
+        "actor": result.actor,
         "code": code,
         "outcome": result.outcome.name,
     }

@@ -24,6 +24,10 @@ class Task(Protocol):
         """What its sender calls it."""
 
     @property
+    def actor(self) -> str | None:
+        """Who has sent it, as far as that is known."""
+
+    @property
     def is_query(self) -> bool:
         """Whether it changes nothing, and is worth nothing without its answer."""
 
@@ -51,6 +55,11 @@ class Result:
         if self.command is not None:
             return self.command.request_id
         return getattr(self.outcome, "request_id", None)
+
+    @property
+    def actor(self) -> str | None:
+        """Return who has sent the message, as far as that is known."""
+        return getattr(self.outcome if self.command is None else self.command, "actor", None)
 
     @property
     def correlation_id(self) -> str | None:

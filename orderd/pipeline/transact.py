@@ -22,7 +22,7 @@ from orderd.pipeline.quarantine import mark_committed
 from orderd.pipeline.requests import Request
 from orderd.pipeline.results import Result, correlation_of
 from orderd.pipeline.written import check_written
-from orderd.protocol.cloud_events import new_id
+from orderd.protocol.cloud_events import EventContext, new_id
 from orderd.protocol.commands import List
 from orderd.protocol.envelope import Command
 from orderd.protocol.metrics import BatchPhase
@@ -160,12 +160,17 @@ class BatchTransaction:
 
     def _with_events(self, delivery: Delivery, decision: Decision, world: World) -> Result:
         command = decision.command
-        correlation_id = correlation_of(delivery, command.request_id)
+        context = EventContext(
+            self._policy.events_source,
+            world.now,
+            correlation_of(delivery, command.request_id),
+            command.actor,
+        )
         rows = []
         row_ids = world.fresh_ids.use(OUTBOX, len(decision.events))
         for row_id, event in zip(row_ids, decision.events, strict=True):
             event_id = new_id()
-            body = event.body(event_id, self._policy.events_source, world.now, correlation_id)
+            body = event.body(event_id, context)
             rows.append(OutboxRow(row_id, event_id, event.type, body))
         return Result(delivery, command, decision.outcome, decision.response, tuple(rows))
 

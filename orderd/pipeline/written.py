@@ -44,7 +44,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
         for each in SHOP.lines
     },
     OUTBOX: ("id", "message_id", "type", "body"),
-    _LEDGER: ("id", "queue", "action", "outcome", "fingerprint", "code"),
+    _LEDGER: ("id", "queue", "action", "outcome", "fingerprint", "actor", "code"),
 }
 _NUMBERS: Final = frozenset(
     column.name
@@ -153,9 +153,9 @@ def _event(row: OutboxRow) -> _Line:
 
 def _request(decision: Decision) -> _Line:
     command, outcome = decision.command, decision.outcome
-    ending = f"applied\x1f{command.fingerprint}"
+    ending = f"applied\x1f{command.fingerprint}\x1f{command.actor or ''}"
     if isinstance(outcome, Refused):
-        ending = f"refused\x1f{command.fingerprint}\x1f{outcome.code}"
+        ending = f"refused\x1f{command.fingerprint}\x1f{command.actor or ''}\x1f{outcome.code}"
     request_id = command.request_id
     return request_id, f"{request_id}\x1f{command.queue}\x1f{command.action}\x1f{ending}"
 

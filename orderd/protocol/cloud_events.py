@@ -42,6 +42,19 @@ def new_id() -> str:
 
 
 @value
+class EventContext:
+    """Where and when something happened, and on whose behalf: the same for all events of a command.
+
+    `correlation_id` and `actor` are None where nobody tells them.
+    """
+
+    source: str
+    time: datetime
+    correlation_id: str | None = None
+    actor: str | None = None
+
+
+@value
 class CloudEvent:
     """A fact; `type` is its routing key too, `data` is JSON text.
 
@@ -53,12 +66,14 @@ class CloudEvent:
     data: str
     sequence: int | None = None
 
-    def body(self, event_id: str, source: str, time: datetime, correlation_id: str | None) -> str:
+    def body(self, event_id: str, context: EventContext) -> str:
         """Return the CloudEvent as JSON text."""
-        related = "" if correlation_id is None else f'"correlationid":{quote(correlation_id)},'
+        related_to, actor = context.correlation_id, context.actor
+        related = "" if related_to is None else f'"correlationid":{quote(related_to)},'
+        sent_by = "" if actor is None else f'"actor":{quote(actor)},'
         place = "" if self.sequence is None else f'"sequence":"{self.sequence}",'
         return (
-            f'{{"specversion":"1.0","id":"{event_id}","source":{quote(source)},'
-            f'"type":"{self.type}","subject":{quote(self.subject)},"time":"{rfc3339(time)}",'
-            f'{related}{place}"datacontenttype":"application/json","data":{self.data}}}'
+            f'{{"specversion":"1.0","id":"{event_id}","source":{quote(context.source)},'
+            f'"type":"{self.type}","subject":{quote(self.subject)},"time":"{rfc3339(context.time)}",'
+            f'{related}{sent_by}{place}"datacontenttype":"application/json","data":{self.data}}}'
         )

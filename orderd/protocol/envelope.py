@@ -12,6 +12,7 @@ from orderd.protocol.commands import CommandData, List, Models
 from orderd.protocol.excess import ignored, without_excess
 from orderd.protocol.explain import explain, shown
 from orderd.protocol.limits import REQUEST_ID_MAX
+from orderd.protocol.masking import masked
 from orderd.protocol.names import InvalidCode, OutcomeName
 from orderd.protocol.strict_json import MalformedJson, loads
 from orderd.protocol.values import value
@@ -28,11 +29,40 @@ _COMPRESSED: Final = {
 
 
 @value
-class Command:
-    """A request that has the form the contract asks for.
+class Invalid:
+    """A message that is not a command; retrying cannot help.
 
-    With `own_of` it may name only rows of the user with this id.
+    `action` is the one that it names, where its queue has that; `actor` is who sent it, where that
+    is known.
     """
+
+    name: ClassVar = OutcomeName.INVALID
+    code: InvalidCode
+    message: str
+    request_id: str | None = None
+    action: str = ""
+    actor: str | None = None
+
+
+@value
+class Admission:
+    """That a message is let in: sent by `actor`, None where nobody tells who it is.
+
+    With `own_of` it may name only rows of the user with this id. With `lapsed` it is let in only
+    for the answer that it was given before its token expired; that is its answer where it has none.
+    """
+
+    actor: str | None = None
+    own_of: int | None = None
+    lapsed: Invalid | None = None
+
+
+ANYBODY: Final = Admission()
+
+
+@value
+class Command:
+    """A request that has the form the contract asks for, and what it was let in with."""
 
     queue: str
     action: str
@@ -44,7 +74,7 @@ class Command:
     is_expired: bool = False
     given_key: str = ""
     is_key_unsure: bool = False
-    own_of: int | None = None
+    admission: Admission = ANYBODY
 
     @property
     def is_query(self) -> bool:
@@ -55,6 +85,16 @@ class Command:
     def is_recorded(self) -> bool:
         """Whether the ledger keeps the outcome: changes with an id, never queries."""
         return self.request_id is not None and not self.content.is_query
+
+    @property
+    def actor(self) -> str | None:
+        """Who sent it, as far as it is known."""
+        return self.admission.actor
+
+    @property
+    def own_of(self) -> int | None:
+        """The id of the user whose rows alone it may name, None where it may name all."""
+        return self.admission.own_of
 
     @property
     def row(self) -> tuple[str, int] | None:
@@ -72,20 +112,6 @@ class Command:
 
 
 @value
-class Invalid:
-    """A message that is not a command; retrying cannot help.
-
-    `action` is the one that it names, where its queue has that.
-    """
-
-    name: ClassVar = OutcomeName.INVALID
-    code: InvalidCode
-    message: str
-    request_id: str | None = None
-    action: str = ""
-
-
-@value
 class Claim:
     """Who asks for what: all that authorization looks at."""
 
@@ -94,15 +120,8 @@ class Claim:
     token: str | None = field(default=None, repr=False)
 
 
-@value
-class OwnRows:
-    """A message is let in where it names only rows of the user with the id *user_id*."""
-
-    user_id: int
-
-
-Permit = Callable[[Claim], Invalid | OwnRows | None]
-"""Returns why a message is turned away, None or `OwnRows` where it is let in."""
+Permit = Callable[[Claim], Invalid | Admission]
+"""Returns why a message is turned away, or that it is let in."""
 
 
 class _InvalidMessage(Exception):
@@ -133,7 +152,7 @@ def decode(
     if len(body) > body_bytes_max:
         message = f"body has {len(body)} bytes; at most {body_bytes_max} are allowed"
         return Invalid(InvalidCode.TOO_LARGE, message)
-    request_id = None
+    request_id, admission = None, ANYBODY
     try:
         envelope = _envelope(body, is_encoded=is_encoded)
         request_id = _request_id(envelope, message_id)
@@ -141,10 +160,17 @@ def decode(
         verdict = permit(claim)
         if isinstance(verdict, Invalid):
             return replace(verdict, request_id=request_id)
+        admission = verdict
         command = _command(claim, envelope, request_id, attempt, models)
-        return command if verdict is None else _confined(command, verdict)
     except _InvalidMessage as error:
-        return Invalid(error.code, str(error), request_id, error.action)
+        if admission.lapsed is None:
+            # Names of fields and keys stand in it as well.
+            message = masked(str(error))
+            return Invalid(error.code, message, request_id, error.action, admission.actor)
+        return replace(admission.lapsed, request_id=request_id)
+    if admission.lapsed is not None and not command.is_recorded:
+        return replace(admission.lapsed, request_id=request_id)
+    return command if admission is ANYBODY else _let_in(command, admission)
 
 
 def _envelope(body: bytes, *, is_encoded: bool) -> dict[str, Any]:
@@ -205,12 +231,12 @@ def _command(
     return Command(queue, action, version, request_id, content, digest.hexdigest(), attempt)
 
 
-def _confined(command: Command, rows: OwnRows) -> Command:
-    """Return *command* for these rows alone; a list without a user is one of this user's rows."""
-    content = command.content
-    if isinstance(content, List) and content.__dict__.get("user_id", rows) is None:
-        content = content.model_copy(update={"user_id": rows.user_id})
-    return replace(command, content=content, own_of=rows.user_id)
+def _let_in(command: Command, admission: Admission) -> Command:
+    """Return *command* with its admission; a list of own rows without a user is one of these."""
+    content, user_id = command.content, admission.own_of
+    if isinstance(content, List) and content.__dict__.get("user_id", user_id) is None:
+        content = content.model_copy(update={"user_id": user_id})
+    return replace(command, content=content, admission=admission)
 
 
 def _unknown(claim: Claim, version: str, models: Models) -> str:

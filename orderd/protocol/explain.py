@@ -4,8 +4,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orderd.protocol.masking import masked
+
 ERRORS_SHOWN_MAX: Final = 10
 VALUE_CHARACTERS_MAX: Final = 100
+# Before a text is cut, as far as the longest token: what is left of one cannot be told from others.
+_MASKED_CHARACTERS_MAX: Final = 20_000
 
 # By pydantic's type of error, with the names of what it tells besides.
 _REQUIREMENTS: Final = {
@@ -99,11 +103,13 @@ def printable(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return *value* for a message: one short line of ASCII."""
+    """Return *value* for a message: one short line of ASCII, in which tokens are masked."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, str):
+        value = masked(value[:_MASKED_CHARACTERS_MAX])
     # Of a long text the beginning only: written out, it may be ten times as long.
     text = ascii(value[: VALUE_CHARACTERS_MAX + 1]) if isinstance(value, str) else str(value)
     text = {"None": "null", "True": "true", "False": "false"}.get(text, text)

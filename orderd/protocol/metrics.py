@@ -44,6 +44,14 @@ class Metric:
     is_live: bool = False
 
 
+class UnsentReason(StrEnum):
+    """Why a reply was not sent."""
+
+    OWN_QUEUE = "own_queue"
+    NOT_ALLOWED = "not_allowed"
+    REFUSED = "refused"
+
+
 DAEMON_LABEL: Final = "daemon"
 # The action of a message that names none, or one that its queue does not have.
 OTHER: Final = "other"
@@ -83,6 +91,13 @@ EVENTS_PUBLISHED: Final = Metric(
 )
 EVENTS_REFUSED: Final = Metric(
     "orderd_events_refused_total", Kind.COUNTER, "Events that RabbitMQ has refused.", ("type",)
+)
+REPLIES_UNSENT: Final = Metric(
+    "orderd_replies_unsent_total",
+    Kind.COUNTER,
+    "Replies that were not sent, or not accepted by RabbitMQ, by the reason; a missing reply queue "
+    "is not counted.",
+    ("reason",),
 )
 RETRIES: Final = Metric(
     "orderd_retries_total",
@@ -167,6 +182,7 @@ METRICS: Final = (
     CRITICAL_TIME,
     EVENTS_PUBLISHED,
     EVENTS_REFUSED,
+    REPLIES_UNSENT,
     RETRIES,
     DEAD_LETTERS,
     STATE,

@@ -96,6 +96,8 @@ HEADER_ORIGINAL_SHA256: Final = "orderd-original-sha256"
 # Properties that a copy must not carry: the broker would expire it, or refuse the publisher.
 HEADER_EXPIRATION: Final = "orderd-expiration"
 HEADER_USER_ID: Final = "orderd-user-id"
+# When the message first came, signed by orderd together with the message and the header above.
+HEADER_RECEIVED: Final = "orderd-received"
 # When a command on its way through a retry queue expires, in milliseconds since 1970.
 HEADER_EXPIRES_AT: Final = "orderd-expires-at"
 DEAD_LETTER_HEADERS: Final = frozenset(

@@ -111,7 +111,13 @@ def in_line(
 
 def _outcome(world: World, command: Command) -> Outcome:
     # Before the ledger, which holds what was answered to others.
-    return not_own(world, command) or _of_ledger(world, command) or _by_rule(world, command)
+    if (foreign := not_own(world, command)) is not None:
+        return foreign
+    answered = _of_ledger(world, command)
+    lapsed = command.admission.lapsed
+    if lapsed is None or isinstance(answered, Duplicate):
+        return answered or _by_rule(world, command)
+    return replace(lapsed, request_id=command.request_id, action=command.action)
 
 
 def _of_ledger(world: World, command: Command) -> Duplicate | Invalid | None:

@@ -72,6 +72,8 @@ class Registry:
             action = self.actions[type(command.content)]
             if command.is_recorded and command.request_id is not None:
                 needs.request_ids.add(command.request_id)
+            if command.admission.lapsed is not None:
+                continue
             needs.new_rows[OUTBOX] += action.events_max
             # One whose time is over is refused whatever the rows are, also while somebody holds
             # them.

@@ -12,3 +12,6 @@ WHERE
 
 -- name: last_authorization
 SELECT (SELECT mode FROM last_authorization)
+
+-- name: receipt_key
+SELECT key FROM receipt_key

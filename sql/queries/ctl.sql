@@ -23,12 +23,12 @@ FROM processed_requests
 WHERE id = ANY(%(ids)s::text[])
 
 -- name: read_ledger
-SELECT queue, action, outcome, code, created_at, response::text
+SELECT queue, action, outcome, code, actor, created_at, response::text
 FROM processed_requests
 WHERE id = %(id)s
 
 -- name: list_ledger
-SELECT id, queue, action, outcome, code, created_at
+SELECT id, queue, action, outcome, code, actor, created_at
 FROM processed_requests
 WHERE created_at > now() - make_interval(secs => %(since_s)s)
     AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)

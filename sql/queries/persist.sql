@@ -1,7 +1,7 @@
 -- What a batch writes: its net result, one statement a table.
 
 -- name: insert_processed_requests
-INSERT INTO processed_requests (id, queue, action, outcome, code, response, fingerprint)
+INSERT INTO processed_requests (id, queue, action, outcome, code, actor, response, fingerprint)
 SELECT *
 FROM unnest(
     %(id)s::text[],
@@ -9,13 +9,14 @@ FROM unnest(
     string_to_array(%(action)s, E'\n'),
     string_to_array(%(outcome)s, E'\n'),
     string_to_array(%(code)s, E'\n', ''),
+    string_to_array(%(actor)s, E'\n', ''),
     string_to_array(%(response)s, E'\n')::jsonb[],
     string_to_array(%(fingerprint)s, E'\n')
 )
 
 -- name: written_processed_requests
 SELECT 'processed_requests', string_agg(concat_ws(
-    E'\x1f', id, queue, action, outcome, fingerprint, code
+    E'\x1f', id, queue, action, outcome, fingerprint, coalesce(actor, ''), code
 ), E'\x1e' ORDER BY id COLLATE "C")
 FROM processed_requests
 WHERE id = ANY(%(ids)s::text[])

@@ -31,19 +31,21 @@ WITHOUT_DEFAULT_TYPE = ("3.10",)
 Start = Callable[[], DaemonProcess]
 
 
-def queues_of_orderd(broker: Broker, database_url: str, daemon_on: StartDaemonOn) -> Shop:
+def queues_of_orderd(broker: Broker, admin_database_url: str, daemon_on: StartDaemonOn) -> Shop:
     """Return a shop whose quorum queues orderd has made."""
     assert daemon_on(broker.url, queue_type=QUORUM).stop() == 0
-    return Shop(broker.url, database_url, QUORUM)
+    return Shop(broker.admin_url, admin_database_url, QUORUM)
 
 
-def queues_of_a_producer(broker: Broker, database_url: str, _daemon_on: StartDaemonOn) -> Shop:
+def queues_of_a_producer(
+    broker: Broker, admin_database_url: str, _daemon_on: StartDaemonOn
+) -> Shop:
     """Return a shop that has made its queues without arguments, where quorum is the default."""
     if broker.version in WITHOUT_DEFAULT_TYPE:
-        return Shop(broker.url, database_url, QUORUM)
+        return Shop(broker.admin_url, admin_database_url, QUORUM)
     management = broker.rabbit.require_management()
     management.request("PUT", f"/api/vhosts/{broker.vhost}", {"default_queue_type": QUORUM})
-    return Shop(broker.url, database_url)
+    return Shop(broker.admin_url, admin_database_url)
 
 
 MAKERS = {"orderd": queues_of_orderd, "producer": queues_of_a_producer}
@@ -78,9 +80,9 @@ def send_commands(shop: Shop, count: int) -> list[str]:
 
 
 @contextmanager
-def nobody_is_answered(database_url: str) -> Iterator[None]:
+def nobody_is_answered(admin_database_url: str) -> Iterator[None]:
     """Lock the tables of all commands and of their ledger, for as long as the block takes."""
-    with closing(psycopg2.connect(database_url)) as other:
+    with closing(psycopg2.connect(admin_database_url)) as other:
         other.cursor().execute(LOCK)
         yield
 

@@ -29,15 +29,15 @@ IDS = {
 
 @pytest.mark.parametrize("broker_version", ["4.0", "4.3"])
 def test_every_kind_of_id_is_an_id(
-    broker: Broker, database_url: str, daemon_on: StartDaemonOn
+    broker: Broker, admin_database_url: str, daemon_on: StartDaemonOn
 ) -> None:
     daemon_on(broker.url)
     body = amqp10.data(json.dumps(BODY).encode())
     reply_to = amqp10.text(REPLIES)
-    with closing(Shop(broker.url, database_url)) as shop:
+    with closing(Shop(broker.admin_url, admin_database_url)) as shop:
         messages = [amqp10.message(body, one, reply_to) for one in IDS.values()]
 
-        amqp10.send(broker.url, "/queues/product", messages * 2)
+        amqp10.send(broker.admin_url, "/queues/product", messages * 2)
 
         replies = shop.take(REPLIES, 2 * len(IDS))
         assert shop.outcomes() == dict.fromkeys(IDS, "applied")
@@ -49,7 +49,7 @@ def test_a_body_that_is_no_data_section_is_named(broker: Broker, daemon_on: Star
     orderd = daemon_on(broker.url)
 
     value = amqp10.value(json.dumps(BODY))
-    amqp10.send(broker.url, "/queues/product", [amqp10.message(value)])
+    amqp10.send(broker.admin_url, "/queues/product", [amqp10.message(value)])
 
     letter = orderd.wait_for_event("message.dead_lettered", code="malformed")
     assert "send the JSON as a data section" in letter["message"]
@@ -57,13 +57,13 @@ def test_a_body_that_is_no_data_section_is_named(broker: Broker, daemon_on: Star
 
 @pytest.mark.parametrize("broker_version", ["4.0", "4.3"])
 def test_a_reply_address_is_a_queue_where_rabbitmq_says_so_and_named_elsewhere(
-    broker: Broker, database_url: str, daemon_on: StartDaemonOn
+    broker: Broker, admin_database_url: str, daemon_on: StartDaemonOn
 ) -> None:
     orderd = daemon_on(broker.url)
     body = amqp10.data(json.dumps(BODY | {"id": "a"}).encode())
     address = amqp10.text(f"/queues/{REPLIES}")
-    with closing(Shop(broker.url, database_url)) as shop:
-        amqp10.send(broker.url, "/queues/product", [amqp10.message(body, reply_to=address)])
+    with closing(Shop(broker.admin_url, admin_database_url)) as shop:
+        amqp10.send(broker.admin_url, "/queues/product", [amqp10.message(body, reply_to=address)])
 
         if broker.version == "4.0":
             ignored = orderd.wait_for_event("reply.ignored", id="a")

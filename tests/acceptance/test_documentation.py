@@ -5,13 +5,15 @@ ORDERD_DOCS_REWRITE=1 writes the output that was found into the pages, to be loo
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from orderd.protocol.roles import Role
 from tests.support.bash import Bash
+from tests.support.grants import Roles
 from tests.support.page_run import PageRun, run_in_tree
 from tests.support.pages import Block, Command, blocks
 from tools.daemon import NOTIFY_PROGRAM, DaemonProcess, clean_environment
@@ -30,17 +32,26 @@ Differences = list[tuple[Command, str]]
 
 
 @pytest.fixture
+def admin_urls(admin_vhost_url: str, admin_database_url: str) -> dict[str, str]:
+    """The variables that lead the administrator to this test's servers."""
+    return {"ORDERD_DATABASE_URL": admin_database_url, "ORDERD_RABBITMQ_URL": admin_vhost_url}
+
+
+@pytest.fixture
 def folder(
-    servers: Servers, vhost: str, vhost_url: str, database_url: str, tmp_path: Path
+    servers: Servers, roles: Roles, vhost: str, admin_urls: dict[str, str], tmp_path: Path
 ) -> Iterator[Path]:
-    """An empty folder in which a sandbox of this page can be sourced, as `make sandbox` has it."""
+    """An empty folder in which a sandbox of this page can be sourced, as `make sandbox` has it.
+
+    The daemons have roles of their own, the session is the administrator's.
+    """
+    roles.grant_vhost(servers.rabbit, vhost, Role.NOTIFY)
     folder = tmp_path / "folder"
     mails, log_path = tmp_path / "mails", tmp_path / "orderd.log"
     with ExitStack() as stack:
         catcher = stack.enter_context(MailCatcher(mails))
         env = {
-            "ORDERD_DATABASE_URL": database_url,
-            "ORDERD_RABBITMQ_URL": vhost_url,
+            **admin_urls,
             "ORDERD_HEALTH_FILE": str(tmp_path / "health"),
             "ORDERD_METRICS_FILE": str(tmp_path / "metrics.prom"),
             "ORDERD_NOTIFY__CHANNEL": catcher.channels(),
@@ -48,8 +59,10 @@ def folder(
         }
         notify_env = notifier_environment(env, tmp_path)
         daemons = [
-            DaemonProcess(env, log_path=log_path),
-            DaemonProcess(notify_env, program=NOTIFY_PROGRAM),
+            DaemonProcess(env | _urls(roles, admin_urls, Role.DAEMON), log_path=log_path),
+            DaemonProcess(
+                notify_env | _urls(roles, admin_urls, Role.NOTIFY), program=NOTIFY_PROGRAM
+            ),
         ]
         for daemon in daemons:
             stack.callback(daemon.kill)
@@ -85,6 +98,10 @@ def test_what_a_page_shows_is_what_its_commands_print(page: Path, folder: Path) 
 def _in_tree(block: Block) -> Differences:
     with Bash(TREE, clean_environment() | TERMINAL) as bash:
         return run_in_tree(block, bash)
+
+
+def _urls(roles: Roles, urls: Mapping[str, str], role: Role) -> dict[str, str]:
+    return {name: roles.url(url, role) for name, url in urls.items()}
 
 
 def _rabbitmqadmin(servers: Servers, vhost: str) -> list[str]:

@@ -223,7 +223,11 @@ def test_who_ignores_ctrl_c_at_the_start_is_not_interrupted() -> None:
     [("call", "user", "list", "--timeout", "30"), ("dlq", "list"), ("ledger", "list")],
 )
 def test_ctrl_c_in_the_middle_of_real_work_ends_it_without_a_word(
-    shop: Shop, vhost_url: str, database_url: str, arguments: tuple[str, ...]
+    shop: Shop,
+    vhost_url: str,
+    database_url: str,
+    admin_database_url: str,
+    arguments: tuple[str, ...],
 ) -> None:
     """The wait for a reply, for many letters, for a lock of the database."""
     env = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
@@ -231,7 +235,7 @@ def test_ctrl_c_in_the_middle_of_real_work_ends_it_without_a_word(
     shop.channel.queue_declare("user.dlq", durable=True, arguments={"x-queue-type": "quorum"})
     for _ in range(LETTERS):
         shop.channel.basic_publish("", "user.dlq", b"{}")
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("LOCK TABLE processed_requests")
         for moment in range(MOMENTS // 2):
             with started([sys.executable, "-c", ORDERCTL, *arguments], env) as orderctl:

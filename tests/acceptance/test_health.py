@@ -130,11 +130,11 @@ def test_a_broker_that_takes_nothing_makes_it_not_ready(
 
 
 def test_a_drain_makes_it_not_ready(
-    shop: Shop, daemon: StartDaemon, database_url: str, file: Path, probe: Probe
+    shop: Shop, daemon: StartDaemon, admin_database_url: str, file: Path, probe: Probe
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(health_file=file)
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products FOR UPDATE")
     shop.send_all([order({1: 1}, id="held-up")])
     wait_until(

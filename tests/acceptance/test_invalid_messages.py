@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import Counter
 from datetime import datetime
 
@@ -75,6 +76,7 @@ def test_a_dead_letter_is_the_original_with_its_properties_and_our_headers(
     headers = dict(letter.headers)
     assert {name: headers.pop(name) for name in ("tenant", "list", "nested")} == given.headers
     assert datetime.fromisoformat(headers.pop("orderd-failed-at")).utcoffset() is not None
+    assert re.fullmatch("[0-9]+[.][0-9a-f]{64}", headers.pop("orderd-received"))
     assert "not JSON" in headers.pop("orderd-reason") or "UTF-8" in str(letter.headers)
     assert headers == {"orderd-code": "malformed", "orderd-queue": "order", "orderd-attempt": 0}
     (reply,) = shop.take(REPLIES)

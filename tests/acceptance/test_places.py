@@ -30,11 +30,11 @@ def has_no_places(shop: Shop) -> bool:
 
 
 def test_the_price_that_was_sent_last_stays(
-    shop: Shop, database_url: str, daemon: StartDaemon
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(retry_delays=QUICK, log_level="debug")
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
         shop.send_all([price("10.00", "first")])
         orderd.wait_for_event("command.deferred", id="first", timeout_s=30)
@@ -55,10 +55,10 @@ def test_the_price_that_was_sent_last_stays(
 @pytest.mark.parametrize("request_id", ["first", None], ids=["with id", "without"])
 @pytest.mark.parametrize("point", ["retry_published", "before_ack", "after_ack"])
 def test_a_crash_after_the_deferral_costs_nobody_the_place(
-    shop: Shop, database_url: str, daemon: StartDaemon, point: str, request_id: str | None
+    shop: Shop, admin_database_url: str, daemon: StartDaemon, point: str, request_id: str | None
 ) -> None:
     shop.open_with(stock=10)
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
         shop.send_all([price("10.00", request_id)])
         killed = daemon(retry_delays=QUICK, ready=False, failpoint=point)
@@ -92,11 +92,13 @@ def test_who_is_given_up_lets_the_next_one_go(shop: Shop, daemon: StartDaemon) -
     wait_until(lambda: has_no_places(shop), timeout_s=20, what="no places")
 
 
-def test_two_daemons_obey_one_another(shop: Shop, database_url: str, daemon: StartDaemon) -> None:
+def test_two_daemons_obey_one_another(
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
+) -> None:
     shop.open_with(stock=10)
     daemons = [daemon(retry_delays=QUICK, instance_name=name) for name in ("a", "b")]
     prices = [f"{number}.00" for number in range(1, 21)]
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
         shop.send_all([price("0.50", "first")])
         wait_until(

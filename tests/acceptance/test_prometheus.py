@@ -86,7 +86,7 @@ def written(folder: Path, targets: Mapping[str, str]) -> Path:
 
 
 def load(shop: Shop, number: int) -> None:
-    """Send what leads to each kind of outcome, retry, dead letter and event."""
+    """Send what leads to each kind of outcome, retry, dead letter, event and unsent reply."""
     missing = 10_000 + number
     same = product(id=f"same-{number}")
     shop.send_all(
@@ -97,6 +97,7 @@ def load(shop: Shop, number: int) -> None:
             order({1: 1}),
             command("order", "update_status", {"order_id": missing, "status": "shipped"}),
             command("order", "refund"),
+            command("order", "health_check", reply_to="order"),
         ]
     )
 

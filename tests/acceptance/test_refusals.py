@@ -129,9 +129,9 @@ def test_a_login_that_the_broker_refuses_is_said_to_be_so(
 
 
 def test_a_virtual_host_that_is_missing_is_said_to_be_so(
-    waiting: Waiting, servers: Servers, database_url: str, vhost_url: str
+    waiting: Waiting, servers: Servers, database_url: str, admin_vhost_url: str
 ) -> None:
-    missing = f"{vhost_url}_missing"
+    missing = f"{admin_vhost_url}_missing"
 
     waiting.check("broker", database_url, missing, "virtual host refused to user guest: ")
 

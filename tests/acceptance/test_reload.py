@@ -67,13 +67,13 @@ def test_the_log_level_changes(
 
 
 def test_the_size_of_batches_changes(
-    shop: Shop, database_url: str, started: Callable[..., DaemonProcess], reload: Reload
+    shop: Shop, admin_database_url: str, started: Callable[..., DaemonProcess], reload: Reload
 ) -> None:
     shop.open_with(stock=1_000)
     orderd = started("batch_max = 50")
     told = reload(orderd, "batch_max = 2")
     mark = orderd.mark()
-    _let_orders_gather(shop, database_url, orderd, count=21)
+    _let_orders_gather(shop, admin_database_url, orderd, count=21)
 
     sizes = [line["batch_size"] for line in orderd.events("batch.committed", after=mark)]
     assert told["message"] == "batch_max: 50 → 2"
@@ -231,9 +231,11 @@ def test_a_reload_does_not_wait_for_the_broker_but_new_steps_do(
     assert shop.ready("order.retry.400ms") == 0
 
 
-def _let_orders_gather(shop: Shop, database_url: str, orderd: DaemonProcess, *, count: int) -> None:
+def _let_orders_gather(
+    shop: Shop, admin_database_url: str, orderd: DaemonProcess, *, count: int
+) -> None:
     """Hold the first order up, so that the others are there when it is done."""
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products FOR UPDATE")
     shop.send_all([order({1: 1}, id="first")])
     wait_until(

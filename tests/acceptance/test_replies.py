@@ -130,10 +130,10 @@ def test_a_reply_queue_that_is_gone_harms_nobody(shop: Shop, daemon: StartDaemon
 
 
 def test_a_caller_that_is_gone_harms_nobody(
-    shop: Shop, vhost_url: str, daemon: StartDaemon
+    shop: Shop, admin_vhost_url: str, daemon: StartDaemon
 ) -> None:
     orderd = daemon()
-    with pika.BlockingConnection(pika.URLParameters(vhost_url)) as connection:
+    with pika.BlockingConnection(pika.URLParameters(admin_vhost_url)) as connection:
         channel = connection.channel()
         channel.basic_consume("amq.rabbitmq.reply-to", lambda *_: None, auto_ack=True)
         for number in range(20):

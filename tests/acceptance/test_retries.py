@@ -23,11 +23,11 @@ SERIALIZATION_FAILURE = "40001"
 
 
 def test_a_command_held_up_by_a_row_lock_is_deferred_and_applied_later(
-    shop: Shop, database_url: str, daemon: StartDaemon
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(retry_delays=QUICK + ",1s,2s,4s,8s")
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
 
     shop.send_all([order({1: 4}, id="held-up")])
@@ -43,13 +43,13 @@ def test_a_command_held_up_by_a_row_lock_is_deferred_and_applied_later(
 
 
 def test_a_deferred_command_ends_with_its_expiration(
-    shop: Shop, database_url: str, daemon: StartDaemon
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(retry_delays=QUICK)
     message = order({1: 4}, id="late")
     message.properties.expiration = "2000"
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products WHERE id = 1 FOR UPDATE")
 
     shop.send_all([message])

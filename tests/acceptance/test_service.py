@@ -85,11 +85,11 @@ def test_a_life_is_told_in_its_order(
 
 
 def test_a_stop_under_load_asks_for_time_and_pings_until_its_end(
-    shop: Shop, manager: ServiceManager, start: Start, database_url: str
+    shop: Shop, manager: ServiceManager, start: Start, admin_database_url: str
 ) -> None:
     shop.open_with(stock=10)
     orderd = start(WATCHDOG_USEC="300000")
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products FOR UPDATE")
     shop.send_all([order({1: 1}, id="held-up")])
     wait_until(

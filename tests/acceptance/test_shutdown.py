@@ -43,11 +43,11 @@ def test_a_drain_under_load_exits_0_and_loses_nothing(
 
 
 def test_a_second_signal_gives_up_at_once_and_loses_nothing(
-    shop: Shop, database_url: str, daemon: StartDaemon
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(shutdown_timeout=NEVER_S)
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products FOR UPDATE")
     shop.send_all([order({1: 1}, id="held-up")])
     wait_until(lambda: _waits_for_a_lock(shop), timeout_s=10, what="orderd waiting for the lock")
@@ -64,11 +64,11 @@ def test_a_second_signal_gives_up_at_once_and_loses_nothing(
 
 
 def test_a_drain_ends_within_its_timeout(
-    shop: Shop, database_url: str, daemon: StartDaemon
+    shop: Shop, admin_database_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=10)
     orderd = daemon(shutdown_timeout=1, retry_delays="200ms")
-    holder = psycopg2.connect(database_url)
+    holder = psycopg2.connect(admin_database_url)
     holder.cursor().execute("SELECT FROM products FOR UPDATE")
     shop.send_all([order({1: 1}, id="held-up")])
     wait_until(lambda: _waits_for_a_lock(shop), timeout_s=10, what="orderd waiting for the lock")

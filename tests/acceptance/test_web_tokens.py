@@ -1,5 +1,6 @@
 """The daemon accepts JWTs, and keys that change while it runs."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from tests.acceptance.shop import Shop
 from tests.conftest import StartDaemon
+from tests.support.orderctl import Orderctl, orderctl_on
 from tests.support.web_tokens import AUDIENCE, ISSUER, claims, jwk, jwks, private_key, token
 from tools.daemon import DaemonProcess
 
@@ -90,7 +92,9 @@ def test_a_reload_takes_new_keys_and_keeps_the_old_ones_where_there_are_none(
     assert shop.wait_for("old") == {"old": "applied"}
 
     keys.write_bytes(jwks(jwk("EdDSA", "k2", 2)))
-    reload(orderd, "config.reloaded")
+    told = reload(orderd, "config.reloaded")
+    assert told["message"] == "jwt.keys: added kid 'k2', removed kid 'k1'"
+    assert reload(orderd, "config.reloaded")["message"] == "no setting has changed"
     shop.send("product", "create", NEW_PRODUCT, id="new", auth=jwt(2, "k2"))
     shop.send("product", "create", NEW_PRODUCT, id="gone", auth=jwt())
 
@@ -123,3 +127,42 @@ def test_a_start_that_would_lose_the_section_exits_with_78(
 
     assert orderd.exit_code() == 78
     assert "would change from jwt to none" in orderd.events("config.rejected")[0]["message"]
+
+
+@pytest.fixture
+def orderctl(vhost_url: str, database_url: str) -> Orderctl:
+    return orderctl_on({"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url})
+
+
+def test_keys_and_tokens_of_orderctl_are_all_that_is_needed(
+    start: Start, orderctl: Orderctl, tmp_path: Path, keys: Path
+) -> None:
+    keys.unlink()
+    config = ("--config", str(tmp_path / "orderd.toml"))
+
+    def issue(key: Path, kid: str, scope: str) -> str:
+        asked = ("--key", str(key), "--kid", kid, "--subject", "shop", "--scope", scope)
+        return orderctl("token", "issue", *config, *asked).out.strip()
+
+    def call(auth: str, *command: str) -> tuple[int, str]:
+        done = orderctl("call", *command, ORDERD_TOKEN=auth)
+        return done.code, done.out + done.err
+
+    made = orderctl("token", "keygen", "--kid", "2026", "--out", str(tmp_path))
+    assert made.code == 0, made.err
+    orderd = start()
+    old = issue(tmp_path / "private.pem", "2026", "product.*")
+    assert call(old, "product", "create", json.dumps(NEW_PRODUCT))[0] == 0
+    code, answer = call(old, "user", "list")
+    assert code == 1
+    assert "auth does not allow user.list" in answer
+
+    (tmp_path / "new").mkdir()
+    where = ("--out", str(tmp_path / "new"), "--add-to", str(keys))
+    assert orderctl("token", "keygen", "--kid", "2027", *where).code == 0
+    assert reload(orderd, "config.reloaded")["message"] == "jwt.keys: added kid '2027'"
+    new = issue(tmp_path / "new" / "private.pem", "2027", "user.list")
+    assert call(new, "user", "list")[0] == 0
+    assert call(old, "product", "list")[0] == 0
+    assert old not in orderd.output
+    assert new not in orderd.output

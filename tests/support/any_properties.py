@@ -12,6 +12,7 @@ names = st.binary(max_size=40) | st.sampled_from(
     [
         *(b"", b"\xff" * 255, b"x-death", b"x-delivery-count", b"orderd-attempt", b"orderd-error"),
         *(b"orderd-failed-at", b"orderd-user-id", b"orderd-expiration", b"orderd-unreadable"),
+        b"orderd-received",
     ]
 )
 
@@ -51,9 +52,16 @@ short_texts = st.binary(max_size=255) | st.text(max_size=60).map(
     lambda text: text.encode(errors="replace")
 )
 _TEXTS = ("content_type", "content_encoding", "correlation_id", "message_id", "type", "app_id")
-_OURS = ("attempt", "reason", "code", "failed-at", "queue", "error")
+_OURS = ("attempt", "reason", "code", "failed-at", "queue", "error", "received")
 _REPLACED = {f"orderd-{name}".encode() for name in _OURS}
-_LEFT_OUT = (b"x-death", b"x-first-death-", b"x-last-death-", b"x-delivery-count")
+# Of the sender, only RabbitMQ itself is believed.
+_LEFT_OUT = (
+    b"orderd-user-id",
+    b"x-death",
+    b"x-first-death-",
+    b"x-last-death-",
+    b"x-delivery-count",
+)
 properties = st.fixed_dictionaries(
     {},
     optional={

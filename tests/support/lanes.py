@@ -20,12 +20,14 @@ EXIT_SIGNALLED: Final = 128
 POLL_S: Final = 0.2
 ACCEPTANCE: Final = "tests/acceptance"
 FAULTS: Final = (f"{ACCEPTANCE}/faults", f"{ACCEPTANCE}/state_machine")
+ORDERCTL: Final = "tests/integration/ctl"
 BULKHEADS: Final = f"{ACCEPTANCE}/faults/bulkheads"
 ONE_VERSION: Final = ("-m", "not (soak or system or container or versions)")
 EACH_VERSION: Final = ("-m", "versions and not (soak or system or container)")
 # The longest one first.
 LANES: Final = {
-    "all else": ["tests", f"--ignore={ACCEPTANCE}", *ONE_VERSION],
+    "all else": ["tests", f"--ignore={ACCEPTANCE}", f"--ignore={ORDERCTL}", *ONE_VERSION],
+    "orderctl": [ORDERCTL, *ONE_VERSION],
     "faults": [*FAULTS, *ONE_VERSION],
     "acceptance": [ACCEPTANCE, *(f"--ignore={path}" for path in FAULTS), *ONE_VERSION],
     "versions": ["tests", f"--ignore={BULKHEADS}", *EACH_VERSION],

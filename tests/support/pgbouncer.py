@@ -3,10 +3,10 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
 
@@ -25,11 +25,17 @@ POOL_SIZE = 1
 
 
 class PgBouncer:
-    """A pooler of the databases of the server at `url`, in `transaction` or `session` mode."""
+    """A pooler of the databases of one server, in `transaction` or `session` mode.
 
-    def __init__(self, scratch: Path, url: str, mode: str, *, pool_size: int = POOL_SIZE) -> None:
+    `urls` lead there, for all users who may use it.
+    """
+
+    def __init__(
+        self, scratch: Path, urls: Sequence[str], mode: str, *, pool_size: int = POOL_SIZE
+    ) -> None:
         self._scratch = scratch
-        self._server = urlsplit(url)
+        self._server = urlsplit(urls[0])
+        self._users = {unquote(urlsplit(url).username or "postgres") for url in urls}
         self.mode = mode
         self._pool_size = pool_size
         (self._port,) = free_ports(1)
@@ -80,7 +86,7 @@ class PgBouncer:
     def _configure(self) -> None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         users = self._scratch / "users.txt"
-        users.write_text('"postgres" ""\n')
+        users.write_text("".join(f'"{user}" ""\n' for user in self._users))
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": self._port,
@@ -108,7 +114,8 @@ def pgbouncer_before(
     if not isinstance(servers.postgres, PrivatePostgres):
         pytest.skip("a pooler needs a server that trusts it")
     scratch = servers.scratch / f"pgbouncer-{database_url.rpartition('/')[2]}"
-    pooler = PgBouncer(scratch, servers.postgres.url(), mode, pool_size=pool_size)
+    urls = (servers.postgres.url(), database_url)
+    pooler = PgBouncer(scratch, urls, mode, pool_size=pool_size)
     try:
         pooler.start()
         yield pooler

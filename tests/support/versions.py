@@ -30,6 +30,11 @@ class Broker:
     vhost: str
     url: str
 
+    @property
+    def admin_url(self) -> str:
+        """The URL for the user who may do everything there."""
+        return self.rabbit.url(self.vhost)
+
 
 class Brokers:
     """A context in which nodes of any version are started as they are asked for.

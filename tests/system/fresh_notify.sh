@@ -4,7 +4,7 @@ runuser -u postgres -- createuser orderd-notify
 runuser -u postgres -- psql --dbname=orderd <<'END'
 GRANT SELECT ON users, schema_migrations TO "orderd-notify";
 GRANT SELECT, INSERT, UPDATE ON notifications TO "orderd-notify";
-GRANT SELECT, INSERT, UPDATE, DELETE ON message_tries, deferrals, queue_pauses, daemons TO "orderd-notify";
+GRANT SELECT, INSERT, UPDATE, DELETE ON message_tries, queue_pauses, daemons TO "orderd-notify";
 END
 rabbitmqctl add_user orderd-notify 'PASSWORD'
 rabbitmqctl set_permissions orderd-notify '^(user|admin)_notifications(\..+)?$|^notifications$|^orderd\.events$' '.*' '^(user|admin)_notifications(\..+)?$|^notifications$|^orderd\.events$'

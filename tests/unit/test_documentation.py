@@ -75,6 +75,21 @@ def test_the_index_leads_to_every_page() -> None:
     assert [page for page in TREE.glob("docs/**/*.md") if page not in {*linked, index}] == []
 
 
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    page = TREE / "docs/explanation/threat-model.md"
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8"))
+
+    missing = [
+        (path, name)
+        for path, name in named
+        if not (TREE / path).exists()
+        or f"def {name or 'test_'}" not in (TREE / path).read_text(encoding="utf-8")
+    ]
+
+    assert len(named) > 10
+    assert missing == []
+
+
 def prose(page: Path) -> str:
     """Return the page without its fenced blocks."""
     return FENCED.sub("", page.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from orderd.ctl.tables import Column, Table
 from orderd.protocol.exit_codes import ExitCode
 from orderd.protocol.tenants import NOTIFY, ORDERD, TENANTS
 from orderd.runtime.config_errors import ConfigError, Problem
-from orderd.runtime.installation import DAEMON, NOTIFIER
+from orderd.runtime.installation import DAEMON, NOTIFIER, Account
 
 if TYPE_CHECKING:
     from orderd.config.settings import Settings
@@ -60,15 +60,25 @@ def check(_options: argparse.Namespace, context: Context) -> int:
     from orderd.config.authorization import described  # noqa: PLC0415 - as above
 
     settings, problems = _checked(context)
+    warnings = [] if settings is None or problems else _warnings(settings)
     if context.console.is_json:
         listed = [asdict(problem) for problem in problems]
         mode = None if settings is None else settings.authorization_mode
-        context.console.document({"ok": not problems, "problems": listed, "authorization": mode})
+        context.console.document(
+            {
+                "ok": not problems,
+                "problems": listed,
+                "warnings": warnings,
+                "authorization": mode,
+            }
+        )
     elif problems:
         context.console.complain("\n".join(map(str, problems)))
     elif settings is not None:
         context.console.line("the configuration is valid")
         context.console.say(f"authorization: {described(settings)}")
+        for warning in warnings:
+            context.console.note(f"warning: {warning}")
     return ExitCode.CONFIG if problems else ExitCode.DONE
 
 
@@ -90,15 +100,36 @@ def _checked(context: Context) -> tuple["Settings | None", tuple[Problem, ...]]:
         settings = context.load_settings()
     except ConfigError as error:
         return None, error.problems
-    found = []
+    found: list[Problem] = []
+    account = NOTIFIER if context.tenant == NOTIFY else DAEMON
     for key, read in (("database_url", checked_dsn), ("rabbitmq_url", endpoint_of)):
         try:
-            read(settings)
+            read(_with_hidden_files(settings, account))
         except Misconfigured as failure:
+            if isinstance(failure.__cause__, ConfigError):
+                found += failure.__cause__.problems
+                continue
             reason = str(failure.__cause__).removeprefix(f"{key}: ")
             found.append(Problem(key, reason, settings.origins.get((key,), "")))
     found += _of_notifications(settings) if context.tenant == NOTIFY else _of_keys(settings)
     return settings, tuple(found)
+
+
+def _warnings(settings: "Settings") -> list[str]:
+    """Return which servers are spoken to in clear, or without a check of who they are."""
+    from orderd.config.broker_tls import unencrypted_brokers  # noqa: PLC0415 - as above
+    from orderd.db.options import unchecked_hosts  # noqa: PLC0415 - as above
+
+    dsn = settings.database_url.get_secret_value()
+    return [*unencrypted_brokers(settings), *unchecked_hosts(dsn)]
+
+
+def _with_hidden_files(settings: "Settings", account: Account) -> "Settings":
+    """Return *settings* without the files of TLS where URL or files may be hidden credentials."""
+    from orderd.config.broker_tls import without_files  # noqa: PLC0415 - as above
+    from orderd.ctl.installed import are_hidden  # noqa: PLC0415 - as above
+
+    return without_files(settings) if are_hidden(account) else settings
 
 
 def _of_keys(settings: "Settings") -> list[Problem]:

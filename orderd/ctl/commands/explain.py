@@ -146,12 +146,8 @@ def _state(told: Mapping[str, Any], messages: Messages) -> str | None:
 def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "request", Whole(known["id"])
     yield "state", _IN_WORDS[known["state"]]
-    ledger = known["ledger"]
-    if ledger is not None:
-        code = f", {ledger['code']}" if ledger["code"] else ""
-        done = f"{ledger['queue']} {ledger['action']}: {ledger['outcome']}{code}"
-        yield "ledger", f"{done} at {ledger['created_at']}"
-        yield "answer", compact(ledger["response"])
+    if known["ledger"] is not None:
+        yield from _ledger(known["ledger"])
     for row in known["rows"]:
         yield f"{row['kind']} {row['id']} now", compact(row)
     for event in known["events"]:
@@ -176,6 +172,15 @@ def _lines(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if known["place"] is not None:
         yield from _place(known["place"])
     yield from _unseen(known)
+
+
+def _ledger(ledger: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    code = f", {ledger['code']}" if ledger["code"] else ""
+    done = f"{ledger['queue']} {ledger['action']}: {ledger['outcome']}{code}"
+    yield "ledger", f"{done} at {ledger['created_at']}"
+    if ledger["actor"]:
+        yield "actor", ledger["actor"]
+    yield "answer", compact(ledger["response"])
 
 
 def _place(place: dict[str, Any]) -> Iterator[tuple[str, str]]:

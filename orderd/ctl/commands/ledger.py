@@ -20,12 +20,16 @@ SINCE_S: Final = 86_400.0
 # Longer ago than any row, and still within what PostgreSQL can subtract.
 SINCE_MAX_S: Final = 1e9
 OUTCOMES: Final = ("applied", "refused")
+_EXTRA: Final = ("outcome", "queue", "action", "actor")
 _COLUMNS: Final = (
     Shown("settled", lambda row: f"{row['created_at'][:19].replace('T', ' ')}Z"),
     Shown("id", plainly("id")),
     Shown("code", plainly("code")),
     # Without a code, a request was applied.
-    *(Shown(name, plainly(name), is_extra=True) for name in ("outcome", "queue", "action")),
+    *(
+        Shown(name, plainly(name), is_extra=True)
+        for name in ("outcome", "queue", "action", "actor")
+    ),
 )
 
 

@@ -158,6 +158,7 @@ def check(options: argparse.Namespace, context: Context) -> int:
             ],
             shared=[{"queue": name, "consumers": count} for name, count in found.shared.items()],
             not_checked=found.not_checked,
+            warnings=found.warnings,
             by_hand=found.by_hand,
         )
     else:
@@ -166,6 +167,8 @@ def check(options: argparse.Namespace, context: Context) -> int:
         _show_sharing(console, found)
     for text in found.not_checked:
         console.note(f"not checked: {text}")
+    for text in found.warnings:
+        console.note(f"warning: {text}")
     for text in found.by_hand:
         console.note(f"to check by hand: {text}")
     return code

@@ -50,8 +50,8 @@ function _shtab_orderctl_using
   test "$_shtab_orderctl_cmdpath" = "$argv"
 end
 
-set -g _shtab_orderctl_commands health status daemons pause resume publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq groups' 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' 'dlq purge' 'dlq edit' 'dlq export' 'dlq import' notify 'notify list' 'notify show' 'notify retry' 'notify preview' 'notify test' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate config 'config show' 'config check' 'config example' demo completion
-set -g _shtab_orderctl_opts_with_value --action --after --auth-file --channel --code --config --crit --file --group --id --limit --listen --management-url --max-age --newer-than --older-than --outcome --output --program --rate --reason --since --state --status --stop-above --timeout --to --type --until --user --version --warn --watch
+set -g _shtab_orderctl_commands health status daemons pause resume publish call orders 'orders list' 'orders get' products 'products list' 'products get' users 'users list' 'users get' metrics explain dlq 'dlq groups' 'dlq list' 'dlq show' 'dlq replay' 'dlq discard' 'dlq purge' 'dlq edit' 'dlq export' 'dlq import' notify 'notify list' 'notify show' 'notify retry' 'notify preview' 'notify test' token 'token keygen' 'token issue' 'token inspect' ledger 'ledger show' 'ledger list' outbox 'outbox list' 'outbox retry' topology 'topology apply' 'topology show' 'topology lint' prune migrate grants config 'config show' 'config check' 'config example' demo completion
+set -g _shtab_orderctl_opts_with_value --action --add-to --after --algorithm --audience --auth-file --channel --code --config --crit --expires-in --file --group --id --issuer --key --kid --limit --listen --management-url --max-age --name --newer-than --older-than --out --outcome --output --program --rate --reason --role --schema --scope --since --state --status --stop-above --subject --timeout --to --type --until --user --user-id --version --warn --watch
 
 complete -c orderctl -e
 complete -c orderctl -f
@@ -330,6 +330,35 @@ complete -c orderctl -n '_shtab_orderctl_using notify test' -s h -l help -d 'sho
 complete -c orderctl -n '_shtab_orderctl_using notify test' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
 complete -c orderctl -n '_shtab_orderctl_using notify test' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using notify test' -l to -x -d 'e-mail address to send to; default: those of the channel, which one for users has not'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a token -d 'Make keys for JWTs, issue tokens, or show what is in one.'
+complete -c orderctl -n '_shtab_orderctl_using token' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using token' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using token' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using token; and test $_shtab_orderctl_npos -eq 0' -a keygen -d 'Make a key pair; existing keys are never overwritten.'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l algorithm -xka "EdDSA ES256 RS256 HS256" -d 'what the key signs by; default: EdDSA; with HS256, whoever verifies can issue tokens'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l kid -x -d 'name of the key; default: its RFC 7638 thumbprint'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l out -x -d 'directory for private.pem, which is for its owner alone, and jwks.json, which is for the setting keys of [jwt]; default: the current one'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l add-to -x -d 'add the public key to this file, in place of a jwks.json; the file is replaced as a whole'
+complete -c orderctl -n '_shtab_orderctl_using token keygen' -l jwk -d 'write the private key as private.jwk, with its kid; HS256 always does'
+complete -c orderctl -n '_shtab_orderctl_using token; and test $_shtab_orderctl_npos -eq 0' -a issue -d 'Print a token, and nothing else on stdout.'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l key -xka "(__fish_complete_path (commandline -ct))" -d 'the private key, in PEM or as a JWK, as orderctl token keygen makes it'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l kid -x -d 'name of the key; default: as for keygen'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l subject -x -d 'who sends commands by it'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l scope -x -d 'what it allows, separated by blanks: QUEUE.ACTION, QUEUE.* or *, each with :own behind it for rows of the user alone'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l user-id -x -d 'id of the user, for :own'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l expires-in -x -d 'lifetime, for example 90s, 15min or 8h; default: 15min; over 24h warns'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l issuer -x -d 'claim iss; default: issuer of [jwt] in the settings'
+complete -c orderctl -n '_shtab_orderctl_using token issue' -l audience -x -d 'claim aud; default: audience of [jwt] in the settings'
+complete -c orderctl -n '_shtab_orderctl_using token; and test $_shtab_orderctl_npos -eq 0' -a inspect -d 'Show what is in a token, and whether the daemon accepts it.'
+complete -c orderctl -n '_shtab_orderctl_using token inspect' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using token inspect' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using token inspect' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a ledger -d 'Show or list the outcomes of requests.'
 complete -c orderctl -n '_shtab_orderctl_using ledger' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using ledger' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
@@ -393,6 +422,16 @@ complete -c orderctl -n '_shtab_orderctl_using migrate' -l config -xka "(__fish_
 complete -c orderctl -n '_shtab_orderctl_using migrate' -l json -d 'print one JSON document instead of text'
 complete -c orderctl -n '_shtab_orderctl_using migrate' -l check -d 'change nothing; exit with 78 when a migration is pending'
 complete -c orderctl -n '_shtab_orderctl_using migrate' -l dry-run -d 'change nothing; print the SQL that would be run'
+complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a grants -d 'Print what each role needs of PostgreSQL and RabbitMQ, and no more.'
+complete -c orderctl -n '_shtab_orderctl_using grants' -s h -l help -d 'show this help message and exit'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l json -d 'print one JSON document instead of text'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l role -xka "owner daemon notify reader" -d 'only this role; may be repeated'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l name -x -d 'what the role is called, at PostgreSQL and RabbitMQ; default: owner=orderd-owner, daemon=orderd, notify=orderd-notify, reader=orderd-reader'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l schema -x -d 'schema of the tables; default: the first of search_path in database_url, else public'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l database -d 'print the SQL alone, a script for psql'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l rabbitmq -d 'print the commands of rabbitmqctl alone, a script for a shell'
+complete -c orderctl -n '_shtab_orderctl_using grants' -l definitions -d 'print RabbitMQ'"'"'s permissions as definitions to import, for users that exist'
 complete -c orderctl -n '_shtab_orderctl_using; and test $_shtab_orderctl_npos -eq 0' -a config -d 'Show or check the settings, or print an example file.'
 complete -c orderctl -n '_shtab_orderctl_using config' -s h -l help -d 'show this help message and exit'
 complete -c orderctl -n '_shtab_orderctl_using config' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/orderd/orderd.toml if it exists'

@@ -17,6 +17,7 @@ _shtab_orderctl_commands() {
     demo:'Run the reference scenario on an empty database.'
     dlq:'Group, list, replay, edit, export or delete dead letters.'
     explain:'Show everything known about one request or event.'
+    grants:'Print what each role needs of PostgreSQL and RabbitMQ, and no more.'
     health:'Check the health file of a local daemon for liveness and readiness.'
     ledger:'Show or list the outcomes of requests.'
     metrics:'Print the metrics of the local daemons, their queues and database, or serve them.'
@@ -30,6 +31,7 @@ _shtab_orderctl_commands() {
     publish:'Publish a command, and wait for the broker to confirm it.'
     resume:'Have all daemons take from a paused queue again.'
     status:'Show the state of daemon, queues and database.'
+    token:'Make keys for JWTs, issue tokens, or show what is in one.'
     topology:'Declare, show or check the broker'"'"'s queues.'
     users:'List users, or show one.'
   )
@@ -101,6 +103,15 @@ _shtab_orderctl_products_commands() {
     list:'List rows ordered by id.'
   )
   _describe 'orderctl products commands' _commands
+}
+
+_shtab_orderctl_token_commands() {
+  local _commands=(
+    inspect:'Show what is in a token, and whether the daemon accepts it.'
+    issue:'Print a token, and nothing else on stdout.'
+    keygen:'Make a key pair; existing keys are never overwritten.'
+  )
+  _describe 'orderctl token commands' _commands
 }
 
 _shtab_orderctl_topology_commands() {
@@ -386,6 +397,21 @@ _shtab_orderctl_explain_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_explain_defaults_added=0
+
+_shtab_orderctl_grants_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "*--role[only this role\; may be repeated]:roles:(owner daemon notify reader)"
+  "*--name[what the role is called, at PostgreSQL and RabbitMQ\; default\: owner\=orderd-owner, daemon\=orderd, notify\=orderd-notify, reader\=orderd-reader]:[ROLE=]NAME:"
+  "--schema[schema of the tables\; default\: the first of search_path in database_url, else public]:NAME:"
+  "--database[print the SQL alone, a script for psql]"
+  "--rabbitmq[print the commands of rabbitmqctl alone, a script for a shell]"
+  "--definitions[print RabbitMQ\'s permissions as definitions to import, for users that exist]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_grants_defaults_added=0
 
 _shtab_orderctl_health_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -691,6 +717,56 @@ _shtab_orderctl_status_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_orderctl_status_defaults_added=0
 
+_shtab_orderctl_token_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_token_defaults_added=0
+
+_shtab_orderctl_token_inspect_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  ":the token, which other users see in the list of processes\; default\: -, stdin:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_token_inspect_defaults_added=0
+
+_shtab_orderctl_token_issue_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--key[the private key, in PEM or as a JWK, as orderctl token keygen makes it]:FILE:_files"
+  "--kid[name of the key\; default\: as for keygen]:KID:"
+  "--subject[who sends commands by it]:SUB:"
+  "--scope[what it allows, separated by blanks\: QUEUE.ACTION, QUEUE.\* or \*, each with \:own behind it for rows of the user alone]:SCOPE:"
+  "--user-id[id of the user, for \:own]:ID:"
+  "--expires-in[lifetime, for example 90s, 15min or 8h\; default\: 15min\; over 24h warns]:DURATION:"
+  "--issuer[claim iss\; default\: issuer of \[jwt\] in the settings]:ISSUER:"
+  "--audience[claim aud\; default\: audience of \[jwt\] in the settings]:AUDIENCE:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_token_issue_defaults_added=0
+
+_shtab_orderctl_token_keygen_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
+  "--json[print one JSON document instead of text]"
+  "--algorithm[what the key signs by\; default\: EdDSA\; with HS256, whoever verifies can issue tokens]:algorithm:(EdDSA ES256 RS256 HS256)"
+  "--kid[name of the key\; default\: its RFC 7638 thumbprint]:KID:"
+  "--out[directory for private.pem, which is for its owner alone, and jwks.json, which is for the setting keys of \[jwt\]\; default\: the current one]:DIR:"
+  "--add-to[add the public key to this file, in place of a jwks.json\; the file is replaced as a whole]:JWKS:"
+  "--jwk[write the private key as private.jwk, with its kid\; HS256 always does]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_orderctl_token_keygen_defaults_added=0
+
 _shtab_orderctl_topology_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[configuration file\; default\: \/etc\/orderd\/orderd.toml if it exists]:FILE:_files"
@@ -791,6 +867,7 @@ _shtab_orderctl() {
         demo) _arguments -C -s $_shtab_orderctl_demo_options ;;
         dlq) _shtab_orderctl_dlq ;;
         explain) _arguments -C -s $_shtab_orderctl_explain_options ;;
+        grants) _arguments -C -s $_shtab_orderctl_grants_options ;;
         health) _arguments -C -s $_shtab_orderctl_health_options ;;
         ledger) _shtab_orderctl_ledger ;;
         metrics) _arguments -C -s $_shtab_orderctl_metrics_options ;;
@@ -804,6 +881,7 @@ _shtab_orderctl() {
         publish) _arguments -C -s $_shtab_orderctl_publish_options ;;
         resume) _arguments -C -s $_shtab_orderctl_resume_options ;;
         status) _arguments -C -s $_shtab_orderctl_status_options ;;
+        token) _shtab_orderctl_token ;;
         topology) _shtab_orderctl_topology ;;
         users) _shtab_orderctl_users ;;
       esac
@@ -985,6 +1063,31 @@ _shtab_orderctl_products() {
       case $line[1] in
         get) _arguments -C -s $_shtab_orderctl_products_get_options ;;
         list) _arguments -C -s $_shtab_orderctl_products_list_options ;;
+      esac
+  esac
+}
+
+_shtab_orderctl_token() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->token'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_orderctl_token_defaults_added )); then
+    if (( ${_shtab_orderctl_token_options[(I)${(q)one_or_more}*]} +          ${_shtab_orderctl_token_options[(I)${(q)remainder}*]} +          ${_shtab_orderctl_token_options[(I)${(q)default}]} == 0 )); then
+      _shtab_orderctl_token_options+=(': :_shtab_orderctl_token_commands' '*::: :->token')
+    fi
+    _shtab_orderctl_token_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_orderctl_token_options
+
+  case $state in
+    token)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_orderctl_token-$line[1]:"
+      case $line[1] in
+        inspect) _arguments -C -s $_shtab_orderctl_token_inspect_options ;;
+        issue) _arguments -C -s $_shtab_orderctl_token_issue_options ;;
+        keygen) _arguments -C -s $_shtab_orderctl_token_keygen_options ;;
       esac
   esac
 }

@@ -14,10 +14,13 @@ from orderd.amqp.wire.properties import decode, encode
 from orderd.ctl.dlq.dead_letters import dead_letter_queues, jsonable
 from orderd.ctl.json_text import compact
 from orderd.protocol.explain import shown
+from orderd.protocol.masking import masked_body, masked_value
 from orderd.protocol.strict_json import MalformedJson, dumps, loads
 
 _QUEUES: Final = tuple(dead_letter_queues(None))
 _FIELDS: Final = frozenset({"queue", "body", "body_base64", "properties", "properties_base64"})
+# What a line for people has in place of the properties to the byte.
+_MASKED: Final = "masked"
 # The broker writes these when it delivers: they are not part of the message.
 _DELIVERY_NOTES: Final = frozenset({"x-delivery-count", "x-acquired-count"})
 # The default exchange would route the message to each of these as well.
@@ -42,6 +45,14 @@ def line_of(delivery: Delivery) -> str:
     return compact(document)
 
 
+def masked_line_of(delivery: Delivery) -> str:
+    """Return a line for people: with marks in place of tokens, and not to be imported."""
+    body = masked_body(delivery.body.decode(errors="replace"))
+    properties = masked_value(_readable(stored_properties(delivery)))
+    document = {"queue": delivery.queue, "body": body, "properties": properties, _MASKED: True}
+    return compact(document)
+
+
 def message_of(line: bytes) -> OutgoingMessage:
     """Return the message of a *line*, to be put into its dead letter queue; raises NotALetter."""
     try:
@@ -50,6 +61,8 @@ def message_of(line: bytes) -> OutgoingMessage:
         raise NotALetter(str(error)) from error
     if not isinstance(document, dict):
         raise NotALetter(f"must be a JSON object; got {shown(document)}")
+    if document.get(_MASKED) is True:
+        raise NotALetter("has its tokens masked; export to a file or a pipe")
     for name in document:
         if name not in _FIELDS:
             raise NotALetter(f"{name[:100]!a} is not a field of an exported dead letter")

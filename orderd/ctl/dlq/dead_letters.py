@@ -11,6 +11,7 @@ from typing import Any, Final
 from orderd.amqp.message import Delivery, OutgoingMessage, Properties
 from orderd.amqp.renewal import count_in
 from orderd.protocol.limits import REQUEST_ID_MAX
+from orderd.protocol.masking import masked_body, masked_value
 from orderd.protocol.names import (
     BROKER_HEADERS,
     DEAD_LETTER_HEADERS,
@@ -118,15 +119,17 @@ class DeadLetter:
         return value if isinstance(value, str) else None
 
     def document(self) -> dict[str, Any]:
-        """Return the dead letter as the contract has it, for JSON."""
+        """Return the dead letter as the contract has it, for JSON; tokens in it are masked."""
+        request = self.request
+        is_text = isinstance(request, str)
         return {
             "failed_at": self.text(HEADER_FAILED_AT),
             "reason": self.text(HEADER_REASON),
             "code": self.code,
             "queue": self.origin,
             "attempt": jsonable(self.headers.get(HEADER_ATTEMPT)),
-            "request": jsonable(self.request),
-            "headers": jsonable(self.headers),
+            "request": masked_body(request) if is_text else jsonable(masked_value(request)),
+            "headers": jsonable(masked_value(self.headers)),
         }
 
     def summary(self) -> dict[str, Any]:

@@ -24,13 +24,14 @@ from orderd.ctl.database import database_of
 from orderd.ctl.dlq.archive import fingerprint, stored_properties
 from orderd.ctl.dlq.browse import DeadLetters
 from orderd.ctl.dlq.dead_letters import DeadLetter
+from orderd.ctl.dlq.editable import Editable
 from orderd.ctl.dlq.filters import Filters
 from orderd.ctl.dlq.replayer import obstacles
 from orderd.ctl.errors import Failure, WrongUsage
 from orderd.ctl.interrupts import left_to_child, uninterrupted
-from orderd.ctl.json_text import pretty
+from orderd.pipeline.receipts import Receipts, read_key
 from orderd.protocol.exit_codes import ExitCode
-from orderd.protocol.names import HEADER_EDITED_BY, HEADER_ORIGINAL_BYTES
+from orderd.protocol.names import HEADER_EDITED_BY, HEADER_ORIGINAL_BYTES, HEADER_RECEIVED
 from orderd.runtime.crash_points import reach
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def edit(options: argparse.Namespace, context: Context) -> int:
     body = _edited_body(original, settings, console)
     if body is None:
         return _report(options, console, original, "nothing changed")
-    edited = DeadLetter(replace(original.delivery, body=body))
+    edited = _with_body(original, body, settings)
     if not options.force:
         with database_of(settings) as ledger:
             for why in obstacles(ledger, [edited]).values():
@@ -81,7 +82,8 @@ def _find(options: argparse.Namespace, context: Context) -> DeadLetter:
 
 def _edited_body(original: DeadLetter, settings: "Settings", console: Console) -> bytes | None:
     """Return the new body, which the daemon takes; None where nothing was changed."""
-    shown = _shown(original)
+    editable = Editable(original)
+    shown = editable.text
     with tempfile.TemporaryDirectory(prefix="orderctl-") as folder:
         file = Path(folder) / "body.json"
         file.write_bytes(shown)
@@ -91,19 +93,29 @@ def _edited_body(original: DeadLetter, settings: "Settings", console: Console) -
             if text == shown:
                 return None
             # An editor ends the last line; a body has no need of that.
-            body = text.removesuffix(b"\n")
-            if (why := _fault(original, body, settings)) is None:
+            body = editable.restored(text.removesuffix(b"\n"))
+            if (why := editable.fault(body) or _fault(original, body, settings)) is None:
                 return body
             console.complain(f"the daemon would not take it: {why}")
             if not _is_tried_again():
                 raise Failure("nothing changed")
 
 
-def _shown(letter: DeadLetter) -> bytes:
-    """Return the body for the editor: JSON indented, all else as it is."""
-    if isinstance(letter.request, dict):
-        return f"{pretty(letter.request)}\n".encode(errors="surrogatepass")
-    return letter.delivery.body
+def _with_body(original: DeadLetter, body: bytes, settings: "Settings") -> DeadLetter:
+    """Return the letter with another body, and with its receipt for that where it has one.
+
+    So the edited command is not turned away either because its token has expired meanwhile.
+    """
+    edited = replace(original.delivery, body=body)
+    if HEADER_RECEIVED not in original.headers:
+        return DeadLetter(edited)
+    with database_of(settings) as database, database.transaction() as tx:
+        receipts = Receipts(read_key(tx))
+    headers = {
+        **original.headers,
+        **receipts.transferred(replace(original.delivery, queue=original.origin), body),
+    }
+    return DeadLetter(replace(edited, properties=replace(edited.properties, headers=headers)))
 
 
 def _run_editor(file: Path) -> None:
@@ -138,7 +150,7 @@ def _decode_notice(queue: str, body: bytes, message_id: str | None, body_bytes_m
 
 
 def _decode_command(queue: str, body: bytes, message_id: str | None, body_bytes_max: int) -> object:
-    from orderd.protocol.envelope import decode  # noqa: PLC0415
+    from orderd.protocol.envelope import ANYBODY, decode  # noqa: PLC0415
     from orderd.shop.registry import SHOP  # noqa: PLC0415
 
     return decode(
@@ -148,7 +160,7 @@ def _decode_command(queue: str, body: bytes, message_id: str | None, body_bytes_
         0,
         body_bytes_max,
         models=SHOP.models,
-        permit=lambda _claim: None,
+        permit=lambda _claim: ANYBODY,
     )
 
 

@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from orderd.amqp.confirmed import ConfirmedPublisher
 from orderd.amqp.faults import Unpublishable
-from orderd.amqp.message import OutgoingMessage
+from orderd.amqp.message import Delivery, OutgoingMessage
 from orderd.ctl.broker import broker_of
 from orderd.ctl.console import Console
 from orderd.ctl.context import Context
@@ -21,6 +21,7 @@ from orderd.ctl.dlq.archive import (
     NotALetter,
     fingerprint,
     line_of,
+    masked_line_of,
     message_of,
     stored_properties,
 )
@@ -50,7 +51,7 @@ def export_letters(options: argparse.Namespace, context: Context) -> int:
         ):
             for dead_letter in matching:
                 try:
-                    write(line_of(dead_letter.delivery))
+                    write(dead_letter.delivery)
                     exported += 1
                 except Unpublishable as fault:
                     failed += 1
@@ -158,10 +159,17 @@ def _input(name: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _output(name: str, console: Console) -> Iterator[Callable[[str], None]]:
-    """Give what writes a line; a file appears whole, at the end, or not at all."""
+def _output(name: str, console: Console) -> Iterator[Callable[[Delivery], None]]:
+    """Give what writes a dead letter; a file appears whole, at the end, or not at all.
+
+    It is for its owner alone, as the tokens in it are. A terminal shows these masked.
+    """
     if name == _STDIO:
-        yield console.line
+        if sys.stdout.isatty():
+            yield lambda delivery: console.exact(f"{masked_line_of(delivery)}\n")
+            console.note("tokens are masked on a terminal: for import, use --output or a pipe")
+        else:
+            yield lambda delivery: console.exact(f"{line_of(delivery)}\n")
         return
     target = Path(name)
     try:
@@ -170,7 +178,7 @@ def _output(name: str, console: Console) -> Iterator[Callable[[str], None]]:
         raise Failure(f"{name}: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            yield lambda line: print(line, file=file)
+            yield lambda delivery: print(line_of(delivery), file=file)
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(target)

@@ -55,13 +55,18 @@ class Lint:
     # Queues that several consume, as `consume` allows it, and how many do.
     shared: dict[str, int] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
+    # What works, and is not advisable.
+    warnings: list[str] = field(default_factory=list)
     # What no API tells, and the way to find it out.
     by_hand: list[str] = field(default_factory=list)
 
 
 def lint(settings: "Settings", publisher: ConfirmedPublisher, management: Management) -> Lint:
     """Return all that contradicts *settings*; only AMQP's own faults are raised."""
-    found = Lint()
+    # Loaded here, because the settings' models take longer than all the rest.
+    from orderd.config.broker_tls import unencrypted_brokers  # noqa: PLC0415
+
+    found = Lint(warnings=unencrypted_brokers(settings))
     wanted = needed(settings.retry_delays)
     found.contradictions += _judge_topology(publisher, wanted)
     found.contradictions += _judge_sharing(found, settings, publisher, wanted)

@@ -36,7 +36,7 @@ def give_back(shop: Shop, queue: str, tag: int) -> None:
 
 @pytest.mark.parametrize("brings", ["user", "product"])
 def test_suspects_that_refer_to_each_other_are_both_applied(
-    shop: Shop, database_url: str, daemon: StartDaemon, brings: str
+    shop: Shop, admin_database_url: str, daemon: StartDaemon, brings: str
 ) -> None:
     daemon().stop()  # which leaves the queues behind
     if brings == "user":
@@ -51,7 +51,7 @@ def test_suspects_that_refer_to_each_other_are_both_applied(
     }
     orderd = daemon(retry_delays="100ms,500ms,1s,2s")
     # The order is looked at first, and what it needs is delivered before that is over.
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("LOCK TABLE processed_requests")
         give_back(shop, "order", tags["order"])
         waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
@@ -63,11 +63,11 @@ def test_suspects_that_refer_to_each_other_are_both_applied(
 
 
 def test_an_order_waits_while_its_user_waits_for_another_try(
-    shop: Shop, daemon: StartDaemon, database_url: str
+    shop: Shop, daemon: StartDaemon, admin_database_url: str
 ) -> None:
     shop.open_with(users=0, stock=10)
     orderd = daemon(retry_delays="200ms,500ms,1s,2s,4s,8s")
-    with closing(psycopg2.connect(database_url)) as session:
+    with closing(psycopg2.connect(admin_database_url)) as session:
         # Rows may be read and referred to, but not written.
         session.cursor().execute("LOCK TABLE users IN SHARE MODE")
         shop.send_all([user("ann", id="needed"), order({1: 1}, id="early")])

@@ -34,9 +34,9 @@ def limited_url(broker: Broker) -> Iterator[str]:
 
 
 def test_with_two_connections_a_user_gets_direct_replies(
-    broker: Broker, limited_url: str, database_url: str, daemon_on: StartDaemonOn
+    broker: Broker, limited_url: str, admin_database_url: str, daemon_on: StartDaemonOn
 ) -> None:
-    with closing(Shop(broker.url, database_url)) as shop:
+    with closing(Shop(broker.admin_url, admin_database_url)) as shop:
         orderd = daemon_on(limited_url)
 
         told = orderd.wait_for_event("replies.rerouted")

@@ -40,14 +40,14 @@ def impatient(broker: Broker) -> Iterator[PrivateRabbit]:
 def test_commands_in_hand_in_a_long_alarm_are_done_once(
     broker: Broker,
     impatient: PrivateRabbit,
-    database_url: str,
+    admin_database_url: str,
     daemon_on: StartDaemonOn,
     queue_type: str,
 ) -> None:
     if (broker.version, queue_type) == ("4.3", "classic"):
         pytest.skip("since RabbitMQ 4.3 consumers of classic queues have no time-out")
     content = {"name": "chair", "price": "10.00", "stock_quantity": 1}
-    with closing(Shop(broker.url, database_url, queue_type)) as shop:
+    with closing(Shop(broker.admin_url, admin_database_url, queue_type)) as shop:
         orderd = daemon_on(broker.url, batch_max=10, queue_type=queue_type)
         orderd.send(signal.SIGSTOP)
         shop.send_all([command("product", "create", content) for _ in range(COUNT)])

@@ -10,11 +10,11 @@ REASON = "ServerFault: data corrupted (SQLSTATE XX001)"
 
 
 def test_a_damaged_page_is_no_outage(
-    shop: Shop, daemon: StartDaemon, database_url: str, private_postgres: PrivatePostgres
+    shop: Shop, daemon: StartDaemon, admin_database_url: str, private_postgres: PrivatePostgres
 ) -> None:
     shop.open_with(stock=1_000, products=500)
-    after = first_on_page(database_url, "products", 1)
-    damage(private_postgres, database_url, "products")
+    after = first_on_page(admin_database_url, "products", 1)
+    damage(private_postgres, admin_database_url, "products")
     orderd = daemon(retry_delays="100ms,200ms")
 
     shop.send_all([order({1 if n == 7 else after + n: 1}, id=IDS[n]) for n in range(20)])

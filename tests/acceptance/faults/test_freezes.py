@@ -25,11 +25,15 @@ HANG_UP = (
 
 
 def test_a_frozen_daemon_neither_commits_nor_acks_what_another_one_has_done(
-    shop: Shop, database_url: str, vhost: str, private_rabbit: PrivateRabbit, daemon: StartDaemon
+    shop: Shop,
+    admin_database_url: str,
+    vhost: str,
+    private_rabbit: PrivateRabbit,
+    daemon: StartDaemon,
 ) -> None:
     shop.open_with(stock=100)
     frozen = daemon(outbox_grace=0.3, retry_delays=RETRY_DELAYS)
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("SELECT FROM products FOR UPDATE")
         shop.send_all([order({1: 1}, id=request_id) for request_id in IDS])
         wait_until(lambda: shop.value(WAITING), timeout_s=20, what="orderd at the lock")
@@ -38,7 +42,7 @@ def test_a_frozen_daemon_neither_commits_nor_acks_what_another_one_has_done(
     wait_until(lambda: shop.query(HANG_UP), timeout_s=10, what="a transaction to be given up")
     private_rabbit.ctl("close_all_connections", "--vhost", vhost, "no heartbeat")
     other = daemon(outbox_grace=0.3, retry_delays=RETRY_DELAYS)
-    with closing(Shop(private_rabbit.url(vhost), database_url)) as again:
+    with closing(Shop(private_rabbit.url(vhost), admin_database_url)) as again:
         assert again.wait_for(*IDS) == dict.fromkeys(IDS, "applied")
         again.wait_for_rows(0, "outbox")
         mark = frozen.mark()

@@ -22,6 +22,13 @@ def frozen(database_url: str) -> Iterator[psycopg2.extensions.connection]:
         yield frozen
 
 
+@pytest.fixture
+def locking(admin_database_url: str) -> Iterator[psycopg2.extensions.connection]:
+    """A session that may lock tables."""
+    with closing(psycopg2.connect(admin_database_url)) as locking:
+        yield locking
+
+
 def test_a_row_that_a_frozen_daemon_holds_costs_its_neighbour_no_attempt(
     shop: Shop, daemon: StartDaemon, frozen: psycopg2.extensions.connection
 ) -> None:
@@ -72,18 +79,18 @@ def test_past_the_patience_the_dead_letter_names_the_holder(
 
 
 def test_a_ledger_that_is_locked_longer_than_all_delays_costs_nobody_an_attempt(
-    shop: Shop, daemon: StartDaemon, frozen: psycopg2.extensions.connection
+    shop: Shop, daemon: StartDaemon, locking: psycopg2.extensions.connection
 ) -> None:
     shop.open_with(stock=1_000)
     orderd = daemon(retry_delays="100ms,200ms", log_level="debug")
     # As VACUUM FULL takes it.
-    frozen.cursor().execute("LOCK TABLE processed_requests IN ACCESS EXCLUSIVE MODE")
+    locking.cursor().execute("LOCK TABLE processed_requests IN ACCESS EXCLUSIVE MODE")
 
     shop.send_all([user(f"new{n}", id=f"user-{n}") for n in range(10)])
     shop.send_all([order({1: 1}, id=one) for one in IDS])
     shop.send_all([product(id="product")])
     wait_until(lambda: len(orderd.events("database.connected")) > 3, timeout_s=120, what="tries")
-    frozen.rollback()
+    locking.rollback()
 
     wanted = [*(f"user-{n}" for n in range(10)), *IDS, "product"]
     done = shop.wait_for(*wanted, timeout_s=60)
@@ -94,11 +101,11 @@ def test_a_ledger_that_is_locked_longer_than_all_delays_costs_nobody_an_attempt(
 
 
 def test_a_command_table_that_is_locked_longer_than_all_delays_holds_up_its_own_commands_alone(
-    shop: Shop, daemon: StartDaemon, frozen: psycopg2.extensions.connection
+    shop: Shop, daemon: StartDaemon, locking: psycopg2.extensions.connection
 ) -> None:
     shop.open_with(stock=1_000)
     orderd = daemon(retry_delays="100ms,200ms", log_level="debug")
-    frozen.cursor().execute("LOCK TABLE orders")
+    locking.cursor().execute("LOCK TABLE orders")
 
     shop.send_all([order({1: 1}, id=one) for one in IDS])
     wait_until(
@@ -108,7 +115,7 @@ def test_a_command_table_that_is_locked_longer_than_all_delays_holds_up_its_own_
     )
     shop.send_all([product(id="product"), user("new", id="user")])
     others = shop.wait_for("product", "user")
-    frozen.rollback()
+    locking.rollback()
 
     assert others == {"product": "applied", "user": "applied"}
     assert set(shop.wait_for(*IDS, timeout_s=60)) >= set(IDS)

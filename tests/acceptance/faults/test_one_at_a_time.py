@@ -26,9 +26,9 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture
-def open_shop(broker: Broker, database_url: str) -> Iterator[Shop]:
+def open_shop(broker: Broker, admin_database_url: str) -> Iterator[Shop]:
     """A shop with sixty orders that are pending."""
-    shop = Shop(broker.url, database_url)
+    shop = Shop(broker.admin_url, admin_database_url)
     shop.open_with(stock=100)
     shop.query(
         "INSERT INTO orders (user_id, status, total_amount) "

@@ -14,9 +14,9 @@ QUICK = "200ms,500ms,1s,2s,4s,8s"
 
 
 @pytest.fixture
-def session(database_url: str) -> Iterator[psycopg2.extensions.connection]:
+def session(admin_database_url: str) -> Iterator[psycopg2.extensions.connection]:
     """Another program; psycopg2 begins a transaction with its first statement."""
-    with closing(psycopg2.connect(database_url, application_name="migration")) as session:
+    with closing(psycopg2.connect(admin_database_url, application_name="migration")) as session:
         yield session
 
 

@@ -36,8 +36,8 @@ def test_work_goes_on_after_a_restart_of_postgresql(
 
 def test_work_goes_on_after_a_restart_of_rabbitmq(
     shop: Shop,
-    vhost_url: str,
-    database_url: str,
+    admin_vhost_url: str,
+    admin_database_url: str,
     private_rabbit: PrivateRabbit,
     daemon: StartDaemon,
 ) -> None:
@@ -51,7 +51,7 @@ def test_work_goes_on_after_a_restart_of_rabbitmq(
     private_rabbit.start()
 
     orderd.wait_for_event("intake.resumed")
-    with closing(Shop(vhost_url, database_url)) as shop_again:
+    with closing(Shop(admin_vhost_url, admin_database_url)) as shop_again:
         shop_again.send_all([order({1: 1}, id="after")])
         shop_again.wait_for_rows(COUNT + 1, "processed_requests", timeout_s=60)
         _assert_uncharged(shop_again, orderd, COUNT + 1)

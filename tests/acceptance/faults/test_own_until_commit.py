@@ -70,19 +70,23 @@ def test_a_daemon_frozen_for_longer_than_the_heartbeat_does_not_commit(
 
 
 def test_a_daemon_cut_off_while_it_waits_for_a_lock_does_not_commit(
-    shop: Shop, database_url: str, vhost: str, private_rabbit: PrivateRabbit, daemon: StartDaemon
+    shop: Shop,
+    admin_database_url: str,
+    vhost: str,
+    private_rabbit: PrivateRabbit,
+    daemon: StartDaemon,
 ) -> None:
     shop.open_with(stock=1_000)
     orderd = daemon()
     content = {"user_id": 1, "items": [{"product_id": 1, "quantity": 1}]}
-    with closing(psycopg2.connect(database_url)) as holder:
+    with closing(psycopg2.connect(admin_database_url)) as holder:
         holder.cursor().execute("SELECT FROM products FOR UPDATE")
         shop.send_all([command("order", "create", content, reply_to=None) for _ in range(COUNT)])
         wait_until(lambda: shop.value(WAITING), timeout_s=20, what="orderd at the lock")
         private_rabbit.ctl("close_all_connections", "--vhost", vhost, "cut off")
     orderd.wait_for_event("broker.disconnected")
 
-    with closing(Shop(private_rabbit.url(vhost), database_url)) as again:
+    with closing(Shop(private_rabbit.url(vhost), admin_database_url)) as again:
         again.wait_for_rows(COUNT, "orders")
         wait_until(lambda: again.waiting() == 0, timeout_s=20, what="empty queues")
         assert orderd.stop() == 0

@@ -97,11 +97,15 @@ def test_a_committed_message_that_kills_each_time_is_acked_and_not_dead_lettered
 
 
 def test_lost_connections_are_not_counted_as_crashes(
-    shop: Shop, daemon: StartDaemon, private_rabbit: PrivateRabbit, vhost: str, database_url: str
+    shop: Shop,
+    daemon: StartDaemon,
+    private_rabbit: PrivateRabbit,
+    vhost: str,
+    admin_database_url: str,
 ) -> None:
     shop.open_with(stock=1000)
     one = daemon(retry_delays=RETRY_DELAYS)
-    with closing(psycopg2.connect(database_url)) as rival:
+    with closing(psycopg2.connect(admin_database_url)) as rival:
         rival.cursor().execute("SELECT FROM products FOR UPDATE")
         shop.send_all([order({1: 1}, id="x")])
         for _ in range(5):

@@ -234,12 +234,12 @@ def _event_of(message_id: Any) -> str:
 
 @pytest.fixture
 def environment(
-    office: Office, mail: MailServer, vhost_url: str, database_url: str
+    office: Office, mail: MailServer, notify_urls: dict[str, str]
 ) -> Iterator[Environment]:
     with ExitStack() as stack:
         proxies = {
-            "broker": stack.enter_context(proxy_before(vhost_url)),
-            "database": stack.enter_context(proxy_before(database_url)),
+            "broker": stack.enter_context(proxy_before(notify_urls["rabbitmq_url"])),
+            "database": stack.enter_context(proxy_before(notify_urls["database_url"])),
         }
         for each in proxies.values():
             each.open()

@@ -5,16 +5,17 @@ import pytest
 from orderd.protocol.names import NoticeQueue
 from tests.acceptance.notify.conftest import StartNotifier
 from tests.acceptance.notify.office import TOLD_S, Office, mail_to_admins, mail_to_users
+from tests.support.grants import Roles
 from tests.support.mail_server import MailServer
-from tests.support.orderctl import Orderctl, orderctl_on
+from tests.support.orderctl import Orderctl
 from tools.waiting import wait_until
 
 
 @pytest.fixture
-def orderctl(database_url: str, vhost_url: str) -> Orderctl:
-    """Run `orderctl ARGS` on this test's database and virtual host."""
-    servers = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
-    return orderctl_on({**servers, "ORDERD_RETRY_DELAYS": "100ms"})
+def orderctl(roles: Roles, database_url: str, vhost_url: str) -> Orderctl:
+    """Run `orderctl ARGS` on this test's database and virtual host, by the role for that."""
+    urls = {"ORDERD_DATABASE_URL": database_url, "ORDERD_RABBITMQ_URL": vhost_url}
+    return roles.orderctl(urls, ORDERD_RETRY_DELAYS="100ms")
 
 
 def wait_for_dead_letters(office: Office, count: int) -> None:

@@ -130,7 +130,7 @@ class Account:
         found = headers.pop("orderd-code")
         assert headers.pop("orderd-queue") == message.queue
         assert headers.pop("orderd-attempt") == ATTEMPTS.get(found, 0)
-        for name in ("orderd-reason", "orderd-failed-at", "orderd-error"):
+        for name in ("orderd-reason", "orderd-failed-at", "orderd-error", "orderd-received"):
             headers.pop(name, None)
         assert headers == (message.properties.headers or {})
         for name in ("message_id", "reply_to", "delivery_mode", "content_type"):

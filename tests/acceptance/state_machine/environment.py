@@ -24,7 +24,7 @@ SENTINELS = "sentinels"
 # What the database refuses to write, for as long as it stands in this table.
 CURSES = """
     CREATE TABLE curses (id text PRIMARY KEY);
-    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
         IF EXISTS (SELECT FROM curses WHERE id = NEW.id) THEN
             RAISE EXCEPTION 'cursed' USING ERRCODE = '22012';
         END IF;

@@ -138,7 +138,7 @@ def test_amqps_by_url(opened: Opened, vhost_url: str, tmp_path: Path, outside: A
         send(publisher, [to_queue("user", b"x" * 200_000)])
 
         untrusted = f"amqps://guest:guest@127.0.0.1:{proxy.port}{parts.path}"
-        with pytest.raises(BrokerFault, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(BrokerFault, match="from an unknown authority"):
             Publisher(BrokerEndpoint((untrusted,), "orderd-test")).connect()
 
 

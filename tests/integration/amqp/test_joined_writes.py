@@ -57,6 +57,7 @@ def bulk(queue: str, count: int) -> list[OutgoingMessage]:
 def test_a_batch_is_one_send(sends: Sends, publisher: Publisher, outside: Any) -> None:
     outside.queue_declare("user")
     messages = [to_queue("user", b"x" * 600, PERSISTENT) for _ in range(200)]
+    publisher.pump()
     sends.calls.clear()
 
     send(publisher, messages)
@@ -71,6 +72,7 @@ def test_without_pikas_services_a_batch_is_a_send_for_each_frame(
     publisher = opened.publisher(endpoint)
     publisher.connect()
     event = OutgoingMessage("", "nowhere", b"x", PERSISTENT, mandatory=False)
+    publisher.pump()
     sends.calls.clear()
 
     send(publisher, [event] * 10)

@@ -196,3 +196,59 @@ def test_a_kill_before_the_ack_leaves_the_original_and_the_ledger_knows_the_copy
     assert killed.code == -9
     assert "the ledger records it as applied" in again.err
     assert value(database_url, PRODUCTS) == 1
+
+
+def body_with(auth: str, content: object = WRONG) -> bytes:
+    found = {"id": "lamp-1", "action": "create", "auth": auth, "data": content}
+    return json.dumps(found).encode()
+
+
+def keeping(copy: Path, then: str) -> str:
+    """Return an editor that keeps what it was given in *copy*, as editors do, and then edits."""
+    return f'keep() {{ cp "$1" {shlex.quote(str(copy))}; {then} "$1"; }}; keep'
+
+
+def test_an_editor_gets_a_mark_for_the_token_which_is_sent_as_it_was(
+    orderctl: Orderctl, broker: Broker, tmp_path: Path
+) -> None:
+    broker.declare()
+    secret = 'Bearer s3"cr\\et ä'
+    broker.bury("product", body_with(secret))
+
+    done = orderctl("dlq", "edit", "lamp-1", EDITOR=keeping(tmp_path / "seen", SWAP_SIGN))
+
+    assert done.code == 0
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert seen["auth"].startswith("Bearer <token sha256=")
+    [sent] = broker.take_bodies("product")
+    assert json.loads(sent) == json.loads(body_with(secret, LAMP))
+
+
+def test_a_body_that_is_no_json_keeps_its_token_to_the_byte(
+    orderctl: Orderctl, broker: Broker, tmp_path: Path
+) -> None:
+    broker.declare()
+    body = b'{"action":"create","auth":"s3cr\xc3\xa9t","data":' + json.dumps(LAMP).encode() + b"]"
+    broker.bury("product", body, message_id="lamp-1")
+
+    editor = keeping(tmp_path / "seen", "sed -i 's/]$/}/'")
+    done = orderctl("dlq", "edit", "lamp-1", EDITOR=editor)
+
+    assert done.code == 0
+    assert b"s3cr" not in (tmp_path / "seen").read_bytes()
+    assert broker.take_bodies("product") == [body[:-1] + b"}"]
+
+
+def test_a_token_can_be_replaced_and_a_changed_mark_is_refused(
+    orderctl: Orderctl, broker: Broker
+) -> None:
+    broker.declare()
+    broker.bury("product", body_with("s3cret", LAMP))
+
+    refused = orderctl("dlq", "edit", "lamp-1", EDITOR="sed -i s/sha256=.../sha256=000/")
+    done = orderctl("dlq", "edit", "lamp-1", EDITOR="sed -i 's/<token [^>]*>/another/'")
+
+    assert refused.code == 1
+    assert "stands for no token: leave a mark as it was, or replace all of it" in refused.err
+    assert done.code == 0
+    assert json.loads(broker.take_bodies("product")[0])["auth"] == "another"

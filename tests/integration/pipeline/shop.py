@@ -17,6 +17,7 @@ from orderd.pipeline.decode import Decoder
 from orderd.pipeline.deferrals import Deferrals
 from orderd.pipeline.measures import Measures
 from orderd.pipeline.quarantine import Quarantine
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.results import Result
 from orderd.pipeline.shop_labels import shop_labels
 from orderd.protocol.names import Queue
@@ -27,6 +28,7 @@ from tools.waiting import wait_until
 __all__ = ["ATTEMPTS_MAX", "Connection", "Seen", "Shop", "seen", "timeless"]
 
 ATTEMPTS_MAX = len(RETRY_DELAYS_S)
+KEY = b"k" * 32
 NOTHING_ARRIVES: frozenset[Queue] = frozenset()
 
 _TABLES = {
@@ -77,7 +79,15 @@ class Shop:
         self.measures = Measures(shop_labels())
         self.deferrals = Deferrals(self.database, self.policy)
         clock_s = self.database.clock.seconds
-        self.decoder = Decoder(self.policy, self.deferrals, self.measures, clock_s, self._wait)
+        self.receipts = Receipts(KEY)
+        self.decoder = Decoder(
+            self.policy,
+            self.deferrals,
+            self.receipts,
+            measures=self.measures,
+            now_s=clock_s,
+            keep_alive=self._wait,
+        )
         context = BatchContext(lambda _tried: self.ask(), self._wait)
         return Committer(
             self.database,

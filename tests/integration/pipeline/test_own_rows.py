@@ -24,8 +24,9 @@ class Verifier:
     def __init__(self, users: Mapping[str, int]) -> None:
         self.users = users
 
-    def verify(self, token: str, now_s: float) -> Scope:
+    def verify(self, token: str, now_s: float, received_s: float) -> Scope:
         assert now_s
+        assert received_s
         if token == ALL:
             return Scope(("*",))
         if token not in self.users:

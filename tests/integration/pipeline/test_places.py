@@ -314,7 +314,7 @@ def test_a_missing_reference_keeps_the_place_of_its_order(shop: Shop) -> None:
 def test_what_is_renewed_keeps_its_place(shop: Shop, request_id: str | None) -> None:
     first = replace(price(1, "10.00", request_id), redelivered=True)
     places = shop.deferrals.renew([first], shop.decoder.decode_one)
-    copy = renewed_command(first, place=places[first.tag])
+    copy = renewed_command(first, {}, place=places[first.tag])
 
     (second,) = shop.process([price(2, "20.00", "b")])
     renewed = Delivery("product", copy.body, copy.properties, 3, 1, redelivered=False)

@@ -11,6 +11,7 @@ from orderd.config.load import Settings, load
 from orderd.daemon.authorization_record import AuthorizationRecord
 from orderd.db.connection import Database
 from orderd.db.faults import DatabaseOutage
+from orderd.pipeline.receipts import Receipts
 from orderd.runtime.config_errors import ConfigError
 from tests.integration.pipeline.shop import Connection, Shop
 
@@ -50,18 +51,18 @@ def record(shop: Shop) -> list[tuple[str]]:
 def test_the_record_follows_the_settings_but_a_start_takes_no_protection_from_it(
     shop: Shop, database: Database, none: Settings, none_said: Settings, tokens: Settings
 ) -> None:
-    running = AuthorizationRecord(database)
+    running = AuthorizationRecord(database, Receipts())
     for wanted, mode in ((none, "none"), (tokens, "tokens"), (tokens, "tokens")):
         running.remember(wanted)
         assert record(shop) == [(mode,)]
 
     with pytest.raises(ConfigError, match="would change from tokens to none"):
-        AuthorizationRecord(database).remember(none)
+        AuthorizationRecord(database, Receipts()).remember(none)
 
     assert record(shop) == [("tokens",)]
-    AuthorizationRecord(database).remember(none_said)
+    AuthorizationRecord(database, Receipts()).remember(none_said)
     assert record(shop) == [("none",)]
-    AuthorizationRecord(database).remember(none)
+    AuthorizationRecord(database, Receipts()).remember(none)
 
 
 def test_two_that_start_at_once_leave_the_record_of_the_protected_one(
@@ -73,7 +74,7 @@ def test_two_that_start_at_once_leave_the_record_of_the_protected_one(
 ) -> None:
     with session.cursor() as cursor:
         cursor.execute("INSERT INTO last_authorization (mode) VALUES ('tokens')")
-    unprotected = threads.submit(AuthorizationRecord(database).remember, none)
+    unprotected = threads.submit(AuthorizationRecord(database, Receipts()).remember, none)
     shop.wait_until_blocked()
 
     session.commit()
@@ -85,7 +86,7 @@ def test_two_that_start_at_once_leave_the_record_of_the_protected_one(
 def test_a_record_that_cannot_be_written_is_waited_for(
     shop: Shop, database: Database, session: Connection, tokens: Settings
 ) -> None:
-    protection = AuthorizationRecord(database)
+    protection = AuthorizationRecord(database, Receipts())
     with session.cursor() as cursor:
         cursor.execute("LOCK TABLE last_authorization")
         with pytest.raises(DatabaseOutage, match="last_authorization cannot be written"):

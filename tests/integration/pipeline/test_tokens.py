@@ -5,10 +5,11 @@ from hashlib import sha256
 import pytest
 
 from orderd.amqp.message import Delivery
+from orderd.shop.authorize import Grant
 from tests.integration.pipeline.shop import Shop
 from tests.support.commands import delivery, request
 
-GRANTS = {sha256(b"s3cret").hexdigest(): ("product.*",)}
+GRANTS = {sha256(b"s3cret").hexdigest(): Grant("catalogue", ("product.*",))}
 
 
 @pytest.mark.parametrize(

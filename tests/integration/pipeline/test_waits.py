@@ -109,7 +109,7 @@ def test_a_wait_goes_on_when_its_message_is_renewed(hasty: Shop, request_id: str
     worn = replace(from_its_retry_queue(one, first.outcome), redelivered=True)
 
     places = hasty.deferrals.renew([worn], hasty.decoder.decode_one)
-    copy = renewed_command(worn, place=places[worn.tag])
+    copy = renewed_command(worn, {}, place=places[worn.tag])
     (last,) = hasty.process([again(replace(worn, properties=copy.properties))])
 
     assert isinstance(last.outcome, Deferred)

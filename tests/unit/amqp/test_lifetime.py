@@ -21,7 +21,7 @@ def test_the_time_counts_from_the_first_delivery() -> None:
 
 
 def test_a_renewed_command_keeps_the_end_of_its_time() -> None:
-    headers = renewed_command(received(expiration="2000")).properties.headers or {}
+    headers = renewed_command(received(expiration="2000"), {}).properties.headers or {}
 
     assert headers["orderd-expires-at"] == NOW_MS + 2_000
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from orderd.auth.claims import TOKEN_CHARACTERS_MAX
 from orderd.auth.signatures import parse_keys
 from orderd.auth.verifier import JwtVerifier, Rules
-from orderd.shop.authorize import Scope, TurnedAway
+from orderd.shop.authorize import Expired, Scope, TurnedAway
 from tests.support.web_tokens import (
     AUDIENCE,
     ISSUER,
@@ -39,7 +40,7 @@ def verifier(*names: str, content: bytes | None = None, leeway_s: float = 30.0) 
 
 def refusal(one: str, **how: Any) -> str:
     with pytest.raises(TurnedAway) as caught:
-        verifier(**how).verify(one, NOW_S)
+        verifier(**how).verify(one, NOW_S, NOW_S)
     return str(caught.value)
 
 
@@ -58,7 +59,7 @@ def mac(header: bytes, secret: bytes) -> str:
 def test_a_good_token_tells_what_it_allows(algorithm: str, kid: str | None) -> None:
     good = token(None, algorithm, kid=kid)
 
-    assert verifier().verify(good, NOW_S) == Scope(("order.create",))
+    assert verifier().verify(good, NOW_S, NOW_S) == Scope(("order.create",), subject="shop")
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", ""])
@@ -79,16 +80,16 @@ def test_a_public_key_is_no_secret_of_hs256() -> None:
     for forged in (mac(HS256, secret), mac(HS256, secret.strip()), mac(b'{"alg":"HS256"}', secret)):
         assert "algorithm that is not allowed" in refusal(forged)
         with pytest.raises(TurnedAway, match=r"has an unknown key|has a wrong signature"):
-            verifier(*allowed).verify(forged, NOW_S)
+            verifier(*allowed).verify(forged, NOW_S, NOW_S)
         with pytest.raises(TurnedAway, match="has an unknown key"):
-            verifier(*allowed, content=secret).verify(forged, NOW_S)
+            verifier(*allowed, content=secret).verify(forged, NOW_S, NOW_S)
 
 
 def test_hs256_is_taken_only_where_it_is_named() -> None:
     good = token(None, "HS256", kid="mac")
 
     assert refusal(good) == "has an algorithm that is not allowed: 'HS256'"
-    assert verifier("HS256").verify(good, NOW_S).patterns == ("order.create",)
+    assert verifier("HS256").verify(good, NOW_S, NOW_S).patterns == ("order.create",)
 
 
 @pytest.mark.parametrize("name", ["HS384", "RS512", "PS256", "ES384", "ES256K", "eddsa", "dir"])
@@ -135,7 +136,7 @@ def test_no_key_is_fetched_from_where_a_token_says(name: str) -> None:
     where = {name: "https://attacker.example/jwks.json"}
 
     assert refusal(token(None, key=OTHER, **where)) == "has a wrong signature"
-    verifier().verify(token(None, **where), NOW_S)
+    verifier().verify(token(None, **where), NOW_S, NOW_S)
 
 
 def test_no_key_is_taken_from_the_token_itself() -> None:
@@ -182,7 +183,7 @@ def test_a_header_that_is_not_plain_is_malformed(header: bytes, reason: str) -> 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", None])
 def test_the_types_of_tokens_for_access_are_taken(kind: str | None) -> None:
-    verifier().verify(token(None, typ=kind), NOW_S)
+    verifier().verify(token(None, typ=kind), NOW_S, NOW_S)
 
 
 @pytest.mark.parametrize(
@@ -261,14 +262,51 @@ def test_a_token_for_others_or_another_time_is_refused(others: Any, reason: str)
     ],
 )
 def test_lists_of_audiences_and_clocks_that_differ_a_little_are_taken(others: Any) -> None:
-    verifier().verify(token(claims(**others)), NOW_S)
+    verifier().verify(token(claims(**others)), NOW_S, NOW_S)
+
+
+def test_what_waited_here_is_judged_by_when_it_came() -> None:
+    late = token(claims(exp=NOW_S, nbf=NOW_S - 10, iat=None))
+
+    verifier().verify(late, NOW_S + 1_000, NOW_S + 29)
+    with pytest.raises(Expired, match="has expired") as caught:
+        verifier().verify(late, NOW_S + 1_000, NOW_S + 30)
+    assert caught.value.scope.patterns == ("order.create",)
+    # A clock that was behind when it came is no reason to turn it away for good.
+    verifier().verify(late, NOW_S, NOW_S - 1_000)
+
+
+@pytest.mark.parametrize("subject", ["a", "x" * 255, "ann@x.org", "Zoë ☃", None])
+def test_the_subject_is_who_sent_it(subject: str | None) -> None:
+    assert verifier().verify(token(claims(sub=subject)), NOW_S, NOW_S).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        (7, "sub must be a string; got 7"),
+        (["ann"], "sub must be a string"),
+        ("", "sub must have 1 to 255 printable characters; got ''"),
+        ("x" * 256, "sub must have 1 to 255 printable characters"),
+        ("a\nb", "printable characters"),
+        ("a\0b", "printable characters"),
+        ("a\ud800", "printable characters"),
+        ("\u202eabc", "printable characters"),
+    ],
+)
+def test_a_subject_that_cannot_be_stored_in_a_line_is_refused(subject: object, reason: str) -> None:
+    told = refusal(token(claims(sub=subject)))
+
+    assert told.startswith("is malformed: sub must ")
+    assert reason in told
+    assert told.isprintable()
 
 
 def test_without_leeway_a_token_ends_to_the_second() -> None:
     one = token(claims(exp=NOW_S, iat=None))
 
     assert refusal(one, leeway_s=0.0) == "has expired"
-    verifier(leeway_s=0.0).verify(one, NOW_S - 1)
+    verifier(leeway_s=0.0).verify(one, NOW_S - 1, NOW_S - 1)
 
 
 def test_a_token_within_a_token_is_refused() -> None:
@@ -321,7 +359,7 @@ def test_every_changed_character_of_a_token_is_noticed() -> None:
             continue
         changed = good[:place] + ("A" if character != "A" else "B") + good[place + 1 :]
         with pytest.raises(TurnedAway):
-            checked.verify(changed, NOW_S)
+            checked.verify(changed, NOW_S, NOW_S)
 
 
 @pytest.mark.parametrize(
@@ -344,4 +382,4 @@ def test_the_scope_has_words_of_orderd_and_of_others(
 ) -> None:
     one = token(claims(scope=scope, orderd_user_id=user_id))
 
-    assert verifier().verify(one, NOW_S) == expected
+    assert verifier().verify(one, NOW_S, NOW_S) == replace(expected, subject="shop")

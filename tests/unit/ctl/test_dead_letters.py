@@ -156,3 +156,18 @@ def test_letters_are_moved_in_windows_that_fit_into_memory() -> None:
 def test_a_queue_is_named_with_or_without_its_ending() -> None:
     assert dead_letter_queues("user") == dead_letter_queues("user.dlq") == ["user.dlq"]
     assert dead_letter_queues(None) == [f"{queue}.dlq" for queue in QUEUES]
+
+
+def test_a_document_has_marks_in_place_of_tokens_and_all_else_as_it_is() -> None:
+    body = dumps({"id": "a", "auth": "s3cret", "data": {"name": "auth"}}).encode()
+    headers = {"Authorization": "Bearer s3cret", "orderd-reason": "got Bearer s3cret", "n": 1}
+
+    shown = letter(body, headers).document()
+
+    mark = "<token sha256=1ec1c26b>"
+    assert shown["request"] == {"id": "a", "auth": mark, "data": {"name": "auth"}}
+    assert shown["headers"]["Authorization"] == f"Bearer {mark}"
+    assert shown["headers"]["orderd-reason"] == f"got Bearer {mark}"
+    assert shown["headers"]["n"] == 1
+    assert letter(b'{"auth":"s3cret",}').document()["request"] == f'{{"auth":"{mark}",}}'
+    assert letter(body).delivery.body == body

@@ -12,6 +12,7 @@ from orderd.ctl.json_text import compact, items_text, pretty
 from orderd.ctl.layout import lines_of
 from orderd.ctl.tables import Column, Table, plain, printable
 from orderd.protocol.strict_json import loads
+from tests.support.web_tokens import token as signed_token
 
 VALUE: dict[str, Any] = {
     "a": [1, {"b": Decimal("2.50")}, []],
@@ -149,3 +150,43 @@ def test_a_bar_is_drawn_on_a_terminal_for_what_takes_long(
 
     assert ("looking" in stderr.getvalue()) == is_drawn
     assert capsys.readouterr().out == "a result\n"
+
+
+JWT = signed_token()
+MARK = "<JWT kid=k1 sub=shop sha256="
+
+
+def test_tokens_are_masked_in_whatever_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(is_json=False)
+
+    console.document({"reason": f"got {JWT}"})
+    console.items([{"name": JWT}], more=lambda: f"Bearer {JWT}")
+    console.table(Table((Column("name"),), [(JWT,)]))
+    console.say(f"a {JWT} b")
+    console.line(JWT)
+    console.note(f"a {JWT} b")
+    console.complain(f"got {JWT}")
+    console.failed(Unavailable(f"got {JWT}"))
+
+    captured = capsys.readouterr()
+    assert not any(part in captured.out + captured.err for part in JWT.split("."))
+    assert (captured.out.count(MARK), captured.err.count(MARK)) == (6, 2)
+
+
+def test_what_has_to_be_exact_is_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(is_json=False).exact(f"{JWT}\n")
+
+    assert capsys.readouterr().out == f"{JWT}\n"
+
+
+def test_a_cell_is_masked_before_it_is_broken_into_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    Console(is_json=False).table(Table((Column("reason", is_long=True),), [(f"got {JWT}",)]))
+
+    shown = "".join(capsys.readouterr().out.split())
+    assert JWT.split(".")[1] not in shown
+    assert MARK.replace(" ", "") in shown

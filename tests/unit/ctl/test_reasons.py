@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderd.ctl.dlq.reasons import CHARACTERS_MAX, without_values
-from orderd.protocol.envelope import Invalid, decode
+from orderd.protocol.envelope import ANYBODY, Invalid, decode
 from orderd.protocol.explain import shown
 from orderd.protocol.strict_json import dumps
 from orderd.shop.registry import SHOP
@@ -80,7 +80,7 @@ def test_what_the_daemon_says_of_two_wrong_values_is_one_cause(values: list[str]
         content = {"name": "lamp", "price": f"x{price}", "stock_quantity": 1}
         body = dumps({"action": "create", "data": content}).encode()
         decoded = decode(
-            "product", body, None, 0, 1 << 20, models=SHOP.models, permit=lambda _claim: None
+            "product", body, None, 0, 1 << 20, models=SHOP.models, permit=lambda _claim: ANYBODY
         )
         assert isinstance(decoded, Invalid)
         return decoded.message

@@ -24,6 +24,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "orderd_critical_time_seconds": ("queue",),
     "orderd_events_published_total": ("type",),
     "orderd_events_refused_total": ("type",),
+    "orderd_replies_unsent_total": ("reason",),
     "orderd_retries_total": ("queue", "code"),
     "orderd_dead_letters_total": ("queue", "code"),
     "orderd_state": ("state",),

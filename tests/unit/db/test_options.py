@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from orderd.db.options import check_dsn, masked, shown_dsn
+from orderd.db.options import check_dsn, masked, shown_dsn, unchecked_hosts
 
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSSLMODE")
 
@@ -144,3 +144,29 @@ def test_a_password_that_is_the_name_of_the_role_hides_no_role() -> None:
     parameters = {"user": "ann", "password": "ann", "host": "h"}
 
     assert masked("login refused for role ann", parameters) == "login refused for role ann"
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql:///orderd",
+        "postgresql://localhost,127.0.0.1,[::1]/orderd",
+        "host=/run/postgresql dbname=orderd",
+        "postgresql://db.example.com/orderd?sslmode=verify-full",
+        "no dsn at all",
+    ],
+)
+def test_hosts_that_need_no_check_or_have_one(dsn: str) -> None:
+    assert unchecked_hosts(dsn) == []
+
+
+@pytest.mark.parametrize(
+    ("dsn", "mode"),
+    [("postgresql://u:p@a,b/db", "prefer"), ("host=a,b sslmode=verify-ca", "verify-ca")],
+)
+def test_hosts_elsewhere_that_are_not_checked(dsn: str, mode: str) -> None:
+    assert unchecked_hosts(dsn) == [
+        f"database_url: sslmode={mode} does not check that the server is {host}; "
+        "use sslmode=verify-full"
+        for host in ("a", "b")
+    ]

@@ -43,6 +43,7 @@ def test_every_field_of_the_contract_can_be_given_and_one_for_the_rows_of_each_q
         "action",
         "id",
         "correlation_id",
+        "actor",
         "outcome",
         "code",
         "attempt",

@@ -17,6 +17,7 @@ from orderd.logs.fields import FIELD_NAMES
 from orderd.logs.handlers import LineHandler, is_journal
 from orderd.logs.logger import configure, emit, is_enabled
 from orderd.logs.stream import LogStream
+from tests.support.web_tokens import token
 
 from .test_log_stream import Pipe
 
@@ -311,3 +312,18 @@ def test_event_names_are_noun_and_verb_and_explained() -> None:
         assert event.meaning.endswith(".")
         assert event.level in {10, 20, 30, 40, 50}
     assert len({event.value for event in LogEvent}) == len(LogEvent)
+
+
+@pytest.mark.usefixtures("log_to_pipe")
+def test_tokens_are_masked_in_messages_fields_and_traces(pipe: Pipe) -> None:
+    jwt = token()
+
+    error = ValueError(f"no such row: {jwt} {{'auth': 's3cret-1'}}")
+    emit(LogEvent.DAEMON_FAILED, f"got Bearer {jwt}", error=error, correlation_id=jwt)
+    logging.getLogger("elsewhere").warning("Bearer s3cret-2 and %s", jwt)
+
+    text = pipe.drain().decode()
+    secrets = ("s3cret-1", "s3cret-2", *jwt.split("."))
+    assert not [secret for secret in secrets if secret in text]
+    assert text.count("<JWT kid=k1 sub=shop sha256=") == 5
+    assert text.count("<token sha256=") == 3

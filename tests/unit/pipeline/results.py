@@ -6,6 +6,7 @@ from typing import Any
 from orderd.amqp.message import OutgoingMessage
 from orderd.db.clock import Clock
 from orderd.pipeline.outbound import OutboundMessage, OutboundMessages, Purpose
+from orderd.pipeline.receipts import Receipts
 from orderd.pipeline.report import Reporter
 from orderd.pipeline.results import Result
 from orderd.protocol.envelope import Invalid
@@ -44,15 +45,18 @@ def spoilt(body: bytes = b"{", outcome: Invalid = MALFORMED, **more: Any) -> Res
     return Result(delivery("order", body, **more), None, outcome, response)
 
 
-def outbound(*results: Result) -> list[OutboundMessage]:
-    """Return what is sent for *results*, each with what follows once the broker has it."""
-    outbound = OutboundMessages(POLICY, Reporter(), Clock().now)
+def outbound(*results: Result, key: bytes | None = None) -> list[OutboundMessage]:
+    """Return what is sent for *results*, each with what follows once the broker has it.
+
+    Copies have receipts by *key*, if any.
+    """
+    outbound = OutboundMessages(POLICY, Receipts(key), Reporter(), Clock().now)
     return [sent for each in outbound.of(results) for sent in (each, *each.then)]
 
 
-def only(purpose: Purpose, *results: Result) -> OutgoingMessage:
+def only(purpose: Purpose, *results: Result, key: bytes | None = None) -> OutgoingMessage:
     """Return the one message with this purpose that follows from *results*."""
-    (message,) = [one.outgoing for one in outbound(*results) if one.purpose is purpose]
+    (message,) = [one.outgoing for one in outbound(*results, key=key) if one.purpose is purpose]
     return message
 
 

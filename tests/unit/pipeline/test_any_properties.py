@@ -12,6 +12,7 @@ from tests.support.raw_amqp import write_properties
 from tests.unit.pipeline.results import DEFERRED, only, result, spoilt
 
 FRAME_BYTES_MAX = 131_072
+KEY = b"k" * 32
 
 
 def as_keywords(wire: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def as_keywords(wire: dict[str, Any]) -> dict[str, Any]:
 
 @given(properties)
 def test_a_dead_letter_keeps_whatever_properties_its_message_had(wire: dict[str, Any]) -> None:
-    letter = only(Purpose.DEAD_LETTER, spoilt(b"{", **as_keywords(wire)))
+    letter = only(Purpose.DEAD_LETTER, spoilt(b"{", **as_keywords(wire)), key=KEY)
 
     assert found_in_the_copy(encode(letter.properties)) == of_the_copy(wire)
     check(letter.properties, FRAME_BYTES_MAX, "guest")
@@ -38,6 +39,6 @@ def test_a_deferred_message_is_published_again_whatever_its_properties(
         if name not in ("orderd-attempt", "orderd-failed-at")
     }
 
-    retry = only(Purpose.RETRY, result(DEFERRED, None, **its))
+    retry = only(Purpose.RETRY, result(DEFERRED, None, **its), key=KEY)
 
     check(retry.properties, FRAME_BYTES_MAX, "guest")

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from orderd.amqp.message import OutgoingMessage, Properties
 from orderd.amqp.wire.properties import check, decode, encode
-from orderd.pipeline.dead_letters import HEADERS_BYTES_MAX, dead_letter, without_original_headers
+from orderd.pipeline.dead_letters import (
+    HEADERS_BYTES_MAX,
+    Verdict,
+    dead_letter,
+    without_original_headers,
+)
 from orderd.pipeline.outbound import Purpose
 from orderd.protocol.envelope import Invalid
 from orderd.protocol.names import InvalidCode
@@ -26,7 +31,7 @@ OURS = {
 
 
 def letter(error: str = "", reason: str = "because", **properties: Any) -> OutgoingMessage:
-    return dead_letter(spoilt(**properties), "malformed", reason, error, NOON)
+    return dead_letter(spoilt(**properties), Verdict("malformed", reason, error), NOON, {})
 
 
 def headers(message: OutgoingMessage) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orderd.amqp.message import Properties
+from orderd.db.clock import Clock
 from orderd.pipeline.messages import copied_properties
-from orderd.pipeline.outbound import Purpose
+from orderd.pipeline.outbound import OutboundMessages, Purpose
 from orderd.pipeline.outbox.rows import OutboxRow
-from orderd.pipeline.results import attempt_of
+from orderd.pipeline.receipts import Receipts
+from orderd.pipeline.report import Reporter
+from orderd.pipeline.results import Result, attempt_of
 from orderd.protocol.names import (
     EVENT_QUEUES,
     HEADER_ATTEMPT,
@@ -27,6 +31,7 @@ from orderd.protocol.replies import Response
 from orderd.shop.order_changes import OrderRefusal
 from orderd.shop.outcomes import Done, Duplicate, Refused, Unavailable, Undeliverable
 from tests.support.commands import delivery
+from tests.support.policies import policy
 from tests.unit.pipeline.results import (
     ANSWERED,
     APPLIED,
@@ -67,7 +72,7 @@ def test_a_settled_command_is_answered_where_an_answer_is_wanted(
     assert (message.exchange, message.routing_key, message.mandatory) == ("", "mine", True)
     assert message.body == response.reply("c")
     assert message.properties == Properties(
-        content_type="application/json", delivery_mode=2, correlation_id="c", app_id="orderd"
+        content_type="application/json", delivery_mode=1, correlation_id="c", app_id="orderd"
     )
     assert roles(result(outcome, response)) == []
 
@@ -111,6 +116,65 @@ def test_direct_reply_to_is_a_queue_like_any_other() -> None:
 def test_no_reply_goes_to_a_queue_of_orderd(name: str) -> None:
     assert roles(result(APPLIED, reply_to=name)) == []
     assert roles(spoilt(reply_to=name)) == ["DEAD_LETTER", "NOTICE"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (result(APPLIED, reply_to="mine", delivery_mode=2), 2),
+        (result(APPLIED, reply_to="mine", delivery_mode=1), 1),
+        (result(APPLIED, reply_to="mine"), 1),
+        (result(ANSWERED, reply_to="mine", delivery_mode=2), 2),
+        (result(ANSWERED, reply_to="mine"), 1),
+        (spoilt(reply_to="mine", delivery_mode=2), 2),
+        (spoilt(reply_to="mine"), 1),
+    ],
+)
+def test_a_reply_is_as_durable_as_its_request(asked: Result, given: int) -> None:
+    assert only(Purpose.REPLY, asked).properties.delivery_mode == given
+
+
+@pytest.mark.parametrize(
+    ("patterns", "name", "reason"),
+    [
+        (("*",), "mine", None),
+        (("*",), "amq.gen-x", None),
+        (("*",), "line\nbreak", None),
+        (("*",), "order", "own_queue"),
+        (("order",), "order", "own_queue"),
+        (("product.*",), "product.dlq", "own_queue"),
+        (("web.*", "replies"), "web.17", None),
+        (("web.*", "replies"), "replies", None),
+        (("web.*", "replies"), "replies2", "not_allowed"),
+        (("web.*", "replies"), "myweb.17", "not_allowed"),
+        (("web.*",), "webx", "not_allowed"),
+        (("[a-z]+",), "mine", "not_allowed"),
+        (("amq.gen-*",), "amq.gen-x", None),
+        ((), "mine", "not_allowed"),
+        ((), "amq.rabbitmq.reply-to", "not_allowed"),
+        ((), "amq.rabbitmq.reply-to.g1h2AA5yZXBseUA.x", None),
+    ],
+)
+def test_replies_go_to_the_queues_that_are_allowed(
+    patterns: tuple[str, ...], name: str, reason: str | None
+) -> None:
+    own = replace(policy(), reply_queues=patterns)
+    counted = Counter[str]()
+    outbound = OutboundMessages(own, Receipts(), Reporter(counted), Clock().now)
+
+    sent = outbound.of([result(APPLIED, reply_to=name)])
+
+    assert [each.outgoing.routing_key for each in sent] == ([] if reason else [name])
+    assert counted == ({reason: 1} if reason else {})
+
+
+def test_what_a_queue_may_get_changes_at_once() -> None:
+    changed = policy()
+
+    changed.replace(replace(policy(), reply_queues=("web",)))
+
+    assert changed.unsent("mine") == "not_allowed"
+    assert changed.unsent("web") is None
 
 
 def test_the_own_queues_are_all_that_orderd_declares() -> None:
@@ -206,7 +270,7 @@ def test_a_retry_goes_to_one_queue_and_does_not_expire() -> None:
         "orderd-user-id": "producer",
     }
     assert (properties.expiration, properties.user_id, properties.delivery_mode) == (None, None, 2)
-    kept = {"orderd-expires-at": ends_at_ms}
+    kept = {"orderd-expires-at": ends_at_ms, "orderd-user-id": "producer"}
     assert copied_properties(properties, kept).headers == properties.headers
 
 

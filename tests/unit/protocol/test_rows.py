@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderd.protocol.cloud_events import CONTENT_TYPE, CloudEvent
+from orderd.protocol.cloud_events import CONTENT_TYPE, CloudEvent, EventContext
 from orderd.protocol.replies import Response
 from orderd.protocol.rows import Row, rfc3339
 from orderd.protocol.strict_json import dumps, loads
@@ -168,14 +168,15 @@ def test_any_row_is_strict_json_on_one_line(row: Row) -> None:
     data=rows.map(lambda row: row.json()),
     source=texts,
     related=st.none() | texts,
+    actor=st.none() | texts,
     sequence=st.none() | ids,
 )
 def test_an_event_is_a_cloud_event(
-    data: str, source: str, related: str | None, sequence: int | None
+    data: str, source: str, related: str | None, actor: str | None, sequence: int | None
 ) -> None:
     event = CloudEvent("order.created", "order/7", data, sequence)
 
-    body = json.loads(event.body("e-1", source, LATER, related))
+    body = json.loads(event.body("e-1", EventContext(source, LATER, related, actor)))
 
     wanted = {
         "specversion": "1.0",
@@ -188,16 +189,18 @@ def test_an_event_is_a_cloud_event(
         "data": json.loads(data),
     }
     wanted |= {} if related is None else {"correlationid": related}
+    wanted |= {} if actor is None else {"actor": actor}
     wanted |= {} if sequence is None else {"sequence": str(sequence)}
     assert body == wanted
 
 
 def test_an_event_is_written_exactly_so() -> None:
-    body = CloudEvent("user.created", "user/1", '{"id":1}', 12).body("e-1", "/orderd", NOON, "c-1")
+    context = EventContext("/orderd", NOON, "c-1", "shop")
+    body = CloudEvent("user.created", "user/1", '{"id":1}', 12).body("e-1", context)
 
     assert CONTENT_TYPE == "application/cloudevents+json"
     assert body == (
         '{"specversion":"1.0","id":"e-1","source":"/orderd","type":"user.created",'
-        '"subject":"user/1","time":"2024-02-29T12:00:00.000000Z","correlationid":"c-1",'
+        '"subject":"user/1","time":"2024-02-29T12:00:00.000000Z","correlationid":"c-1","actor":"shop",'
         '"sequence":"12","datacontenttype":"application/json","data":{"id":1}}'
     )

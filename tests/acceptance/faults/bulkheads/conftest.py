@@ -22,3 +22,9 @@ def vhost(broker: Broker) -> str:
 def vhost_url(broker: Broker) -> str:
     """The URL of this test's virtual host."""
     return broker.url
+
+
+@pytest.fixture
+def admin_vhost_url(broker: Broker) -> str:
+    """The same for the administrator."""
+    return broker.admin_url

@@ -196,13 +196,13 @@ def test_topic_rights_that_forget_system_events_cost_these_alone(
 @pytest.mark.parametrize("queue_type", ["classic", "quorum"])
 @pytest.mark.parametrize("broker_version", ["4.0", "4.3"])
 def test_a_message_that_the_broker_cannot_deliver_costs_its_queue(
-    broker: Broker, database_url: str, daemon_on: StartDaemonOn, queue_type: str
+    broker: Broker, admin_database_url: str, daemon_on: StartDaemonOn, queue_type: str
 ) -> None:
-    with closing(Shop(broker.url, database_url)) as shop:
+    with closing(Shop(broker.admin_url, admin_database_url)) as shop:
         orderd = daemon_on(broker.url, queue_type=queue_type)
         body = amqp10.data(b'{"action": "list"}')
         guid = amqp10.application_properties(key=amqp10.uuid(bytes(range(16))))
-        amqp10.send(broker.url, "/queues/product", [amqp10.message(guid + body)])
+        amqp10.send(broker.admin_url, "/queues/product", [amqp10.message(guid + body)])
 
         failing = orderd.wait_for_event("queue.failing", queue="product", timeout_s=60)
         said = "RabbitMQ fails to deliver the head of queue product (541)"
@@ -220,17 +220,18 @@ def test_a_message_that_the_broker_cannot_deliver_costs_its_queue(
 def test_a_letter_that_the_broker_cannot_deliver_is_named(
     broker: Broker,
     database_url: str,
+    admin_database_url: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ORDERD_RABBITMQ_URL", broker.url)
     monkeypatch.setenv("ORDERD_DATABASE_URL", database_url)
-    with closing(Shop(broker.url, database_url)) as shop:
+    with closing(Shop(broker.admin_url, admin_database_url)) as shop:
         for queue in ("product.dlq", "user.dlq"):
             shop.channel.queue_declare(queue, durable=True)
         guid = amqp10.application_properties(key=amqp10.uuid(bytes(range(16))))
         message = amqp10.message(guid + amqp10.data(b"{}"))
-        amqp10.send(broker.url, "/queues/product.dlq", [message])
+        amqp10.send(broker.admin_url, "/queues/product.dlq", [message])
         shop.channel.basic_publish("", "user.dlq", b"{}")
 
         assert orderctl(["dlq", "list", "product"]) == ExitCode.UNAVAILABLE

@@ -35,10 +35,10 @@ def limited(rabbit: PrivateRabbit, vhost: str, url: str, readable: str) -> Itera
 
 
 def test_a_queue_that_another_program_keeps_to_itself_is_consumed_once_that_has_gone(
-    shop: Shop, vhost_url: str, daemon: StartDaemon
+    shop: Shop, admin_vhost_url: str, daemon: StartDaemon
 ) -> None:
     shop.open_with(stock=1000)
-    with closing(pika.BlockingConnection(pika.URLParameters(vhost_url))) as other:
+    with closing(pika.BlockingConnection(pika.URLParameters(admin_vhost_url))) as other:
         other.channel().basic_consume("order", lambda *_: None, exclusive=True)
         orderd = daemon()
         unidentified(shop, 1)

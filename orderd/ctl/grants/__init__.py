@@ -1,0 +1,1 @@
+"""What `orderctl grants` prints: least privilege for each role, as SQL and for RabbitMQ."""

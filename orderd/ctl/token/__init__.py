@@ -1,0 +1,1 @@
+"""`orderctl token`: keys for JWTs, tokens that they sign, and what the daemon says of a token."""
